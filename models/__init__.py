@@ -1,0 +1,1 @@
+"""What is learned across customers: knows nothing of streams, files or Kafka."""

@@ -1,0 +1,138 @@
+"""What a risk model is asked, what it answers, and what it learns from.
+
+The detector owns this interface: it knows customers and clocks, and asks a
+model one question, at landmarks only: how likely is it that this customer does
+not come back?  Everything learned across customers reaches the detector as one
+versioned, immutable model; everything the detector teaches leaves it as
+`Lesson`s, which one trainer turns into the next version.
+
+Durations in `Facts` are days (floats): they are regressors, not clocks.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+
+class Facts(NamedTuple):
+    """What is known of one customer at one landmark, constant in size.
+
+    Counts and gaps are of visits; a visit is a burst of events.
+    """
+
+    silence: float
+    """Days since the last event."""
+    repeats: int
+    """Visits after the first (x)."""
+    span: float
+    """Days from the first visit to the last (t_x)."""
+    longest_gap: float
+    last_gap: float
+    log_gap_mean: float
+    """Running mean of ln(gap in days), shrunk towards the horizon's sixth."""
+    log_gap_variance: float
+    gap_spread: float
+    """Running variance of g1/(g1+g2), times 4/... as in `cadence`: 0 regular, 1/3 random."""
+    long_gaps: int
+    """Silences of more than half the horizon that the customer came back from."""
+    gap_trend: float
+    decline_sharp: float
+    """CUSUM for a fall to 0.3 of the own rate (nats)."""
+    decline_slow: float
+    """CUSUM for a fall to 0.6 of the own rate (nats)."""
+    volume: float
+    """ln(1 + volume) of the last visit."""
+    volume_usual: float
+    kinds: float
+    """Distinct event names in the last visit."""
+    kinds_usual: float
+    volume_total: float
+    weekday: int
+    """0 is Monday: of the landmark."""
+    last_weekday: int
+
+
+class Assessment(NamedTuple):
+    """A model's answer at one landmark."""
+
+    p_lapse: float
+    """P(no visit within the horizon from now): the alert would be right."""
+    p_gap: float
+    """P(this silence outlasts the horizon): there is a lapse to notice."""
+    hazard: float
+    """Returns per day, now."""
+    value: float
+    """ln of the days of earlier notice that one false alarm may cost here."""
+    inputs: tuple[float, ...]
+    """The frozen regressors and offsets: what the same model learns from later."""
+
+
+class RiskModel(Protocol):
+    """One version of everything learned across customers."""
+
+    @property
+    def version(self) -> str:
+        """Name the version; starts with "cold" while only the prior answers."""
+        ...
+
+    @property
+    def effective_from(self) -> int:
+        """Say from which event time on it answers (milliseconds since 1970 UTC)."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Say from which `Assessment.value` on an episode opens; infinite: open none."""
+        ...
+
+    def assess(self, facts: Facts) -> Assessment:
+        """Judge one customer."""
+        ...
+
+    def contributions(self, inputs: tuple[float, ...]) -> Sequence[tuple[str, float]]:
+        """Say how much each input pushed P(lapse) up or down (name, logits)."""
+        ...
+
+
+class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
+    """A landmark whose outcome has become known, all labels of a target at one age."""
+
+    target: str
+    """"lapse" and "gap" are released together at the horizon, "back" early."""
+    at: int
+    """Event time of the release (ms)."""
+    customer_id: str
+    landmark_at: int
+    inputs: tuple[float, ...]
+    labels: tuple[int, ...]
+
+
+class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
+    """A sampled customer's visits so far: what the prior is refitted on."""
+
+    at: int
+    customer_hash: int
+    first_at: int
+    last_at: int
+    repeats: int
+
+
+class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
+    """One event day of one partition, added up."""
+
+    day_end: int
+    """Event time (ms) at which the day ended: a multiple of a day."""
+    visits: int
+    customer_days: float
+    """Eligible, observed customer time with silence within the horizon, in days."""
+    crossings: dict[int, float]
+    """Grid cell of ln threshold -> change in expected false alarms at that cell and above."""
+    crossed: int
+    """Landmarks that topped their silence's best score."""
+    false_alarms: int
+    """Own silence alerts whose customer came back within the horizon, by day of return."""
+
+
+Lesson = Example | Sighting | Tally
+"""What one trainer learns from, in the order the detector gave it."""

@@ -1,0 +1,1 @@
+"""A local real Kafka for demo, development and tests."""

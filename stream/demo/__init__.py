@@ -1,0 +1,1 @@
+"""Simulated customers, the real worker, alerts on the screen."""

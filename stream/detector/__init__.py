@@ -1,0 +1,1 @@
+"""PURE: what slipping away means, as a function of events, ticks and models."""

@@ -1,0 +1,38 @@
+"""What can be wrong with an event, and whose fault it is.
+
+A bad event is the sender's fault: it never stops the stream and is never
+dropped in silence.  It is raised as `BadEvent`, and whoever reads the log puts
+the original bytes aside as a dead letter under `code`.
+"""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why an event could not be used: stable names, for metrics and dead letters."""
+
+    EMPTY = "empty"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
+    UNKNOWN_TYPE = "unknown_type"
+    WRONG_TYPE = "wrong_type"
+    NULL_BYTE = "null_byte"
+    NO_CUSTOMER = "no_customer"
+    ID_TOO_LONG = "id_too_long"
+    NO_EVENT = "no_event"
+    NO_TIME = "no_time"
+    BAD_TIME = "bad_time"
+    TOO_OLD = "too_old"
+    FUTURE = "future"
+
+
+class BadEvent(Exception):  # noqa: N818 - it names what the sender sent, not an error of ours
+    """One event that cannot be used, and what its sender should change."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        """Say what is wrong (`code`) and, in a sentence, what was found instead (`message`)."""
+        super().__init__(message)
+        self.code = code
+        self.message = message

@@ -1,0 +1,91 @@
+"""What slipping away means for one product: the part of the policy file the detector reads.
+
+A gift wholesaler's customer is gone after ninety silent days, a student's after
+ten.  None of that is in the code: it is said here, once, and every alert names
+the version that said it.
+"""
+
+from enum import Enum, auto
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from stream.detector.events import DAY_MS, MINUTE_MS, SECOND_MS
+
+
+class EventClass(Enum):
+    """What an event means to the detector."""
+
+    ENGAGEMENT = auto()
+    """Use: makes visits."""
+    IGNORED = auto()
+    """Neither use nor a sign: background sync, e-mail opens."""
+    WARNING = auto()
+    """A sign by itself: the cancel page, seats removed."""
+    ENDING = auto()
+    """The customer left, explicitly."""
+    UNOBSERVED = auto()
+    """From here on nobody watches: silence after it means nothing."""
+
+
+class Decline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a customer who still comes, comes too little."""
+
+    enabled: bool = False
+    sharp_ratio: float = 0.3
+    """A fall to this share of the own rate is sharp."""
+    slow_ratio: float = 0.6
+    """A fall to this share of the own rate is slow."""
+    alarm_nats: float = 4.0
+    """CUSUM level that opens an episode; higher: fewer, later alerts."""
+    visits_min: int = 8
+    """Visits a customer needs before its own rate is a yardstick."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """One product's definition, validated as a whole before it gets here.
+
+    Durations are milliseconds; event names are matched by case-sensitive globs,
+    the first class that matches in the order ending, unobserved, warning,
+    ignored, engagement; what matches nothing is ignored.
+    """
+
+    engagement: tuple[str, ...] = ("*",)
+    ignore: tuple[str, ...] = ("identify", "group", "alias")
+    warning: tuple[str, ...] = ()
+    ending: tuple[str, ...] = ()
+    unobserved: tuple[str, ...] = ()
+
+    horizon_ms: int = 30 * DAY_MS
+    """Silence that counts as a lapse."""
+    false_alarms_per_customer_month: float = 0.05
+    """The dial: how often a customer who stays may be called slipping."""
+    visits_min: int = 3
+    """Visits before a customer can be alerted on."""
+    visit_gap_ms: int = 30 * MINUTE_MS
+    """Events closer than this belong to one visit."""
+    allowed_lateness_ms: int = 10 * SECOND_MS
+    """How long decisions wait for stragglers; larger: fewer retractions, later alerts."""
+    max_future_skew_ms: int = 5 * MINUTE_MS
+    """An event further ahead of the broker's clock than this is refused."""
+    escalate_at_risk: float = 0.8
+    """P(lapse) at which an open episode escalates."""
+    warning_cleared_by_visits: int = 3
+    """Visits after a warning (and no further one) that close its episode."""
+    decline: Decline = Decline()
+
+    version: str = "default"
+    """Hash of the policy file: every alert carries it."""
+
+    def classify(self, name: str) -> EventClass:
+        """Say what an event of this name means."""
+        for globs, event_class in (
+            (self.ending, EventClass.ENDING),
+            (self.unobserved, EventClass.UNOBSERVED),
+            (self.warning, EventClass.WARNING),
+            (self.ignore, EventClass.IGNORED),
+            (self.engagement, EventClass.ENGAGEMENT),
+        ):
+            if any(fnmatchcase(name, glob) for glob in globs):
+                return event_class
+        return EventClass.IGNORED

@@ -1,0 +1,1 @@
+"""Blocks in, one Kafka transaction out; knows nothing of churn."""

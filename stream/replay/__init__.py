@@ -1,0 +1,1 @@
+"""Event log files in, alerts out."""

@@ -1,0 +1,1 @@
+"""The Faust app: agents that join detector and engine."""
