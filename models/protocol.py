@@ -33,14 +33,14 @@ class Facts(NamedTuple):
     """Running mean of ln(gap in days), shrunk towards the horizon's sixth."""
     log_gap_variance: float
     gap_spread: float
-    """Running variance of g1/(g1+g2), times 4/... as in `cadence`: 0 regular, 1/3 random."""
+    """Of consecutive gaps, mean of (2 g2/(g1+g2) - 1)^2: 0 for a clock, 1/3 for chance."""
     long_gaps: int
     """Silences of more than half the horizon that the customer came back from."""
     gap_trend: float
     decline_sharp: float
-    """CUSUM for a fall to 0.3 of the own rate (nats)."""
+    """ln(1 + CUSUM in nats) for a sharp fall of the own rate."""
     decline_slow: float
-    """CUSUM for a fall to 0.6 of the own rate (nats)."""
+    """ln(1 + CUSUM in nats) for a slow fall of the own rate."""
     volume: float
     """ln(1 + volume) of the last visit."""
     volume_usual: float
@@ -48,6 +48,7 @@ class Facts(NamedTuple):
     """Distinct event names in the last visit."""
     kinds_usual: float
     volume_total: float
+    """ln(1 + volume of all visits)."""
     weekday: int
     """0 is Monday: of the landmark."""
     last_weekday: int
@@ -64,8 +65,12 @@ class Assessment(NamedTuple):
     """Returns per day, now."""
     value: float
     """ln of the days of earlier notice that one false alarm may cost here."""
-    inputs: tuple[float, ...]
+    inputs: bytes
     """The frozen regressors and offsets: what the same model learns from later."""
+
+
+DIAL_GRID = tuple(-3 + 0.05 * i for i in range(321))
+"""Thresholds on `Assessment.value` that the dial chooses from."""
 
 
 class RiskModel(Protocol):
@@ -90,8 +95,12 @@ class RiskModel(Protocol):
         """Judge one customer."""
         ...
 
-    def contributions(self, inputs: tuple[float, ...]) -> Sequence[tuple[str, float]]:
+    def contributions(self, inputs: bytes) -> Sequence[tuple[str, float]]:
         """Say how much each input pushed P(lapse) up or down (name, logits)."""
+        ...
+
+    def samples(self, customer_hash: int) -> bool:
+        """Say whether the prior is fitted on this customer, too (by the CRC-32 of its id)."""
         ...
 
 
@@ -99,12 +108,12 @@ class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
     """A landmark whose outcome has become known, all labels of a target at one age."""
 
     target: str
-    """"lapse" and "gap" are released together at the horizon, "back" early."""
+    """"back" is released early, with one label; "lapse" at the horizon, with "gap"'s beside it."""
     at: int
     """Event time of the release (ms)."""
     customer_id: str
     landmark_at: int
-    inputs: tuple[float, ...]
+    inputs: bytes
     labels: tuple[int, ...]
 
 
@@ -116,6 +125,8 @@ class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
     first_at: int
     last_at: int
     repeats: int
+    until_at: int = 0
+    """End of observation; 0 while the customer is watched."""
 
 
 class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
@@ -127,9 +138,10 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     customer_days: float
     """Eligible, observed customer time with silence within the horizon, in days."""
     crossings: dict[int, float]
-    """Grid cell of ln threshold -> change in expected false alarms at that cell and above."""
+    """Cell of the dial's grid -> expected false alarms of silences whose best value reached
+    it, less those of silences that were above it before (a difference array)."""
     crossed: int
-    """Landmarks that topped their silence's best score."""
+    """Landmarks that topped their silence's best value."""
     false_alarms: int
     """Own silence alerts whose customer came back within the horizon, by day of return."""
 

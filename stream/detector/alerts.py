@@ -1,27 +1,26 @@
 """What is said about a customer, flat enough for platforms that take no nesting."""
 
 from enum import StrEnum
+from math import exp
 
 import msgspec
 
+from models.protocol import Facts, RiskModel
+from stream.detector import cadence
+from stream.detector.customer import Episode, Trigger
+from stream.detector.episodes import Kind
+from stream.detector.events import DAY_MS, SECOND_MS
+from stream.detector.policy import Policy
+from stream.detector.reasons import REASONS_MAX, Reason, explain, usual_gap
 
-class Kind(StrEnum):
-    """A stage of an episode; one alert each."""
-
-    OPENED = "opened"
-    ESCALATED = "escalated"
-    RECOVERED = "recovered"
-    LAPSED = "lapsed"
-    RETRACTED = "retracted"
+__all__ = ["Alert", "Kind", "Severity", "Trigger"]
 
 
-class Trigger(StrEnum):
-    """What gave the customer away."""
-
-    SILENCE = "silence"
-    DECLINE = "decline"
-    WARNING = "warning"
-    ENDING = "ending"
+EULER_GAMMA = 0.5772156649015329
+OVERDUE_CHANCE = 0.05
+"""A silence is overdue when only this share of the customer's own would outlast it."""
+MEDIUM_RISK = 0.5
+HIGH_RISK = 0.8
 
 
 class Severity(StrEnum):
@@ -67,3 +66,76 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str
     """The snapshot that judged; "cold..." where only the prior did."""
     policy_version: str
+
+
+def severity_of(kind: Kind, trigger: Trigger, risk: float) -> Severity:
+    """Grade an alert: an ending or a lapse is certain, a warning at least worth a look."""
+    if trigger is Trigger.ENDING or kind is Kind.LAPSED or risk >= HIGH_RISK:
+        return Severity.HIGH
+    if trigger is Trigger.WARNING or risk >= MEDIUM_RISK:
+        return Severity.MEDIUM
+    return Severity.LOW
+
+
+def compose(
+    customer_id: str,
+    account_id: str,
+    change: tuple[Kind, Episode],
+    *,
+    at: int,
+    facts: Facts,
+    cause: str,
+    model: RiskModel,
+    policy: Policy,
+) -> Alert:
+    """Say what happened to one customer at `at` (ms), with everything a reader needs to act."""
+    kind, episode = change
+    horizon_days = cadence.days(policy.horizon_ms)
+    judged = model.assess(facts)
+    risk = 1.0 if kind is Kind.LAPSED and episode.trigger is Trigger.ENDING else judged.p_lapse
+    why = explain(
+        kind,
+        episode.trigger,
+        facts,
+        cause=cause,
+        horizon_days=horizon_days,
+        contributions=model.contributions(judged.inputs),
+    )
+    why += [Reason("", "")] * (REASONS_MAX - len(why))
+    seen_at = at - round(facts.silence * DAY_MS)
+    overdue = cadence.deadline(facts.repeats, facts.span, horizon_days, OVERDUE_CHANCE)
+    known = facts.repeats > 0
+    return Alert(
+        customer_id=customer_id,
+        time=at,
+        kind=kind,
+        alert_id=f"{episode.episode_id}-{kind.value}",
+        episode_id=episode.episode_id,
+        account_id=account_id,
+        severity=severity_of(kind, episode.trigger, risk),
+        trigger=episode.trigger,
+        risk=risk,
+        silent_for_seconds=round(facts.silence * DAY_MS) // SECOND_MS,
+        usual_gap_seconds=round(usual_gap(facts) * DAY_MS) // SECOND_MS if known else None,
+        expected_by=seen_at + round(overdue * DAY_MS) if known else None,
+        drop_ratio=_drop(facts, horizon_days) if episode.trigger is Trigger.DECLINE else None,
+        reason_1=why[0].code,
+        reason_1_text=why[0].text,
+        reason_2=why[1].code,
+        reason_2_text=why[1].text,
+        reason_3=why[2].code,
+        reason_3_text=why[2].text,
+        backfill=True,
+        model_version=model.version,
+        policy_version=policy.version,
+    )
+
+
+def _drop(facts: Facts, horizon_days: float) -> float:
+    """Give the recent visit rate over the usual one, at most 1.
+
+    The recent gap comes from the mean of ln(gap), which for chance gaps lies
+    Euler's constant below the ln of their mean.
+    """
+    recent = exp(facts.log_gap_mean + EULER_GAMMA)
+    return min(1.0, cadence.expected_gap(facts.repeats, facts.span, horizon_days) / recent)

@@ -1,0 +1,67 @@
+# Every command of this repository. With uv alone: `uv run just <recipe>`.
+
+uv := env("UV", "uv")
+export := "--quiet --format requirements-txt --no-emit-project --no-dev --no-header"
+
+# list the recipes
+default:
+    @just --list
+
+# install everything, and have each commit checked
+setup:
+    {{uv}} sync
+    {{uv}} run pre-commit install
+    {{uv}} run python -m stream.broker fetch
+
+# put the code in order
+fmt:
+    {{uv}} run ruff check --fix .
+    {{uv}} run ruff format .
+
+# what reads the code without running it
+lint: && requirements-agree deploy-valid
+    {{uv}} run ruff check .
+    {{uv}} run ruff format --check .
+    {{uv}} run mypy
+    {{uv}} run lint-imports
+
+# the tests that need no broker
+test *args:
+    {{uv}} run pytest -m "not integration and not fault and not bench" {{args}}
+
+# the tests against a real broker, which starts by itself
+integration *args:
+    {{uv}} run pytest -m integration {{args}}
+
+# the tests that kill and stop processes on purpose
+fault *args:
+    {{uv}} run pytest -m fault {{args}}
+
+# the figures: they judge nothing, and want a quiet machine
+bench *args:
+    {{uv}} run pytest -m bench -s {{args}}
+
+# event logs in, alerts out: `just replay events.jsonl`
+replay *args:
+    {{uv}} run slipaway replay {{args}}
+
+# simulated customers, the real worker, alerts on the screen
+demo *args:
+    {{uv}} run slipaway demo {{args}}
+
+# write requirements.txt anew, after a change of dependencies
+requirements:
+    {{uv}} export {{export}} --output-file requirements.txt
+
+# requirements.txt is what uv resolves
+requirements-agree:
+    {{uv}} export {{export}} | diff requirements.txt - || (echo "requirements.txt is not what uv resolves: run just requirements" && exit 1)
+
+# the image and the services are well-formed
+deploy-valid:
+    {{uv}} run hadolint deploy/Dockerfile
+    {{uv}} run check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+# what CI runs: everything but the figures
+check: lint
+    {{uv}} run pytest -m "not bench"

@@ -1,0 +1,86 @@
+"""The dial: a person sets false alarms per customer-month; the threshold follows from the record.
+
+A threshold on a probability means something else for every product.  So the
+record keeps, for every threshold on a grid, the false alarms the model expects
+of silences that rise past it, and the lowest threshold that stays within the
+dial is taken, once a day of event time.
+
+Two things keep it honest.  While the record is thin, the rate is taken at its
+upper end.  And its own account closes the loop: an alert turns out false when
+the customer comes back, which is known at the return and not a horizon later.
+"""
+
+from collections.abc import Iterable
+from itertools import accumulate
+from math import sqrt
+
+import msgspec
+
+from models.protocol import DIAL_GRID, Tally
+
+MONTH_DAYS = 30.4375
+FADE_SHARE = 4
+"""Half-life of the record: horizon/4."""
+CAUTION = 0.7
+"""Standard errors added to the rate."""
+CREDIT = 5.0
+"""False alarms that budget and spending are both thought to have had: no swings at the start."""
+LEAST_MONTHS = 20.0
+LEAST_CROSSINGS = 50
+"""Before this much record no silence alert is opened at all."""
+
+
+class Dial(msgspec.Struct):
+    """The record of one product, and the threshold that follows from it."""
+
+    target: float
+    """False alarms per customer-month, as set."""
+    half_life_days: float
+    expected: list[float] = msgspec.field(default_factory=lambda: [0.0] * (len(DIAL_GRID) + 1))
+    """Difference array over the grid's cells, faded."""
+    months: float = 0.0
+    """Eligible customer-months, faded."""
+    months_total: float = 0.0
+    crossings_total: int = 0
+    budget: float = 0.0
+    """False alarms allowed so far, faded."""
+    spent: float = 0.0
+    """Own alerts that turned out false, faded."""
+    threshold: float | None = None
+    """On `Assessment.value`; None: open nothing."""
+    rate: float | None = None
+    """Expected at the threshold, per customer-month, caution included."""
+
+    def turn(self, tallies: Iterable[Tally], days: float = 1.0) -> None:
+        """Take the tallies of one event day in, and set the threshold anew."""
+        fade = 0.5 ** (days / self.half_life_days)
+        self.expected = [value * fade for value in self.expected]
+        self.months *= fade
+        self.budget *= fade
+        self.spent *= fade
+        for tally in tallies:
+            months = tally.customer_days / MONTH_DAYS
+            self.months += months
+            self.months_total += months
+            self.budget += self.target * months
+            self.spent += tally.false_alarms
+            self.crossings_total += tally.crossed
+            for cell, change in tally.crossings.items():
+                self.expected[cell] += change
+        self._choose()
+
+    def _choose(self) -> None:
+        """Take the lowest threshold whose rate stays within what is left of the dial."""
+        self.threshold = self.rate = None
+        thin = self.months_total < LEAST_MONTHS or self.crossings_total < LEAST_CROSSINGS
+        if thin or self.months <= 0:
+            return
+        ease = (self.budget + CREDIT) / (self.spent + CREDIT)
+        goal = self.target * min(max(ease, 0.25), 4.0)
+        above = list(accumulate(reversed(self.expected)))[-2::-1]
+        for threshold, false_alarms in zip(DIAL_GRID, above, strict=True):
+            rate = max(false_alarms, 0.0) / self.months
+            rate += CAUTION * sqrt(max(rate, 1 / self.months) / self.months)
+            if rate <= goal:
+                self.threshold, self.rate = threshold, rate
+                return

@@ -1,0 +1,142 @@
+"""Inputs: the regressors of one landmark, derived from facts and the prior in force.
+
+Thirty-two numbers of constant cost, no window buffers.  They are frozen at the
+landmark as 32-bit floats together with the offsets of the other two targets,
+and learned from when the outcome has aged; recomputing them then would let the
+model see a prior it did not have.
+"""
+
+from math import cos, log, log1p, pi, pow, sin, sqrt  # noqa: A004 - the float one
+from struct import Struct
+from typing import NamedTuple
+
+import numpy as np
+
+from models.baseline import Prior, logit
+from models.protocol import Facts
+
+NAMES = (
+    "logit_lapse_prior",
+    "ln_hazard_prior",
+    "logit_alive_prior",
+    "ln_silence",
+    "silence_share",
+    "ln_repeats",
+    "ln_age",
+    "age",
+    "tail",
+    "ln_silence_to_mean",
+    "ln_silence_to_longest",
+    "silence_score",
+    "gap_spread",
+    "gap_spread_silence",
+    "last_gap",
+    "long_gaps",
+    "log_gap_mean",
+    "log_gap_sd",
+    "decline_sharp",
+    "decline_slow",
+    "gap_trend",
+    "volume",
+    "volume_usual",
+    "volume_change",
+    "kinds",
+    "kinds_usual",
+    "kinds_change",
+    "volume_total",
+    "weekday_cos",
+    "weekday_sin",
+    "last_on_weekend",
+    "population_short",
+    "population_long",
+)
+SILENCE_SHARE = NAMES.index("silence_share")
+OFFSETS = 3
+"""Logits of the prior behind the regressors: of lapse, gap and back."""
+_LAYOUT = Struct(f"<{len(NAMES) + OFFSETS}f")
+SATURDAY = 5
+LEAST_AHEAD_DAYS = 0.02
+
+
+class Setting(NamedTuple):
+    """What the inputs need besides the customer."""
+
+    horizon_days: float
+    back_days: float
+    """Age of the early label."""
+    prior: Prior
+    population_short: float
+    """ln of visits in the last horizon/12 days over those usual before."""
+    population_long: float
+    """The same over horizon/4 days."""
+
+
+def regress(facts: Facts, setting: Setting) -> tuple[list[float], tuple[float, float, float]]:
+    """Give the regressors in the order of NAMES, and the offsets of lapse, gap and back."""
+    horizon, prior = setting.horizon_days, setting.prior
+    x, span, silence = facts.repeats, facts.span, facts.silence
+    odds = prior.gone_odds(x, span, silence)
+    alive = 1 / (1 + odds)
+    age = prior.alpha + span + silence
+    power = prior.r + x
+
+    def p_silent(ahead: float) -> float:
+        return 1 - alive * (1 - pow(age / (age + ahead), power))
+
+    lapse = logit(p_silent(horizon))
+    gap = logit(p_silent(max(horizon - silence, LEAST_AHEAD_DAYS)))
+    back = logit(1 - p_silent(setting.back_days))
+    to_mean = log(silence * (x + 1) / (span + horizon / 6))
+    angle = 2 * pi * facts.weekday / 7
+    inputs = [
+        lapse,
+        log(alive * power / age),
+        logit(alive),
+        log(silence),
+        silence / horizon,
+        log1p(x),
+        log1p(span + silence),
+        (span + silence) / horizon,
+        power * log(age / (prior.alpha + span)),
+        to_mean,
+        log(silence / max(facts.longest_gap, 1.0)),
+        (log(silence) - facts.log_gap_mean) / sqrt(facts.log_gap_variance + 0.3),
+        facts.gap_spread,
+        facts.gap_spread * to_mean,
+        log(max(facts.last_gap, 0.5)),
+        min(facts.long_gaps, 4.0),
+        facts.log_gap_mean,
+        sqrt(facts.log_gap_variance),
+        facts.decline_sharp,
+        facts.decline_slow,
+        facts.gap_trend,
+        facts.volume,
+        facts.volume_usual,
+        facts.volume - facts.volume_usual,
+        facts.kinds,
+        facts.kinds_usual,
+        facts.kinds - facts.kinds_usual,
+        facts.volume_total,
+        cos(angle),
+        sin(angle),
+        float(facts.last_weekday >= SATURDAY),
+        setting.population_short,
+        setting.population_long,
+    ]
+    return inputs, (lapse, gap, back)
+
+
+def freeze(inputs: list[float], offsets: tuple[float, float, float]) -> bytes:
+    """Pack regressors and offsets (33 + 3 little-endian 32-bit floats)."""
+    return _LAYOUT.pack(*inputs, *offsets)
+
+
+def thaw(frozen: bytes) -> tuple[float, ...]:
+    """Unpack what `freeze` packed."""
+    return _LAYOUT.unpack(frozen)
+
+
+def thaw_many(frozen: list[bytes]) -> np.ndarray:
+    """Unpack n frozen inputs into an array of shape (n, 36)."""
+    flat = np.frombuffer(b"".join(frozen), dtype="<f4")
+    return flat.reshape(-1, len(NAMES) + OFFSETS).astype(float)

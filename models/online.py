@@ -1,0 +1,99 @@
+"""The online model: one snapshot, answering.
+
+Three small regressions on the prior's offset, and the value of an alert made of
+them.  P(lapse) alone is the wrong score: an alert is worth its price now if it
+gains more days than a false alarm costs, and if waiting another day would cost
+more than it saves.
+"""
+
+from collections.abc import Sequence
+from math import inf, log, log1p
+
+import numpy as np
+
+from models import inputs
+from models.baseline import sigmoid
+from models.protocol import Assessment, Facts
+from models.snapshots import Snapshot
+from models.standardise import LIMIT
+
+LEAST_CHANCE = 1e-5
+
+
+class OnlineModel:
+    """Answers for one snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Prepare the snapshot for answering."""
+        self.snapshot = snapshot
+        self.version = snapshot.version
+        self.effective_from = snapshot.effective_from
+        self.threshold = inf if snapshot.threshold is None else snapshot.threshold
+        targets = (snapshot.lapse, snapshot.gap, snapshot.back)
+        none = np.zeros(len(inputs.NAMES))
+        self._intercepts = [weights.intercept if weights else 0.0 for weights in targets]
+        self._means = np.array([weights.means if weights else none for weights in targets])
+        self._scales = np.array([weights.scales if weights else none + 1 for weights in targets])
+        self._weights = np.array([weights.weights if weights else none for weights in targets])
+        self._setting = inputs.Setting(
+            snapshot.horizon_days,
+            snapshot.back_days,
+            snapshot.prior,
+            snapshot.population_short,
+            snapshot.population_long,
+        )
+
+    def assess(self, facts: Facts) -> Assessment:
+        """Judge one customer."""
+        regressors, offsets = inputs.regress(facts, self._setting)
+        lapse, gap, back = self._pushes(regressors)
+        snapshot = self.snapshot
+        p_lapse = _chance(sigmoid(offsets[0] + self._intercepts[0] + sum(lapse)))
+        p_gap = _chance(sigmoid(offsets[1] + self._intercepts[1] + sum(gap)))
+        p_back = _chance(sigmoid(offsets[2] + self._intercepts[2] + sum(back)))
+        hazard = -log1p(-p_back) / snapshot.back_days
+        return Assessment(
+            p_lapse=p_lapse,
+            p_gap=p_gap,
+            hazard=hazard,
+            value=_value(p_lapse, p_gap, hazard, snapshot.horizon_days - facts.silence),
+            inputs=inputs.freeze(regressors, offsets),
+        )
+
+    def contributions(self, frozen: bytes) -> Sequence[tuple[str, float]]:
+        """Say how much each input pushes P(lapse) up from the average customer (name, logits)."""
+        if self.snapshot.lapse is None:
+            return ()
+        regressors = inputs.thaw(frozen)[: len(inputs.NAMES)]
+        return tuple(zip(inputs.NAMES, self._pushes(regressors)[0], strict=True))
+
+    def _pushes(self, regressors: Sequence[float]) -> list[list[float]]:
+        """Give what each standardised, clipped regressor adds to each target, in logits.
+
+        Element by element, and summed by the caller in a fixed order: a matrix product may
+        round differently on another machine, and then two workers would disagree.
+        """
+        z = (np.array(regressors) - self._means) / self._scales
+        np.minimum(z, LIMIT, out=z)
+        np.maximum(z, -LIMIT, out=z)
+        z *= self._weights
+        pushes: list[list[float]] = z.tolist()
+        return pushes
+
+    def samples(self, customer_hash: int) -> bool:
+        """Say whether the customer is among those the prior is fitted on."""
+        return customer_hash < self.snapshot.sample_below
+
+
+def _value(p_lapse: float, p_gap: float, hazard: float, days_left: float) -> float:
+    """Give ln of the days of earlier notice that one false alarm may cost here."""
+    if days_left <= 0:
+        return -inf
+    gain = log(days_left * p_gap / (1 - p_lapse))
+    urgency = log(p_gap / hazard)
+    return min(gain, urgency)
+
+
+def _chance(p: float) -> float:
+    """Keep a probability where its logarithms are finite."""
+    return min(max(p, LEAST_CHANCE), 1 - LEAST_CHANCE)

@@ -1,0 +1,69 @@
+"""Snapshots: everything learned across customers, as one immutable value.
+
+A snapshot names the event time from which it is effective, so that a replay
+that uses the same snapshots gives the same alerts.
+"""
+
+from hashlib import blake2b
+
+import msgspec
+
+from models.baseline import Prior, unfitted
+
+ALL_CUSTOMERS = 1 << 32
+"""Every CRC-32 lies below it."""
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """One target's regression; `means`, `scales` and `weights` in the order of `inputs.NAMES`."""
+
+    rows: int
+    """Labels learned from."""
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    weights: tuple[float, ...]
+    intercept: float
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of the model; a target without weights is answered by the prior alone."""
+
+    version: str
+    effective_from: int
+    """Event time, ms since 1970 UTC."""
+    horizon_days: float
+    back_days: float
+    prior: Prior
+    sample_below: int = ALL_CUSTOMERS
+    """Customers whose CRC-32 lies below it report their visits."""
+    population_short: float = 0.0
+    population_long: float = 0.0
+    threshold: float | None = None
+    """ln of the days one false alarm may cost, from the dial; None: open no silence alerts yet."""
+    false_alarms_set: float = 0.0
+    """The dial, per customer-month."""
+    false_alarms_expected: float | None = None
+    """What the record expects at the threshold, per customer-month."""
+    lapse: Weights | None = None
+    gap: Weights | None = None
+    back: Weights | None = None
+
+
+def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:
+    """Give the snapshot before anything has been learned."""
+    return Snapshot(
+        version="cold",
+        effective_from=0,
+        horizon_days=horizon_days,
+        back_days=back_days,
+        prior=prior or unfitted(horizon_days),
+    )
+
+
+def name(snapshot: Snapshot) -> Snapshot:
+    """Give the snapshot its version: "cold" or "warm", its day, and the hash of its content."""
+    blank = msgspec.structs.replace(snapshot, version="")
+    digest = blake2b(msgspec.msgpack.encode(blank), digest_size=5).hexdigest()
+    state = "warm" if snapshot.lapse else "cold"
+    day = snapshot.effective_from // 86_400_000
+    return msgspec.structs.replace(snapshot, version=f"{state}-{day}-{digest}")

@@ -1,0 +1,63 @@
+"""Standardised inputs, clipped, with the offset let through: the first step of every pipeline.
+
+River's own scaler does the arithmetic.  An offset is a logit with weight one,
+so it must not be scaled; and one wild row must not steer a second-order step,
+so nothing passes further than a few standard deviations.
+"""
+
+from collections.abc import Hashable
+
+import pandas as pd
+from river import base, preprocessing
+
+LIMIT = 4.0
+LEAST_VARIANCE = 1e-6
+"""A feature steadier than this is as good as constant."""
+
+
+class Standardise(base.MiniBatchTransformer):
+    """Scales to mean 0 and variance 1 and clips, all but one feature.
+
+    Parameters
+    ----------
+    keep
+        Name of the feature that passes as it is.
+    limit
+        Largest absolute value let through, in standard deviations.
+
+    """
+
+    def __init__(self, keep: str = "offset", limit: float = LIMIT) -> None:
+        """Start with nothing seen."""
+        self.keep = keep
+        self.limit = limit
+        self.scaler = preprocessing.StandardScaler()
+
+    def learn_one(self, x: dict[Hashable, float]) -> None:
+        """Update the running moments with one row."""
+        self.scaler.learn_one({name: value for name, value in x.items() if name != self.keep})
+
+    def transform_one(self, x: dict[Hashable, float]) -> dict[Hashable, float]:
+        """Scale and clip one row."""
+        rest = {name: value for name, value in x.items() if name != self.keep}
+        scaled: dict[Hashable, float] = {
+            name: min(max(value, -self.limit), self.limit)
+            for name, value in self.scaler.transform_one(rest).items()
+        }
+        return {**scaled, self.keep: x[self.keep]} if self.keep in x else scaled
+
+    def learn_many(self, X: pd.DataFrame) -> None:  # noqa: N803 - River's name
+        """Update the running moments with n rows."""
+        self.scaler.learn_many(X.drop(columns=self.keep, errors="ignore"))
+        variances = self.scaler.vars
+        for name, variance in variances.items():
+            # River takes a batch's variance as E[x^2] - E[x]^2, which rounding can turn negative.
+            variances[name] = max(variance, LEAST_VARIANCE)
+
+    def transform_many(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803 - River's name
+        """Scale and clip n rows."""
+        rest = X.drop(columns=self.keep, errors="ignore")
+        scaled = self.scaler.transform_many(rest).clip(-self.limit, self.limit)
+        if self.keep in X.columns:
+            scaled[self.keep] = X[self.keep]
+        return scaled

@@ -1,0 +1,282 @@
+"""The trainer: lessons in, one snapshot a day of event time out.
+
+There is one trainer, whatever the number of partitions.  Lessons wait in the
+event day they belong to until the shell turns that day; within a day they are
+put in order, so that it does not matter which partition spoke first.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pandas as pd
+from river import compose, preprocessing
+
+from models import inputs
+from models.baseline import Prior, fit, unfitted
+from models.dial import Dial
+from models.newton import OnlineNewton
+from models.protocol import Example, Lesson, Sighting, Tally
+from models.snapshots import ALL_CUSTOMERS, Snapshot, Weights, name
+from models.standardise import Standardise
+
+DAY_MS = 86_400_000
+BACK_SHARE = 12
+FORGET = 0.997
+"""Information kept a day."""
+RIDGE = 20.0
+WARM_ROWS = 300
+WARM_OF_EACH = 30
+"""Labels, and labels of the rarer class, below which the prior answers alone."""
+SAMPLE = 4_000
+"""Customers the prior is refitted on: those with the lowest hashes, a fair sample."""
+REFIT_DAYS = 5.0
+REFIT_SHARE = 6
+"""The prior is refitted every horizon/6, at least five days."""
+TARGETS = ("lapse", "gap", "back")
+
+
+class TargetState(msgspec.Struct):
+    """One regression, as plain numbers."""
+
+    counts: dict[str, int]
+    means: dict[str, float]
+    variances: dict[str, float]
+    names: list[str]
+    weights: list[float]
+    information: list[list[float]]
+    rows: int
+    positives: int
+
+
+class TrainerState(msgspec.Struct):
+    """Everything a trainer needs to go on, as plain numbers."""
+
+    horizon_days: float
+    turned: int
+    """Last day turned (ms); 0 before the first."""
+    fitted: int
+    prior: Prior
+    dial: Dial
+    sightings: dict[int, Sighting]
+    sample_below: int
+    daily_visits: list[int]
+    targets: dict[str, TargetState]
+    waiting: dict[int, list[Lesson]]
+
+
+class Trainer:
+    """Learns from every partition's lessons."""
+
+    def __init__(self, *, horizon_days: float, false_alarms_per_customer_month: float) -> None:
+        """Start cold for a product with this horizon and this dial."""
+        self.horizon_days = horizon_days
+        self.back_days = max(1.0, horizon_days / BACK_SHARE)
+        self._prior = unfitted(horizon_days)
+        self._dial = Dial(false_alarms_per_customer_month, horizon_days / 4)
+        self._sightings: dict[int, Sighting] = {}
+        self._sample_below = ALL_CUSTOMERS
+        self._daily_visits: list[int] = []
+        self._targets = {target: _pipeline() for target in TARGETS}
+        self._waiting: dict[int, list[Lesson]] = {}
+        self._turned = 0
+        self._fitted = 0
+
+    def learn(self, lesson: Lesson) -> None:
+        """Keep a lesson for the event day it belongs to (or the next one to be turned)."""
+        if isinstance(lesson, Tally):
+            day_end = lesson.day_end
+        else:
+            day_end = (lesson.at // DAY_MS + 1) * DAY_MS
+        self._waiting.setdefault(max(day_end, self._turned + DAY_MS), []).append(lesson)
+
+    def turn(self, day_end: int) -> Snapshot:
+        """Learn everything of the days up to `day_end` (ms, a midnight); give what then answers."""
+        lessons = list(self._due(day_end))
+        tallies = [lesson for lesson in lessons if isinstance(lesson, Tally)]
+        for lesson in lessons:
+            if isinstance(lesson, Sighting):
+                self._sightings[lesson.customer_hash] = lesson
+        self._cut_sample()
+        self._refit(day_end)
+        examples = [lesson for lesson in lessons if isinstance(lesson, Example)]
+        examples.sort(key=lambda e: (e.at, e.customer_id, e.landmark_at))
+        self._learn_late([e for e in examples if e.target == "lapse"])
+        self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
+        self._dial.turn(tallies)
+        self._count_visits(sum(tally.visits for tally in tallies))
+        self._turned = day_end
+        return self._snapshot(day_end)
+
+    def _due(self, day_end: int) -> Iterator[Lesson]:
+        """Take out the lessons of the days up to `day_end`."""
+        for day in sorted(day for day in self._waiting if day <= day_end):
+            yield from self._waiting.pop(day)
+
+    def _learn_late(self, examples: list[Example]) -> None:
+        """Learn both labels that are released at the horizon.
+
+        Past the horizon a silence is a lapse by definition, which `gap` must not learn from.
+        """
+        self._learn_target("lapse", examples, label=0)
+        within = [e for e in examples if inputs.thaw(e.inputs)[inputs.SILENCE_SHARE] <= 1]
+        self._learn_target("gap", within, label=1)
+
+    def _learn_target(self, target: str, examples: list[Example], *, label: int) -> None:
+        """Take one Newton step on the day's labels of a target."""
+        if not examples:
+            return
+        table = inputs.thaw_many([e.inputs for e in examples])
+        rows = pd.DataFrame(table[:, : len(inputs.NAMES)], columns=list(inputs.NAMES))
+        rows["offset"] = table[:, len(inputs.NAMES) + TARGETS.index(target)]
+        self._targets[target].learn_many(rows, pd.Series([e.labels[label] for e in examples]))
+
+    def _cut_sample(self) -> None:
+        """Keep the customers with the lowest hashes, and stop asking for the others."""
+        if len(self._sightings) > SAMPLE:
+            kept = sorted(self._sightings)[:SAMPLE]
+            self._sightings = {key: self._sightings[key] for key in kept}
+            self._sample_below = kept[-1] + 1
+
+    def _refit(self, day_end: int) -> None:
+        """Refit the prior where it is due."""
+        every = max(REFIT_DAYS, self.horizon_days / REFIT_SHARE) * DAY_MS
+        self._fitted = self._fitted or day_end
+        if day_end - self._fitted < every:
+            return
+        self._fitted = day_end
+        summaries = []
+        for key in sorted(self._sightings):
+            seen = self._sightings[key]
+            span = (seen.last_at - seen.first_at) / DAY_MS
+            age = ((seen.until_at or day_end) - seen.first_at) / DAY_MS
+            summaries.append((seen.repeats, span, max(age, span)))
+        self._prior = fit(summaries) or self._prior
+
+    def _count_visits(self, visits: int) -> None:
+        """Add a day to the population's recent activity, and forget what no window reaches."""
+        self._daily_visits.append(visits)
+        del self._daily_visits[: -4 * self._windows()[1]]
+
+    def _windows(self) -> tuple[int, int]:
+        """Give the days of the short and the long window of the population's activity."""
+        return max(3, round(self.horizon_days / 12)), max(7, round(self.horizon_days / 4))
+
+    def _activity(self, window: int) -> float:
+        """Give ln of the visits in the last window over those usual in the three before."""
+        now = sum(self._daily_visits[-window:])
+        before = sum(self._daily_visits[-4 * window : -window])
+        return float(np.log((now + 3) / (before / 3 + 3)))
+
+    def _snapshot(self, day_end: int) -> Snapshot:
+        """Say what has been learned, effective from the end of the day."""
+        short, long = self._windows()
+        weights = {target: _weights(self._targets[target]) for target in TARGETS}
+        return name(
+            Snapshot(
+                version="",
+                effective_from=day_end,
+                horizon_days=self.horizon_days,
+                back_days=self.back_days,
+                prior=self._prior,
+                sample_below=self._sample_below,
+                population_short=self._activity(short),
+                population_long=self._activity(long),
+                threshold=self._dial.threshold,
+                false_alarms_set=self._dial.target,
+                false_alarms_expected=self._dial.rate,
+                lapse=weights["lapse"],
+                gap=weights["gap"],
+                back=weights["back"],
+            )
+        )
+
+    def state(self) -> TrainerState:
+        """Give everything needed to go on later."""
+        return TrainerState(
+            horizon_days=self.horizon_days,
+            turned=self._turned,
+            fitted=self._fitted,
+            prior=self._prior,
+            dial=self._dial,
+            sightings=self._sightings,
+            sample_below=self._sample_below,
+            daily_visits=self._daily_visits,
+            targets={target: _save(pipeline) for target, pipeline in self._targets.items()},
+            waiting=self._waiting,
+        )
+
+    @classmethod
+    def resume(cls, state: TrainerState) -> "Trainer":
+        """Go on from a saved state."""
+        trainer = cls(
+            horizon_days=state.horizon_days,
+            false_alarms_per_customer_month=state.dial.target,
+        )
+        trainer._turned = state.turned
+        trainer._fitted = state.fitted
+        trainer._prior = state.prior
+        trainer._dial = state.dial
+        trainer._sightings = state.sightings
+        trainer._sample_below = state.sample_below
+        trainer._daily_visits = state.daily_visits
+        trainer._waiting = state.waiting
+        trainer._targets = {target: _load(saved) for target, saved in state.targets.items()}
+        return trainer
+
+
+def _pipeline() -> compose.Pipeline:
+    """Compose one target's model: standardise everything but the offset, then learn."""
+    return compose.Pipeline(Standardise("offset"), OnlineNewton(l2=RIDGE, forget=FORGET))
+
+
+def _parts(pipeline: compose.Pipeline) -> tuple[preprocessing.StandardScaler, OnlineNewton]:
+    """Find the scaler and the regression in a pipeline."""
+    standardise, newton = pipeline.steps.values()
+    return standardise.scaler, newton
+
+
+def _weights(pipeline: compose.Pipeline) -> Weights | None:
+    """Give a target's regression once it has seen enough of both classes."""
+    scaler, newton = _parts(pipeline)
+    rarer = min(newton.positives, newton.rows - newton.positives)
+    if newton.rows < WARM_ROWS or rarer < WARM_OF_EACH:
+        return None
+    weight = dict(zip(newton.names, newton.weights[1:], strict=True))
+    return Weights(
+        rows=newton.rows,
+        means=tuple(float(scaler.means[n]) for n in inputs.NAMES),
+        scales=tuple(float(scaler.vars[n]) ** 0.5 for n in inputs.NAMES),
+        weights=tuple(float(weight.get(n, 0.0)) for n in inputs.NAMES),
+        intercept=float(newton.weights[0]),
+    )
+
+
+def _save(pipeline: compose.Pipeline) -> TargetState:
+    """Give a pipeline as plain numbers."""
+    scaler, newton = _parts(pipeline)
+    return TargetState(
+        counts=dict(scaler.counts),
+        means={n: float(v) for n, v in scaler.means.items()},
+        variances={n: float(v) for n, v in scaler.vars.items()},
+        names=[str(n) for n in newton.names],
+        weights=newton.weights.tolist(),
+        information=newton.information.tolist(),
+        rows=newton.rows,
+        positives=newton.positives,
+    )
+
+
+def _load(saved: TargetState) -> compose.Pipeline:
+    """Give back the pipeline of its numbers."""
+    pipeline = _pipeline()
+    scaler, newton = _parts(pipeline)
+    scaler.counts.update(saved.counts)
+    scaler.means.update(saved.means)
+    scaler.vars.update(saved.variances)
+    newton.names = list(saved.names)
+    newton.weights = np.array(saved.weights)
+    newton.information = np.array(saved.information)
+    newton.rows = saved.rows
+    newton.positives = saved.positives
+    return pipeline

@@ -1,0 +1,70 @@
+"""What the viewer sees: one line an alert, as many as can be read, and how things stand.
+
+Alerts are data and go to standard output.  How things stand is talk: one line on
+standard error, rewritten in place, and only where that is a terminal.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Final, TextIO
+from zlib import crc32
+
+from rich.text import Text
+
+from stream.detector.alerts import Alert, Kind
+from stream.wire.times import iso
+
+_KIND_STYLE: Final = {
+    Kind.OPENED: "bold yellow",
+    Kind.ESCALATED: "bold red",
+    Kind.RECOVERED: "green",
+    Kind.LAPSED: "magenta",
+    Kind.RETRACTED: "dim",
+}
+_SEVERITY_STYLE: Final = {"low": "dim", "medium": "", "high": "bold"}
+_MINUTES_OF_ISO = len("2025-03-14T09:26")
+
+
+def line(alert: Alert) -> Text:
+    """Say an alert in one line: when, who, what, how sure, and why in words."""
+    reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
+    return Text.assemble(
+        (iso(alert.time)[:_MINUTES_OF_ISO].replace("T", " "), "dim"),
+        "  ",
+        (f"{alert.customer_id:<13}", "cyan"),
+        (f"{alert.kind.value:<10}", _KIND_STYLE[alert.kind]),
+        f"{alert.trigger.value:<9}",
+        (f"{alert.severity.value:<7}", _SEVERITY_STYLE[alert.severity.value]),
+        f"risk {alert.risk:.2f}  ",
+        "; ".join(reason for reason in reasons if reason),
+    )
+
+
+def sample(alerts: Sequence[Alert], most: int) -> list[Alert]:
+    """Pick at most that many alerts, in the order of their times.
+
+    Of too many, the same customers are picked again and again: a reader who saw
+    an episode open wants to see how it ends.  Which customers is left to the
+    hash of their ids, so no kind of alert is favoured.
+    """
+    picked = sorted(alerts, key=lambda alert: crc32(alert.customer_id.encode()))[:most]
+    return sorted(picked, key=lambda alert: (alert.time, alert.customer_id))
+
+
+class StatusLine:
+    """One line, rewritten in place; silent where nobody watches."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Write to `stream`, standard error by default."""
+        self._stream = stream if stream is not None else sys.stderr
+        self._shown = self._stream.isatty()
+
+    def say(self, text: str) -> None:
+        """Show `text` in place of what stood there."""
+        if self._shown:
+            self._stream.write(f"\r\x1b[2K{text}")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        """Make room for a line of something else."""
+        self.say("")

@@ -1,0 +1,107 @@
+"""A customer's state: everything remembered of one customer, and nothing that grows.
+
+This is the one mutable value of the detector.  Its size is bounded whatever the
+customer does: moments instead of histories, a few waiting visits (no more than
+the allowed lateness has room for), sixteen message ids, and the landmarks whose
+outcome is still open.  Field order is the record's layout in the state topic;
+add at the end, with a default.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from stream.detector.cadence import Rhythm
+from stream.detector.decline import Levels
+from stream.detector.events import DAY_MS
+from stream.detector.landmarks import Landmark
+from stream.detector.visits import Visit
+
+
+class Trigger(StrEnum):
+    """What gave the customer away."""
+
+    SILENCE = "silence"
+    DECLINE = "decline"
+    WARNING = "warning"
+    ENDING = "ending"
+
+
+class Stage(StrEnum):
+    """How far an episode has come; a customer without one is steady."""
+
+    STEADY = "steady"
+    SLIPPING = "slipping"
+    ESCALATED = "escalated"
+    LAPSED = "lapsed"
+
+
+class Episode(msgspec.Struct, array_like=True):
+    """One time a customer slipped, from its first alert to its last."""
+
+    episode_id: str
+    opened_at: int
+    trigger: Trigger
+    stage: Stage
+    changed_at: int
+    visits_since: int = 0
+    """Visits since the last warning."""
+
+
+class Signal(msgspec.Struct, array_like=True):
+    """A warning, an ending or an end of observation that waits for the watermark."""
+
+    at: int
+    name: str
+    sign: str
+    """Which of them it is: the `EventClass` by name."""
+
+
+class Customer(msgspec.Struct, array_like=True):
+    """Rolling engagement state of one customer; times in ms since 1970 UTC."""
+
+    rhythm: Rhythm
+    levels: Levels
+    account_id: str = ""
+    first_at: int = 0
+    """Begin of the first visit; 0 before it."""
+    last_at: int = 0
+    """Last event of the last begun visit."""
+    frontier: int = 0
+    """Up to where this customer's own time line is decided: an event at or before it is late."""
+    visits: int = 0
+    """Visits begun."""
+    visit_at: int = 0
+    """Begin of the last begun visit."""
+    visit_open: bool = False
+    """The last begun visit can still grow."""
+    visit_gap_ms: int = 0
+    """Silence that the last begun visit ended."""
+    visit_volume: float = 0.0
+    visit_kinds: int = 0
+    volume: float = 0.0
+    """ln(1 + volume) of the last folded visit."""
+    volume_usual: float = 0.0
+    kinds: int = 0
+    kinds_usual: float = 0.0
+    volume_total: float = 0.0
+    rung: int = 0
+    """Next landmark of this silence."""
+    best_value: float | None = None
+    """Highest value of this silence so far; None before its first judgement."""
+    counted: bool = False
+    """Part of the eligible, observed population."""
+    observed: bool = True
+    ended: bool = False
+    episode: Episode | None = None
+    back_released: int = 0
+    """How many of the landmarks, oldest first, have had their early label released."""
+    landmarks: list[Landmark] = msgspec.field(default_factory=list)
+    waiting: list[Visit] = msgspec.field(default_factory=list)
+    signals: list[Signal] = msgspec.field(default_factory=list)
+    recent_ids: list[int] = msgspec.field(default_factory=list)
+
+    @property
+    def span_days(self) -> float:
+        """Give the days from the first visit to the last one folded."""
+        return (self.visit_at - self.first_at) / DAY_MS

@@ -1,0 +1,482 @@
+"""The detector: usage events and ticks in, alerts and lessons out.
+
+A synchronous function of (events, ticks, models): no clock, no I/O, no
+randomness.  One instance serves one partition of customers, and what it says of
+a customer depends on that customer's own events and on the models in force at
+their event times only.  So neither the size of the batches nor the number of
+partitions can change an alert.
+
+Every customer has a time line of its own, on which things fall due in order:
+visits begin and end, signals speak, landmarks judge, labels age.  A thing due at
+`t` happens when the watermark has passed `t`; then every event before `t` is
+known, in whatever order it came.  Things due at the same moment happen in the
+order of `Due`, across customers in the order of their ids.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import IntEnum
+from math import inf, log1p
+from typing import NamedTuple, Protocol
+from zlib import crc32
+
+import msgspec
+
+from models.protocol import Lesson, RiskModel, Sighting
+from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
+from stream.detector.alerts import Alert
+from stream.detector.customer import Customer, Signal, Stage, Trigger
+from stream.detector.duplicates import is_duplicate
+from stream.detector.episodes import Kind, Sign
+from stream.detector.errors import BadEvent, Code
+from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.features import facts
+from stream.detector.policy import EventClass, Policy
+from stream.detector.population import Day
+from stream.detector.timers import Timers
+from stream.detector.watermark import Watermark
+
+SIGNALS_MAX = 64
+"""Signals one customer may have waiting; the next ones of the same burst say nothing new."""
+
+
+class Models(Protocol):
+    """The models by event time."""
+
+    def at(self, moment: int) -> RiskModel:
+        """Give the model in force at a moment (ms)."""
+        ...
+
+
+class Due(IntEnum):
+    """What can fall due on a customer's time line, in the order of one moment."""
+
+    VISIT_ENDS = 0
+    VISIT_BEGINS = 1
+    SIGNAL = 2
+    LABEL = 3
+    LANDMARK = 4
+    DECLINE = 5
+    LAPSE = 6
+
+
+class Decisions(NamedTuple):
+    """What one call of the detector came to."""
+
+    alerts: list[Alert]
+    lessons: list[Lesson]
+    refused: list[tuple[int, BadEvent]]
+    """Index in the batch, and why."""
+    counts: Counter[str]
+    """Events by result: applied, ignored, duplicate, late, refused."""
+
+
+class Progress(msgspec.Struct):
+    """What a checkpoint holds of a partition besides its customers."""
+
+    watermark: Watermark = msgspec.field(default_factory=Watermark)
+    latest: int = 0
+    """Latest event time seen (ms)."""
+    day: Day = msgspec.field(default_factory=Day)
+
+
+class Detector:
+    """Follows the customers of one partition."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        models: Models,
+        *,
+        customers: dict[str, Customer] | None = None,
+        touched: set[str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Take up the customers and the progress of the last checkpoint, or start afresh.
+
+        `customers` and `touched` belong to the caller: the detector changes the
+        first in place and adds to the second whose state has changed.
+        """
+        self.customers = {} if customers is None else customers
+        self.touched = set() if touched is None else touched
+        self.progress = Progress() if progress is None else progress
+        self._policy = policy
+        self._models = models
+        self._classes: dict[str, tuple[EventClass, int]] = {}
+        self._ladder = landmarks.Ladder(policy)
+        self._back_ms = outcomes.back_age_ms(policy)
+        self._horizon_days = cadence.days(policy.horizon_ms)
+        self._timers = Timers()
+        self._alerts: list[Alert] = []
+        self._lessons: list[Lesson] = []
+        for customer_id, customer in self.customers.items():
+            self._queue(customer_id, customer)
+
+    # ------------------------------------------------------------ the surface
+
+    def on_events(self, batch: Sequence[UsageEvent]) -> Decisions:
+        """Take events in the order of their log, and decide what has thereby fallen due."""
+        refused: list[tuple[int, BadEvent]] = []
+        counts: Counter[str] = Counter()
+        progress, policy = self.progress, self._policy
+        latest, lateness = progress.latest, policy.allowed_lateness_ms
+        for index, event in enumerate(batch):
+            at = event.occurred_at
+            if at > event.received_at + policy.max_future_skew_ms:
+                refused.append((index, _future(event)))
+                counts["refused"] += 1
+                continue
+            if at > latest:
+                progress.latest = latest = at
+            elif at < latest - lateness:
+                # Settle first what its predecessors had made due: then it does not matter
+                # where a batch was cut.
+                self._decide(progress.watermark.follow(latest, lateness))
+            counts[self._take(event)] += 1
+        self._decide(progress.watermark.follow(latest, lateness))
+        return self._collect(refused, counts)
+
+    def on_tick(self, now: int) -> Decisions:
+        """Let time pass without events: decide everything due before `now` less the lateness."""
+        self._decide(self.progress.watermark.follow(now, self._policy.allowed_lateness_ms))
+        return self._collect([], Counter())
+
+    # ------------------------------------------------------------ taking an event in
+
+    def _take(self, event: UsageEvent) -> str:
+        """File one event with its customer; say what became of it."""
+        event_class, kind_bit = self._classify(event.name)
+        if event_class is EventClass.IGNORED:
+            return "ignored"
+        customer_id, at = event.customer_id, event.occurred_at
+        customer = self.customers.get(customer_id)
+        if customer is None:
+            rhythm = cadence.fresh(self._horizon_days)
+            customer = self.customers[customer_id] = Customer(rhythm, decline.Levels())
+        if event.message_id and is_duplicate(customer.recent_ids, event.message_id):
+            return "duplicate"
+        self.touched.add(customer_id)
+        if event.account_id:
+            customer.account_id = event.account_id
+        if event_class is not EventClass.ENGAGEMENT:
+            self._file_signal(customer, Signal(at, event.name, event_class.name))
+            if event_class is not EventClass.WARNING:
+                self._queue(customer_id, customer)
+                return "applied"
+        result = self._file_visit(customer_id, customer, at, event.volume, kind_bit)
+        self._queue(customer_id, customer)
+        return result
+
+    def _classify(self, name: str) -> tuple[EventClass, int]:
+        """Give an event name's class and its bit in the set of kinds."""
+        known = self._classes.get(name)
+        if known is None:
+            known = self._policy.classify(name), visits.kind_bit(name)
+            if len(self._classes) < 10_000:  # noqa: PLR2004 - names made of ids must not fill memory
+                self._classes[name] = known
+        return known
+
+    def _file_signal(self, customer: Customer, signal: Signal) -> None:
+        """Keep a signal until the watermark reaches it; a late one speaks at once."""
+        signal.at = max(signal.at, customer.frontier)
+        if len(customer.signals) < SIGNALS_MAX:
+            customer.signals.append(signal)
+            customer.signals.sort(key=lambda s: (s.at, s.sign, s.name))
+
+    def _file_visit(
+        self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
+    ) -> str:
+        """Add engagement to the visit it belongs to."""
+        gap = self._policy.visit_gap_ms
+        if customer.visit_open and customer.visit_at - gap < at < customer.last_at + gap:
+            customer.visit_volume += volume
+            customer.visit_kinds |= kinds
+            customer.last_at = max(customer.last_at, at)
+            self._absorb(customer)
+            return "applied"
+        if at > customer.frontier:
+            visits.merge(customer.waiting, at, volume, kinds, gap)
+            return "applied"
+        if at > customer.last_at:
+            self._return_late(customer_id, customer, at, volume, kinds)
+        else:
+            customer.volume_total += volume
+        return "late"
+
+    def _absorb(self, customer: Customer) -> None:
+        """Join the waiting visits that the open one has come to touch."""
+        waiting = customer.waiting
+        while waiting and waiting[0].begin - customer.last_at < self._policy.visit_gap_ms:
+            absorbed = waiting.pop(0)
+            customer.visit_volume += absorbed.volume
+            customer.visit_kinds |= absorbed.kinds
+            customer.last_at = max(customer.last_at, absorbed.end)
+
+    def _return_late(
+        self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
+    ) -> None:
+        """Take back what was decided on a silence that a late visit at `at` had ended."""
+        decided = customer.frontier
+        landmarks.forget_after(customer.landmarks, at)
+        customer.back_released = min(customer.back_released, len(customer.landmarks))
+        episode = customer.episode
+        if episode and episode.trigger is Trigger.SILENCE and episode.changed_at >= at:
+            self._move(customer_id, customer, Sign.DISPROVED, decided)
+        self._begin_visit(customer_id, customer, visits.Visit(at, at, volume, kinds))
+        self._absorb(customer)
+        customer.rung = self._ladder.first_after(at, decided)
+
+    # ------------------------------------------------------------ what falls due
+
+    def _queue(self, customer_id: str, customer: Customer) -> None:
+        """Set the customer's timer to the first thing due."""
+        due = self._next(customer)
+        if due is not None:
+            self._timers.set(customer_id, due[0])
+
+    def _next(self, customer: Customer) -> tuple[int, Due] | None:
+        """Give the first thing due on a customer's time line; None if nothing ever is."""
+        horizon = self._policy.horizon_ms
+        first: tuple[int, Due] | None = None
+        if customer.visit_open:
+            first = (customer.last_at + self._policy.visit_gap_ms, Due.VISIT_ENDS)
+        elif customer.visits and customer.observed and not customer.ended:
+            landmark = self._ladder.at(customer.last_at, customer.rung)
+            if landmark is not None:
+                first = (landmark, Due.LANDMARK)
+            first = _earlier(first, self._decline_due(customer), Due.DECLINE)
+            if customer.counted:
+                first = _earlier(first, customer.last_at + horizon, Due.LAPSE)
+        if customer.waiting:
+            first = _earlier(first, customer.waiting[0].begin, Due.VISIT_BEGINS)
+        if customer.signals:
+            first = _earlier(first, customer.signals[0].at, Due.SIGNAL)
+        if customer.landmarks:
+            label = outcomes.next_release(customer, self._back_ms, horizon)
+            first = _earlier(first, label, Due.LABEL)
+        return first
+
+    def _decline_due(self, customer: Customer) -> int | None:
+        """Give when the silence alone would carry the decline test to its alarm."""
+        policy = self._policy.decline
+        if not policy.enabled or customer.visits < policy.visits_min or not customer.counted:
+            return None
+        rate = decline.own_rate(customer.rhythm.gaps, customer.span_days, self._horizon_days)
+        days = decline.days_to_alarm(customer.levels, rate, policy)
+        return None if days == inf else customer.last_at + round(days * DAY_MS)
+
+    def _decide(self, watermark: int) -> None:
+        """Do everything due before the watermark, in order of (time, customer)."""
+        timers, day = self._timers, self.progress.day
+        while (due := timers.peek()) is not None and due < watermark:
+            if day.end <= due:
+                self._lessons.extend(day.close_until(due))
+            _, customer_id = timers.pop()
+            customer = self.customers[customer_id]
+            first = self._next(customer)
+            if first is None:
+                continue
+            if first[0] <= due:
+                self._do(customer_id, customer, *first)
+                self.touched.add(customer_id)
+                first = self._next(customer)
+            if first is not None:
+                timers.set(customer_id, first[0])
+        if day.end:
+            self._lessons.extend(day.close_until(watermark))
+
+    def _do(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
+        """Do one thing due at `at`."""
+        customer.frontier = max(customer.frontier, at)
+        match due:
+            case Due.VISIT_BEGINS:
+                self._begin_visit(customer_id, customer, customer.waiting.pop(0))
+            case Due.VISIT_ENDS:
+                self._end_visit(customer_id, customer, at)
+            case Due.SIGNAL:
+                self._hear(customer_id, customer, customer.signals.pop(0))
+            case Due.LABEL:
+                back_ms, horizon_ms = self._back_ms, self._policy.horizon_ms
+                example = outcomes.release(customer, customer_id, at, back_ms, horizon_ms)
+                self._lessons.append(example)
+            case Due.LANDMARK:
+                self._judge(customer_id, customer, at)
+            case Due.DECLINE:
+                customer.levels.raised = True
+                self._move(customer_id, customer, Sign.DECLINED, at)
+            case Due.LAPSE:
+                self._leave(customer, at)
+                self._move(customer_id, customer, Sign.GONE, at)
+
+    # ------------------------------------------------------------ visits
+
+    def _begin_visit(self, customer_id: str, customer: Customer, visit: visits.Visit) -> None:
+        """Let the customer be here: silence, and what was said about it, are over."""
+        at = visit.begin
+        self.progress.day.count_visit()
+        landmarks.mark_return(customer.landmarks, at)
+        if customer.visits:
+            self._welcome_back(customer_id, customer, at)
+            customer.visit_gap_ms = max(0, at - customer.last_at)
+        else:
+            customer.first_at = at
+        customer.visits += 1
+        customer.visit_at = at
+        customer.last_at = visit.end
+        customer.visit_volume = visit.volume
+        customer.visit_kinds = visit.kinds
+        customer.visit_open = True
+        customer.rung = 0
+        customer.best_value = None
+        customer.ended = False
+        customer.observed = True
+        if customer.visits >= self._policy.visits_min and not customer.counted:
+            customer.counted = True
+            self.progress.day.enter(at)
+
+    def _welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Close what the visit at `at` answers."""
+        episode = customer.episode
+        if episode is None:
+            return
+        if episode.trigger in (Trigger.SILENCE, Trigger.ENDING):
+            if episode.stage is not Stage.LAPSED:
+                self.progress.day.count_false_alarm()
+            self._move(customer_id, customer, Sign.BACK, at)
+        elif episode.trigger is Trigger.WARNING:
+            episode.visits_since += 1
+            if episode.visits_since >= self._policy.warning_cleared_by_visits:
+                self._move(customer_id, customer, Sign.CLEARED, at)
+
+    def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Fold the visit that has just become complete into the customer's rhythm."""
+        customer.visit_open = False
+        volume = log1p(customer.visit_volume)
+        kinds = customer.visit_kinds.bit_count()
+        customer.volume_total += customer.visit_volume
+        if customer.visits == 1:
+            customer.volume_usual, customer.kinds_usual = volume, float(kinds)
+        else:
+            self._fold_gap(customer_id, customer, at)
+            customer.volume_usual += 0.2 * (volume - customer.volume_usual)
+            customer.kinds_usual += 0.2 * (kinds - customer.kinds_usual)
+        customer.volume, customer.kinds = volume, kinds
+        self._sight(customer_id, customer, at, until=0)
+
+    def _fold_gap(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Learn from the gap that the last visit ended."""
+        gap = cadence.days(customer.visit_gap_ms)
+        rhythm, horizon = customer.rhythm, self._horizon_days
+        before = max(0.0, customer.span_days - gap)
+        rate = decline.own_rate(rhythm.gaps, before, horizon)
+        decline.fold(customer.levels, gap, rate, self._policy.decline)
+        cadence.fold(rhythm, gap, horizon)
+        episode = customer.episode
+        if episode and episode.trigger is Trigger.DECLINE and not customer.levels.raised:
+            self._move(customer_id, customer, Sign.CLEARED, at)
+
+    def _sight(self, customer_id: str, customer: Customer, at: int, until: int) -> None:
+        """Tell the trainer of a sampled customer's visits."""
+        customer_hash = crc32(customer_id.encode("utf-8", "surrogatepass"))
+        if self._models.at(at).samples(customer_hash):
+            seen = customer.first_at, customer.visit_at, customer.rhythm.gaps
+            self._lessons.append(Sighting(at, customer_hash, *seen, until))
+
+    # ------------------------------------------------------------ signals
+
+    def _hear(self, customer_id: str, customer: Customer, signal: Signal) -> None:
+        """Let a signal speak."""
+        if signal.sign == EventClass.WARNING.name:
+            if customer.episode and customer.episode.trigger is Trigger.WARNING:
+                customer.episode.visits_since = 0
+            self._move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
+            return
+        self._leave(customer, signal.at)
+        if signal.sign == EventClass.ENDING.name:
+            self._move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
+            customer.ended = True
+        else:
+            customer.observed = False
+            customer.landmarks.clear()
+            customer.back_released = 0
+            if customer.visits:
+                self._sight(customer_id, customer, signal.at, until=signal.at)
+
+    def _leave(self, customer: Customer, at: int) -> None:
+        """Take the customer out of the population that false alarms are measured over."""
+        if customer.counted:
+            customer.counted = False
+            self.progress.day.leave(at)
+
+    # ------------------------------------------------------------ judgement
+
+    def _judge(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
+        model = self._models.at(at)
+        known = facts(customer, at)
+        judged = model.assess(known)
+        if landmarks.has_room(customer.landmarks, customer.rung):
+            customer.landmarks.append(
+                landmarks.Landmark(at, customer.last_at, customer.rung, judged.inputs)
+            )
+        customer.rung += 1
+        if not customer.counted:
+            return
+        best = -inf if customer.best_value is None else customer.best_value
+        if judged.value > best:
+            self.progress.day.cross(best, judged.value, 1 - judged.p_lapse)
+            customer.best_value = judged.value
+        episode = customer.episode
+        if judged.value >= model.threshold and (
+            episode is None or episode.trigger is not Trigger.SILENCE
+        ):
+            self._move(customer_id, customer, Sign.SILENT, at)
+        elif (
+            episode
+            and episode.trigger is Trigger.SILENCE
+            and judged.p_lapse >= self._policy.escalate_at_risk
+        ):
+            self._move(customer_id, customer, Sign.SEVERE, at)
+
+    def _move(
+        self, customer_id: str, customer: Customer, sign: Sign, at: int, cause: str = ""
+    ) -> Kind | None:
+        """Let a sign act on the customer's episode, and say what came of it."""
+        change = episodes.move(customer, customer_id, sign, at, self._policy.version)
+        if change is None:
+            return None
+        alert = alerts.compose(
+            customer_id,
+            customer.account_id,
+            change,
+            at=at,
+            facts=facts(customer, at),
+            cause=cause,
+            model=self._models.at(at),
+            policy=self._policy,
+        )
+        self._alerts.append(alert)
+        return change[0]
+
+    def _collect(self, refused: list[tuple[int, BadEvent]], counts: Counter[str]) -> Decisions:
+        """Hand over what has been decided since the last call."""
+        decisions = Decisions(self._alerts, self._lessons, refused, counts)
+        self._alerts, self._lessons = [], []
+        return decisions
+
+
+def _earlier(first: tuple[int, Due] | None, at: int | None, due: Due) -> tuple[int, Due] | None:
+    """Give the earlier of two things due; at one moment, the order of `Due` decides."""
+    if at is None or (first is not None and first <= (at, due)):
+        return first
+    return at, due
+
+
+def _future(event: UsageEvent) -> BadEvent:
+    """Refuse an event from a clock that runs ahead of its own broker's."""
+    ahead = (event.occurred_at - event.received_at) / 1000
+    return BadEvent(
+        Code.FUTURE,
+        f"the event says it happened {ahead:.0f} seconds after the broker received it; "
+        "correct the sender's clock",
+    )

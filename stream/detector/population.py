@@ -1,0 +1,84 @@
+"""Population: one event day of one partition, added up for the trainer.
+
+The dial is a rate over everybody, so each partition reports what the trainer
+needs to set it: how long how many customers were watched, how often a silence
+rose past each threshold, and which own alerts turned out false.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+import msgspec
+
+from models.protocol import DIAL_GRID, Tally
+from stream.detector.events import DAY_MS
+
+
+class Day(msgspec.Struct):
+    """The running event day of one partition."""
+
+    end: int = 0
+    """Event time at which it ends (ms, a UTC midnight); 0 before the first event."""
+    since: int = 0
+    """Up to where the customer time is accounted for (ms)."""
+    watched: int = 0
+    """Customers eligible, observed and not silent for the horizon."""
+    customer_ms: int = 0
+    visits: int = 0
+    crossings: dict[int, float] = msgspec.field(default_factory=dict)
+    crossed: int = 0
+    false_alarms: int = 0
+
+    def count_visit(self) -> None:
+        """Count a visit that began."""
+        self.visits += 1
+
+    def count_false_alarm(self) -> None:
+        """Count an own silence alert whose customer came back within the horizon."""
+        self.false_alarms += 1
+
+    def enter(self, at: int) -> None:
+        """Count one more customer from `at` on."""
+        self._account(at)
+        self.watched += 1
+
+    def leave(self, at: int) -> None:
+        """Count one customer less from `at` on."""
+        self._account(at)
+        self.watched -= 1
+
+    def cross(self, best: float, value: float, false_chance: float) -> None:
+        """Note that a silence's best value rose from `best` to `value`."""
+        for cell, change in ((cell_of(value), false_chance), (cell_of(best), -false_chance)):
+            self.crossings[cell] = self.crossings.get(cell, 0.0) + change
+        self.crossed += 1
+
+    def close_until(self, moment: int) -> Iterator[Tally]:
+        """Close every day that has ended by `moment` (ms); the first day begins with it."""
+        if not self.end:
+            self.end = (moment // DAY_MS + 1) * DAY_MS
+            self.since = moment
+        while self.end <= moment:
+            self._account(self.end)
+            yield Tally(
+                day_end=self.end,
+                visits=self.visits,
+                customer_days=self.customer_ms / DAY_MS,
+                crossings=self.crossings,
+                crossed=self.crossed,
+                false_alarms=self.false_alarms,
+            )
+            self.customer_ms = self.visits = self.crossed = self.false_alarms = 0
+            self.crossings = {}
+            self.end += DAY_MS
+
+    def _account(self, at: int) -> None:
+        """Add the customer time up to `at`; a late event adds none."""
+        if at > self.since:
+            self.customer_ms += self.watched * (at - self.since)
+            self.since = at
+
+
+def cell_of(value: float) -> int:
+    """Give the cell of the dial's grid: how many thresholds a value reaches."""
+    return bisect_right(DIAL_GRID, value)

@@ -1,0 +1,31 @@
+"""Ranking: everybody's risk at one moment, for those who plan instead of react."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from models.protocol import RiskModel
+from stream.detector.customer import Customer
+from stream.detector.features import facts
+
+
+class Models(Protocol):
+    """The models by event time."""
+
+    def at(self, moment: int) -> RiskModel:
+        """Give the model in force at a moment (ms)."""
+        ...
+
+
+def rank(customers: dict[str, Customer], models: Models, at: int) -> Iterator[tuple[str, float]]:
+    """Give (customer id, P(no visit within the horizon)) of everybody seen by `at` (ms), by id.
+
+    Who left explicitly is gone; who is no longer observed is judged at the
+    moment the watching ended.
+    """
+    for customer_id in sorted(customers):
+        customer = customers[customer_id]
+        if not customer.visits:
+            continue
+        moment = at if customer.observed else customer.frontier
+        model = models.at(moment)
+        yield customer_id, 1.0 if customer.ended else model.assess(facts(customer, moment)).p_lapse

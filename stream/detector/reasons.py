@@ -1,0 +1,170 @@
+"""Reasons: why this customer, in words with numbers a marketer can check.
+
+The first reason states the fact that triggered; the others are what weighed
+most in the model, grouped by what a person would call them.  A cold model has
+no weights, so its alerts say the fact alone.
+"""
+
+from collections.abc import Callable, Sequence
+from math import expm1
+from typing import NamedTuple
+
+from models.protocol import Facts
+from stream.detector.customer import Trigger
+from stream.detector.episodes import Kind
+
+REASONS_MAX = 3
+LEAST_LOGITS = 0.1
+"""A push smaller than this is not worth a sentence."""
+LEAST_DIFFERENCE = 0.5
+"""A drop of less than half a thing reads as none."""
+TELL_SMALLER_UNIT_BELOW = 2
+"""Hours below two days, minutes below two hours."""
+DECIMALS_UP_TO_DAYS = 10
+
+
+class Reason(NamedTuple):
+    """One reason: a stable code for machines, a sentence for people."""
+
+    code: str
+    text: str
+
+
+def explain(
+    kind: Kind,
+    trigger: Trigger,
+    facts: Facts,
+    *,
+    cause: str,
+    horizon_days: float,
+    contributions: Sequence[tuple[str, float]],
+) -> list[Reason]:
+    """Give up to three reasons, the fact first.
+
+    `cause` is the event name behind a warning or an ending; contributions are
+    logits of P(lapse) by input name.
+    """
+    reasons = [_fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)]
+    if kind not in (Kind.OPENED, Kind.ESCALATED):
+        return reasons
+    pushes = dict(contributions)
+    totals = [(sum(pushes.get(name, 0.0) for name in g.inputs), g) for g in GROUPS]
+    for push, group in sorted(totals, key=lambda item: (-item[0], item[1].code)):
+        text = group.say(facts) if push >= LEAST_LOGITS else ""
+        if text and len(reasons) < REASONS_MAX:
+            reasons.append(Reason(group.code, text))
+    return reasons
+
+
+def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_days: float) -> Reason:
+    """State what triggered this stage."""
+    silence, horizon = _duration(facts.silence), _duration(horizon_days)
+    if kind is Kind.RETRACTED:
+        reason = Reason("late_event", "A visit that arrived late shows that the silence never was.")
+    elif kind is Kind.RECOVERED and trigger in (Trigger.SILENCE, Trigger.ENDING):
+        reason = Reason("back", f"Back after {silence} of silence.")
+    elif kind is Kind.RECOVERED:
+        reason = Reason("worn_off", f"Keeps coming; the {trigger.value} has worn off.")
+    elif trigger is Trigger.WARNING:
+        reason = Reason("warning_event", f"Did “{cause}”.")
+    elif trigger is Trigger.ENDING:
+        reason = Reason("ending_event", f"Left: “{cause}”.")
+    elif kind is Kind.LAPSED:
+        reason = Reason("lapsed", f"Silent for {horizon}: counts as lapsed here.")
+    elif trigger is Trigger.DECLINE:
+        reason = Reason("comes_less", _comes_less(facts))
+    else:
+        reason = Reason("silence", _silence(facts, silence, horizon_days))
+    return reason
+
+
+def _comes_less(facts: Facts) -> str:
+    """Say a decline."""
+    usual, last = _duration(usual_gap(facts)), _duration(facts.last_gap)
+    return f"Still comes, but less: every {usual} on the whole, the last gap was {last}."
+
+
+def _silence(facts: Facts, silence: str, horizon_days: float) -> str:
+    """Say a silence against the customer's own rhythm."""
+    if not facts.repeats:
+        return f"Came once, {silence} ago, and not again."
+    usual = usual_gap(facts)
+    if usual > horizon_days:
+        return (
+            f"Comes every {_duration(usual)} or so, rarer than the {_duration(horizon_days)} "
+            f"that count as lapsed here; silent for {silence}."
+        )
+    return f"Usually back every {_duration(usual)}, silent for {silence}."
+
+
+def _longest_silence(facts: Facts) -> str:
+    """Say that this silence breaks the customer's own record."""
+    if not 0 < facts.longest_gap < facts.silence:
+        return ""
+    return f"Never silent this long before: the longest was {_duration(facts.longest_gap)}."
+
+
+def _gaps_growing(facts: Facts) -> str:
+    """Say that the customer comes ever more rarely."""
+    if facts.gap_trend <= 0:
+        return ""
+    return f"The gaps have been growing; the last was {_duration(facts.last_gap)}."
+
+
+def _less_use(facts: Facts) -> str:
+    """Say that the last visit was small."""
+    now, usual = expm1(facts.volume), expm1(facts.volume_usual)
+    if usual - now < LEAST_DIFFERENCE:
+        return ""
+    return f"Used less on the last visit: {now:.0f} against {usual:.1f} usually."
+
+
+def _narrower_use(facts: Facts) -> str:
+    """Say that the last visit touched few features."""
+    if facts.kinds_usual - facts.kinds < LEAST_DIFFERENCE:
+        return ""
+    return f"Did fewer things: {facts.kinds:.0f} kinds against {facts.kinds_usual:.1f} usually."
+
+
+def _short_history(facts: Facts) -> str:
+    """Say that the customer is new."""
+    return f"Has come {facts.repeats + 1} times so far, over {_duration(facts.span)}."
+
+
+def _season(_facts: Facts) -> str:
+    """Say that it is not this customer alone."""
+    return "Many others are quiet at this time, too."
+
+
+class _Group(NamedTuple):
+    """Inputs a person would call by one name, and the sentence for them."""
+
+    code: str
+    inputs: tuple[str, ...]
+    say: Callable[[Facts], str]
+    """Empty where the facts do not bear the sentence."""
+
+
+GROUPS = (
+    _Group("longest_silence", ("ln_silence_to_longest", "last_gap", "long_gaps"), _longest_silence),
+    _Group("gaps_growing", ("gap_trend", "decline_sharp", "decline_slow"), _gaps_growing),
+    _Group("less_use", ("volume", "volume_usual", "volume_change"), _less_use),
+    _Group("narrower_use", ("kinds", "kinds_usual", "kinds_change"), _narrower_use),
+    _Group("short_history", ("ln_repeats", "ln_age", "age", "volume_total"), _short_history),
+    _Group("season", ("population_short", "population_long"), _season),
+)
+"""The model's inputs in a person's words; the rest is the silence itself, said first."""
+
+
+def usual_gap(facts: Facts) -> float:
+    """Give the mean gap between the customer's own visits, in days."""
+    return facts.span / facts.repeats if facts.repeats else 0.0
+
+
+def _duration(days: float) -> str:
+    """Say a duration as a person would."""
+    if days * 24 < TELL_SMALLER_UNIT_BELOW:
+        return f"{days * 24 * 60:.0f} minutes"
+    if days < TELL_SMALLER_UNIT_BELOW:
+        return f"{days * 24:.0f} hours"
+    return f"{days:.1f} days" if days < DECIMALS_UP_TO_DAYS else f"{days:.0f} days"

@@ -1,0 +1,156 @@
+"""Checkpoint: what a partition has done, said in one Kafka transaction.
+
+State rows, outputs and the source position become visible together or not at
+all.  The producer's transactional id belongs to the partition, so whoever
+starts it next fences whoever had it: a worker that was frozen and wakes up
+cannot write over its successor, it is refused.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+from faust.types import TP
+
+from stream.engine import failpoints
+from stream.engine.connection import Connection
+from stream.engine.flow import Flow, Fold, Output
+from stream.engine.settings import EngineSettings
+from stream.engine.table import Position, pack_position, position_key
+
+_Item = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+_NO_HEADERS: list[tuple[str, bytes]] = []  # aiokafka's builder takes a list and nothing else
+
+
+class Saved(NamedTuple):
+    """What one transaction held."""
+
+    rows: int
+    outputs: int
+
+
+class Holding:
+    """One source partition while this worker holds it: the work, its position, its producer."""
+
+    __slots__ = (
+        "_lock",
+        "epoch",
+        "flow",
+        "fold",
+        "generation",
+        "position",
+        "producer",
+        "room",
+        "saved",
+        "tp",
+    )
+
+    def __init__(self, tp: TP, flow: Flow, generation: int) -> None:
+        """Begin with fresh work and no position; restoring gives it one."""
+        self.tp = tp
+        self.flow = flow
+        self.fold: Fold = flow.make(tp)
+        self.generation = generation  # of the group, at the last assignment
+        self.epoch = -1  # of the last seek; blocks of others are stale
+        self.position = -1  # the source offset that comes next
+        self.saved = -1  # the position in the last committed transaction
+        self.producer: Any = None
+        self.room = asyncio.Event()  # set by every save: blocks that waited may go on
+        self._lock = asyncio.Lock()
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether a save would say anything new."""
+        return self.position != self.saved or bool(self.fold.pending)
+
+    async def open(self, app_id: str, connection: Connection, settings: EngineSettings) -> None:
+        """Start the producer: fences whoever had it, and settles what they left open."""
+        self.producer = AIOKafkaProducer(
+            **connection.client(),
+            transactional_id=f"{app_id}-{self.tp.topic}-{self.tp.partition}",
+            transaction_timeout_ms=int(settings.transaction_seconds * 1000),
+            request_timeout_ms=int(settings.producer_request_seconds * 1000),
+            max_batch_size=settings.batch_bytes_max,
+            compression_type="lz4",
+            linger_ms=0,
+        )
+        await self.producer.start()
+
+    async def close(self) -> None:
+        """Stop the producer; nothing may be unsaved."""
+        if self.producer is not None:
+            await self.producer.stop()
+
+    async def save(self) -> Saved | None:
+        """Commit everything since the last save; None if there was nothing.
+
+        Any exception leaves in doubt what was written: the process must end,
+        and this producer must not be used again.
+        """
+        async with self._lock:
+            if not self.unsaved:
+                return None
+            # No await between these: work and position must speak of the same moment.
+            batch = self.fold.collect()
+            position = self.position
+            key = position_key(self.tp.topic)
+            rows: list[_Item] = [(key, value, _NO_HEADERS) for key, value in batch.rows]
+            rows.append((key, pack_position(Position(position, batch.progress)), _NO_HEADERS))
+
+            failpoints.reach("after_snapshot")
+            await self.producer.begin_transaction()
+            sent = await self._send_outputs(batch.outputs)
+            failpoints.reach("mid")
+            sent += await self._send(self.flow.state, self.tp.partition, rows)
+            await asyncio.gather(*sent)
+            failpoints.reach("before_commit")
+            await self.producer.commit_transaction()
+            failpoints.reach("after_commit")
+            self.saved = position
+            self.room.set()
+            return Saved(len(batch.rows), len(batch.outputs))
+
+    async def _send_outputs(self, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
+        """Hand the outputs over, each place in order and the places side by side."""
+        places: dict[tuple[str, int], list[_Item]] = defaultdict(list)
+        counts: dict[str, int] = {}
+        for topic, partition, key, value, headers in outputs:
+            where = partition
+            if where is None:
+                if topic not in counts:
+                    counts[topic] = len(await self.producer.partitions_for(topic))
+                where = partition_for(key or b"", counts[topic])
+            places[topic, where].append((key, value, list(headers)))
+        sends = [self._send(*place, items) for place, items in places.items()]
+        return [future for sent in await asyncio.gather(*sends) for future in sent]
+
+    async def _send(
+        self, topic: str, partition: int, items: Iterable[_Item]
+    ) -> list[asyncio.Future[Any]]:
+        """Hand items over as whole batches: 2.2 us each, where single sends cost 60."""
+        sent = []
+        batch = self.producer.create_batch()
+        for key, value, headers in items:
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                sent.append(await self.producer.send_batch(batch, topic, partition=partition))
+                # An empty batch takes any record, even one larger than a batch.
+                batch = self.producer.create_batch()
+                taken = batch.append(key=key, value=value, timestamp=None, headers=headers)
+                assert taken is not None, f"an empty batch refused a record for {topic}"
+        if batch.record_count():
+            sent.append(await self.producer.send_batch(batch, topic, partition=partition))
+        return sent
+
+
+@lru_cache(maxsize=1 << 16)  # the hash is plain Python, and the same customers come again
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def partition_for(key: bytes, partitions: int) -> int:
+    """Return the partition that Kafka's own clients choose for `key`."""
+    return _hash(key) % partitions

@@ -1,0 +1,124 @@
+"""Connection: where the brokers are and how to be let in; and waiting for them.
+
+Brokers are away at times, most often when everything starts at once.  A worker
+that ends because of it is started again, and again: the starts alone took a
+core in a 40 s outage.  So a worker waits for its broker inside the process,
+and says so in one line now and then, where aiokafka writes a hundred a second.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import AuthenticationFailedError, KafkaError, for_code
+
+from stream.engine.exits import Fatal
+
+log = structlog.get_logger("slipaway.engine")
+
+_SHUT_OUT = "Operator action: correct the credentials; the broker answers but refuses them."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How every Kafka client of a worker connects."""
+
+    bootstrap: str  # host:port, with commas between several
+    security_protocol: str = "PLAINTEXT"  # or SSL, SASL_PLAINTEXT, SASL_SSL
+    sasl_mechanism: str = "PLAIN"  # or SCRAM-SHA-256, SCRAM-SHA-512
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)  # None: the system's CAs
+
+    def client(self) -> dict[str, Any]:
+        """Return the arguments with which any aiokafka client connects."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = self.ssl_context or ssl.create_default_context()
+        if self.security_protocol.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return options
+
+
+async def wait_for_broker(connection: Connection, topics: Collection[str] = ()) -> dict[str, int]:
+    """Return the partition counts of `topics`, once the broker answers and has them all.
+
+    Faust would end when the broker is away, and idle without a word when a
+    topic is missing.  Raises `Fatal` where the broker refuses the credentials.
+    """
+    pause = 0.25
+    while True:
+        try:
+            counts = await _ask(connection, topics)
+        except AuthenticationFailedError as error:
+            raise Fatal(f"{connection.bootstrap}: {error!r}. {_SHUT_OUT}") from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("broker away", broker=connection.bootstrap, error=str(error), pause=pause)
+        else:
+            missing = sorted(topic for topic in topics if not counts.get(topic))
+            if not missing:
+                return counts
+            log.warning("topics missing", topics=missing, action="create them", pause=pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
+async def _ask(connection: Connection, topics: Collection[str]) -> dict[str, int]:
+    """Return the partition count of each topic that exists."""
+    admin = AIOKafkaAdminClient(**connection.client(), request_timeout_ms=5_000)
+    try:
+        await asyncio.wait_for(admin.start(), 10)
+        found = await asyncio.wait_for(admin.describe_topics(sorted(topics)), 10) if topics else []
+    finally:
+        await admin.close()
+    counts = {}
+    for topic in found:
+        error = for_code(topic["error_code"])
+        if error.errno and not error.retriable:
+            raise Fatal(f"Topic {topic['topic']}: {error.message}. Operator action: allow it.")
+        counts[topic["topic"]] = len(topic["partitions"])
+    return counts
+
+
+class Muffle(logging.Filter):
+    """Lets each kind of message of a logger through once in `seconds`, with a count of the rest."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        """Let nothing be repeated within `seconds`."""
+        super().__init__()
+        self.seconds = seconds
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether `record` is the first of its kind for a while."""
+        kind = (record.name, str(record.msg))
+        now = time.monotonic()
+        last, held_back = self._seen.get(kind, (float("-inf"), 0))
+        if now - last < self.seconds:
+            self._seen[kind] = (last, held_back + 1)
+            return False
+        self._seen[kind] = (now, 0)
+        if held_back:
+            record.msg = f"{record.msg} ({held_back} more like it)"
+        return True
+
+
+def muffle_clients() -> None:
+    """Rate-limit what aiokafka logs; call it once, after aiokafka is imported."""
+    muffle = Muffle()
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "aiokafka":
+            logging.getLogger(name).addFilter(muffle)

@@ -1,0 +1,153 @@
+"""Flow: what the engine asks of the work it carries, and of those who watch.
+
+A flow is one source topic and the work done on it.  The work on one partition,
+for as long as this worker holds it, is a `Fold`: state that blocks of records
+and ticks of the clock are folded into.  The engine calls it from one thread,
+never twice at once, and never while it collects; so a fold has no locks, no
+`async` and no Kafka.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from faust.types import TP
+
+Row = tuple[bytes, bytes | None]
+
+
+class Record(Protocol):
+    """A record as it was read; aiokafka's `ConsumerRecord`."""
+
+    @property
+    def topic(self) -> str:
+        """The topic it was read from."""
+
+    @property
+    def partition(self) -> int:
+        """The partition it was read from."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition; rises, but not always by one."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970: when it was made, or appended, as the topic has it."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key's bytes."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value's bytes; None is a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """The headers, in order; a name may occur more than once."""
+
+
+class Output(NamedTuple):
+    """A record to publish, in the transaction of what led to it."""
+
+    topic: str
+    partition: int | None  # None: by the key, as Kafka's own clients choose
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Batch(NamedTuple):
+    """Everything a fold has to save since it was last asked."""
+
+    rows: list[Row]  # for the state topic; None as the value deletes the key
+    outputs: list[Output]
+    progress: bytes  # what the fold knows of the partition as a whole
+
+
+class Fold(Protocol):
+    """The work on one partition while this worker holds it."""
+
+    @property
+    def pending(self) -> int:
+        """How many rows and outputs are unsaved; 0 when `collect` would be empty."""
+
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Take one row of the state topic, in log order; None deletes the key."""
+
+    def begin(self, progress: bytes | None) -> None:
+        """Start work: all rows are loaded.
+
+        `progress` is that of the last checkpoint, or None when there was none.
+        """
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Fold one block, in order; every record comes exactly once."""
+
+    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - a fact, not a switch
+        """Note the wall clock: milliseconds since 1970.
+
+        `caught_up` says that every record of the log was applied, as far as a
+        fetch of the last seconds can tell; in doubt it is False.
+        """
+
+    def collect(self) -> Batch:
+        """Return what is unsaved, and count it as saved from now on."""
+
+
+class Flow(NamedTuple):
+    """One source topic, the topic its state is kept in, and the work on it."""
+
+    source: str
+    state: str  # share it only between flows whose folds have no rows of their own
+    make: Callable[[TP], Fold]
+
+
+class Observer(Protocol):
+    """Whoever counts and reports; every call is quick and from the worker's main thread."""
+
+    def assigned(self, kept: Sequence[TP], restored: Sequence[TP], seconds: float) -> None:
+        """Note partitions that are worked on from now on; `restored` were read anew."""
+
+    def revoked(self, partitions: Sequence[TP], seconds: float) -> None:
+        """Note partitions that are no longer worked on; their last work is saved."""
+
+    def restoring(self, tp: TP, records: int, remaining: int) -> None:
+        """Note how many state records were read; `remaining` offsets are to go, at most."""
+
+    def applied(self, tp: TP, records: int, seconds: float) -> None:
+        """Note a block that was folded."""
+
+    def dropped(self, tp: TP, records: int) -> None:
+        """Note a block from before a seek: not folded, its records are read again."""
+
+    def checkpointed(self, tp: TP, seconds: float, rows: int, outputs: int) -> None:
+        """Note a transaction that was committed."""
+
+    def lag(self, tp: TP, records: int, *, caught_up: bool) -> None:
+        """Note the offsets between the last applied record and the log's end; once a second."""
+
+
+class Silent:
+    """An observer that has nothing to say: for tests, and to inherit from."""
+
+    def assigned(self, kept: Sequence[TP], restored: Sequence[TP], seconds: float) -> None:
+        """Say nothing."""
+
+    def revoked(self, partitions: Sequence[TP], seconds: float) -> None:
+        """Say nothing."""
+
+    def restoring(self, tp: TP, records: int, remaining: int) -> None:
+        """Say nothing."""
+
+    def applied(self, tp: TP, records: int, seconds: float) -> None:
+        """Say nothing."""
+
+    def dropped(self, tp: TP, records: int) -> None:
+        """Say nothing."""
+
+    def checkpointed(self, tp: TP, seconds: float, rows: int, outputs: int) -> None:
+        """Say nothing."""
+
+    def lag(self, tp: TP, records: int, *, caught_up: bool) -> None:
+        """Say nothing."""

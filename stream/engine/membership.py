@@ -1,0 +1,271 @@
+"""Membership: which partitions are ours, from assignment to revocation.
+
+| event | from | to |
+| --- | --- | --- |
+| assigned | parked, and the generation is the next one | live, as it was |
+| assigned | nothing, or parked for longer | live, restored |
+| assigned, and another rebalance began | anything | closed |
+| sought | live | live, under a new epoch: its blocks count |
+| revoked | live | parked: saved, not worked on |
+| stopped | live or parked | closed, saved |
+
+Faust rebalances eagerly: every change of the group revokes everything from
+everyone.  Parking keeps what comes right back, with its producer.  If anyone
+held it in between, they started a producer of the same transactional id, and
+our next commit is refused; the generation only spares us that end.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import structlog
+from faust.types import TP
+from faust.types.app import AppT
+
+from stream.engine import failpoints
+from stream.engine.checkpoint import Holding
+from stream.engine.connection import Connection
+from stream.engine.exits import Fatal, judge, leave
+from stream.engine.flow import Flow, Observer
+from stream.engine.restore import Restore
+from stream.engine.settings import EngineSettings
+from stream.engine.transport import Block, BlockConsumer
+
+log = structlog.get_logger("slipaway.engine")
+
+
+def _numbers(tps: Iterable[TP]) -> list[str]:
+    """Return partitions as a log line shows them."""
+    return [f"{tp.topic}/{tp.partition}" for tp in sorted(tps)]
+
+
+class Membership:
+    """The partitions of this worker, and what becomes of them in a rebalance.
+
+    Faust calls it from one event loop; no method runs beside itself.
+    """
+
+    def __init__(
+        self,
+        app: AppT,
+        flows: Iterable[Flow],
+        *,
+        connection: Connection,
+        settings: EngineSettings,
+        observer: Observer,
+    ) -> None:
+        """Hold nothing yet; Faust's `app` says who is a member."""
+        self.app = app
+        self.flows = {flow.source: flow for flow in flows}
+        used = Counter(flow.state for flow in self.flows.values())
+        self.shared = frozenset(state for state, flows_of in used.items() if flows_of > 1)
+        self.connection = connection
+        self.settings = settings
+        self.observer = observer
+        self.live: dict[TP, Holding] = {}  # blocks and ticks are applied
+        self.parked: dict[TP, Holding] = {}  # saved at the revocation, maybe ours again
+        self.epoch = 0
+        self.restoring = False
+        self.settled = False  # an assignment is in force, even an empty one
+        self._revoked_generation = -1
+        self._background: set[asyncio.Task[Any]] = set()  # the loop itself keeps no task alive
+
+    # -- assigned
+
+    async def on_assigned(self) -> None:
+        """Make every assigned partition live; Faust then seeks and lets blocks flow."""
+        generation = self.app.consumer_generation_id
+        still_ours = self._claim(generation)
+        began = time.monotonic()
+        assigned = {tp for tp in self.app.consumer.assignment() if tp.topic in self.flows}
+        parked, self.parked = self.parked, {}
+        kept = {
+            tp: holding
+            for tp, holding in parked.items()
+            if tp in assigned and holding.generation == generation - 1
+        }
+        self._close_later(holding for tp, holding in parked.items() if tp not in kept)
+        fresh = {tp: Holding(tp, self.flows[tp.topic], generation) for tp in assigned - set(kept)}
+        self.restoring = True
+        try:
+            ready = still_ours() and (not fresh or await self._restore(fresh, still_ours))
+        finally:
+            self.restoring = False
+        # From this question to the answer's use there is no await.
+        if not (ready and still_ours()):
+            self._close_later([*fresh.values(), *kept.values()])
+            log.info("assignment superseded", generation=generation, partitions=len(assigned))
+            return
+        for holding in kept.values():
+            holding.generation = generation
+        self.live = kept | fresh
+        self.settled = True
+        seconds = time.monotonic() - began
+        self.observer.assigned(sorted(kept), sorted(fresh), seconds)
+        log.info(
+            "assigned",
+            generation=generation,
+            kept=_numbers(kept),
+            restored=_numbers(fresh),
+            seconds=round(seconds, 3),
+        )
+
+    def _claim(self, generation: int) -> Callable[[], bool]:
+        """Return the question whether the assignment of `generation` still stands.
+
+        The generation alone changes only when the next one is assigned; a
+        rebalance is counted as soon as it begins, in the consumer's thread.
+        """
+        app, count = self.app, self.app.rebalancing_count
+
+        def still_ours() -> bool:
+            return (
+                app.rebalancing_count == count
+                and app.consumer_generation_id == generation
+                and self._revoked_generation != generation
+                and not app.should_stop
+            )
+
+        return still_ours
+
+    async def _restore(self, fresh: dict[TP, Holding], still_ours: Callable[[], bool]) -> bool:
+        """Restore what is new here; False if the partitions went elsewhere."""
+        return await Restore(
+            list(fresh.values()),
+            app_id=self.app.conf.id,
+            connection=self.connection,
+            settings=self.settings,
+            shared=self.shared,
+            still_ours=still_ours,
+            progress=self.observer.restoring,
+        ).run()
+
+    # -- sought
+
+    async def seek(self) -> None:
+        """Move every live partition to its position, under a new epoch."""
+        consumer = self.consumer
+        # A resumption for an older generation may have let blocks flow over a newer revocation,
+        # and Faust's own resumption, which follows, clears the queues: nothing may flow before.
+        consumer.stop_flow()
+        self.app.flow_control.suspend()
+        self.epoch += 1
+        live = dict(self.live)
+        for holding in live.values():
+            holding.epoch = self.epoch
+        positions = {tp: holding.position for tp, holding in live.items()}
+        await consumer.blocks.seek_all(positions, self.epoch)
+
+    @property
+    def consumer(self) -> BlockConsumer:
+        """Faust's consumer, as it really is."""
+        consumer = self.app.consumer
+        assert isinstance(consumer, BlockConsumer)
+        return consumer
+
+    # -- a block
+
+    async def apply(self, block: Block) -> None:
+        """Fold a block, unless it is from before the last seek; a gap ends the process.
+
+        While the partition has much unsaved the block waits: memory stays
+        bounded, and so does the next transaction.
+        """
+        holding = self._holding_of(block)
+        while holding is not None and holding.fold.pending >= self.settings.unsaved_max:
+            holding.room.clear()
+            await holding.room.wait()
+            holding = self._holding_of(block)
+        if holding is None:
+            self.observer.dropped(block.tp, len(block.records))
+            return
+        if block.start != holding.position:
+            raise Fatal(
+                f"{block.tp.topic}/{block.tp.partition}: a block starts at {block.start} where "
+                f"{holding.position} was expected. Nothing wrong was saved, and starting again "
+                "reads from the saved position. Operator action: report this bug."
+            )
+        assert block.start <= block.records[0].offset
+        assert block.records[-1].offset < block.end
+        began = time.perf_counter()
+        holding.fold.apply(block.records)
+        holding.position = block.end
+        self.observer.applied(block.tp, len(block.records), time.perf_counter() - began)
+        failpoints.reach("after_fold")
+
+    def _holding_of(self, block: Block) -> Holding | None:
+        """Return the live partition a block is for; None if the block is stale."""
+        holding = self.live.get(block.tp)
+        return holding if holding is not None and holding.epoch == block.epoch else None
+
+    # -- revoked and stopped
+
+    async def on_revoked(self) -> None:
+        """Save and park everything; the group waits for this, within its rebalance time-out."""
+        self._revoked_generation = self.app.consumer_generation_id
+        self.settled = False
+        began = time.monotonic()
+        live = self._take_live()
+        await self.save(live.values())
+        self.parked.update(live)
+        seconds = time.monotonic() - began
+        self.observer.revoked(sorted(live), seconds)
+        log.info(
+            "revoked",
+            generation=self._revoked_generation,
+            partitions=_numbers(live),
+            seconds=round(seconds, 3),
+        )
+
+    async def on_shutdown(self) -> None:
+        """Save everything and let go of it; the fetcher has stopped already."""
+        began = time.monotonic()
+        live = self._take_live()
+        await self.save(live.values())
+        everyone = [*live.values(), *self.parked.values()]
+        self.parked = {}
+        await asyncio.gather(*[self._close(holding) for holding in everyone])
+        log.info("stopped", partitions=_numbers(live), seconds=round(time.monotonic() - began, 3))
+
+    def _take_live(self) -> dict[TP, Holding]:
+        """Return the live partitions, and have none: every block from here on is stale."""
+        live, self.live = self.live, {}
+        for holding in live.values():
+            holding.epoch = -1
+            holding.room.set()
+        return live
+
+    async def save(self, holdings: Iterable[Holding]) -> None:
+        """Commit each partition's work, side by side; any doubt ends the process."""
+        try:
+            await asyncio.gather(*[self._save(holding) for holding in holdings if holding.unsaved])
+        except BaseException as error:  # noqa: BLE001 - a cancelled commit is in doubt as well
+            leave(judge(error, "checkpoint"))
+
+    async def _save(self, holding: Holding) -> None:
+        """Commit one partition's work within the deadline."""
+        began = time.perf_counter()
+        saved = await asyncio.wait_for(holding.save(), self.settings.deadline_seconds)
+        if saved is not None:
+            seconds = time.perf_counter() - began
+            self.observer.checkpointed(holding.tp, seconds, saved.rows, saved.outputs)
+
+    def _close_later(self, holdings: Iterable[Holding]) -> None:
+        """Stop producers that are of no more use, without waiting for it."""
+        for holding in holdings:
+            self._spawn(self._close(holding))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _close(self, holding: Holding) -> None:
+        """Stop a producer; nothing depends on how that goes."""
+        try:
+            await asyncio.wait_for(holding.close(), 2)
+        except Exception as error:  # noqa: BLE001 - it holds nothing unsaved
+            log.debug("producer not closed", partition=str(holding.tp), error=repr(error))

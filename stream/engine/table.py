@@ -1,0 +1,74 @@
+"""Table: the keyed state of one partition, and how far it has come.
+
+State lives in memory and its changelog in a compacted topic.  A row says what
+is known of one key; one row more, the position, says up to which source offset
+all of them speak.  Rows and position are written in one transaction, so
+whoever reads them back finds them in step.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from stream.engine.exits import Fatal
+
+V = TypeVar("V")
+
+# No customer id, nor any other key of text, begins with a null byte.
+_MARK = b"\x00position\x00"
+_VERSION = 1
+_HEAD = struct.Struct(">Bq")  # version, next source offset
+
+
+class Table(Generic[V]):
+    """What is known of each key of one partition, and which keys changed since the last save."""
+
+    __slots__ = ("entries", "touched")
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.entries: dict[str, V] = {}
+        self.touched: set[str] = set()
+
+    def drain(self) -> Iterator[tuple[str, V | None]]:
+        """Yield each touched key with its entry, None if it is gone; then none is touched."""
+        touched, self.touched = self.touched, set()
+        for key in touched:
+            yield key, self.entries.get(key)
+
+
+class Position(NamedTuple):
+    """How far a partition's state speaks."""
+
+    offset: int  # the source offset that comes next
+    progress: bytes  # the fold's own word on the partition as a whole
+
+
+def position_key(source: str) -> bytes:
+    """Return the key of the position row of `source`; it differs from every other source's."""
+    return _MARK + source.encode()
+
+
+def is_position(key: bytes) -> bool:
+    """Return whether `key` is that of a position row, whatever the source."""
+    return key.startswith(_MARK)
+
+
+def pack_position(position: Position) -> bytes:
+    """Return a position as the value of its row."""
+    return _HEAD.pack(_VERSION, position.offset) + position.progress
+
+
+def unpack_position(row: bytes) -> Position:
+    """Return the position that `row` holds.
+
+    Raises `Fatal` where a version of this software that we do not know wrote it.
+    """
+    if not row or row[0] != _VERSION or len(row) < _HEAD.size:
+        found = f"version {row[0]}" if row else "an empty record"
+        raise Fatal(
+            f"The saved position is {found}; this release reads version {_VERSION}. Operator "
+            "action: run the release that wrote it, or replay under a new app id."
+        )
+    _, offset = _HEAD.unpack_from(row)
+    return Position(offset, row[_HEAD.size :])

@@ -1,0 +1,237 @@
+"""The replay: a log in, the alerts it would have raised out.
+
+The same detector and the same trainer as live, with the log in place of Kafka
+and event time in place of the clock.  The trainer takes its turn at every
+midnight of event time, between the last thing due before it and the first thing
+due after it, so the outcome depends on the log, the policy and the snapshots
+alone: not on the size of the batches, and not on when it is run.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Protocol
+
+import msgspec
+
+from models.online import OnlineModel
+from models.snapshots import Snapshot, cold
+from models.timeline import Timeline
+from models.trainer import Trainer
+from stream.detector.detector import Decisions, Detector
+from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.outcomes import back_age_ms
+from stream.detector.policy import Policy
+from stream.detector.ranking import rank
+from stream.replay.order import in_order
+from stream.replay.read import read_log
+from stream.replay.refusals import Refusals
+from stream.wire import snapshots as snapshot_wire
+from stream.wire.alerts import encode_alert
+from stream.wire.events import Decoder
+from stream.wire.policy_file import PolicyFile
+
+BATCH_EVENTS = 10_000  # larger: no faster, progress is shown less often
+
+
+class Watcher(Protocol):
+    """Who follows the replay: a progress bar, usually."""
+
+    def read(self, size: int) -> object:
+        """Hear that `size` more bytes of the log have been read."""
+        ...
+
+    def decided(self, events: int, until: int) -> object:
+        """Hear that `events` more are decided, up to event time `until` (ms)."""
+        ...
+
+
+class Outputs(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the results go; what is None is not written."""
+
+    alerts: Path | None = None
+    """JSON lines: the flat data of every alert, in order of decision."""
+    scores: Path | None = None
+    """CSV customer_id,risk of everybody at `as_of`."""
+    snapshots: Path | None = None
+    """JSON lines: every model version, to be pinned in a later run."""
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What a replay came to."""
+
+    events: int = 0
+    customers: int = 0
+    begin: int | None = None
+    """First and last event time (ms)."""
+    end: int | None = None
+    alerts: Counter[str] = msgspec.field(default_factory=Counter)
+    """By kind."""
+    results: Counter[str] = msgspec.field(default_factory=Counter)
+    """Events by result: applied, ignored, duplicate, late, refused."""
+    refusals: Refusals
+    model_version: str = ""
+
+
+class Replay:
+    """One run of the detector over one log."""
+
+    def __init__(
+        self, policy: Policy, *, pinned: Sequence[Snapshot] | None = None, alerts: IO[bytes] | None
+    ) -> None:
+        """Start cold, or with `pinned` snapshots that take over at their own times."""
+        days = policy.horizon_ms / DAY_MS
+        self.timeline = Timeline(OnlineModel(cold(days, back_age_ms(policy) / DAY_MS)))
+        self.detector = Detector(policy, self.timeline)
+        self.snapshots: list[Snapshot] = []
+        self.alerts: Counter[str] = Counter()
+        self.results: Counter[str] = Counter()
+        self._lateness = policy.allowed_lateness_ms
+        self._alerts_file = alerts
+        self._next_midnight: int | None = None
+        self._trainer: Trainer | None = None
+        if pinned is None:
+            self._trainer = Trainer(
+                horizon_days=days,
+                false_alarms_per_customer_month=policy.false_alarms_per_customer_month,
+            )
+        for snapshot in pinned or ():
+            self.timeline.add(OnlineModel(snapshot))
+
+    def take(self, events: Sequence[UsageEvent]) -> None:
+        """Take events in order of their time, turning every day that they complete."""
+        begin = 0
+        for index, event in enumerate(events):
+            if self._next_midnight is None:
+                self._next_midnight = _midnight_after(event.occurred_at)
+            if event.occurred_at - self._lateness >= self._next_midnight:
+                self._decide(events[begin:index])
+                begin = index
+                self.run_until(event.occurred_at - self._lateness)
+        self._decide(events[begin:])
+
+    def run_until(self, moment: int) -> None:
+        """Let event time pass up to `moment` (ms), turning days on the way."""
+        while self._next_midnight is not None and self._next_midnight <= moment:
+            self._keep(self.detector.on_tick(self._next_midnight + self._lateness))
+            if self._trainer is not None:
+                snapshot = self._trainer.turn(self._next_midnight)
+                self.snapshots.append(snapshot)
+                self.timeline.add(OnlineModel(snapshot))
+            self._next_midnight += DAY_MS
+        self._keep(self.detector.on_tick(moment + self._lateness))
+
+    def _decide(self, events: Sequence[UsageEvent]) -> None:
+        """Hand events to the detector."""
+        if events:
+            self._keep(self.detector.on_events(events))
+
+    def _keep(self, decisions: Decisions) -> None:
+        """Write the alerts, and teach the trainer."""
+        self.results.update(decisions.counts)
+        for alert in decisions.alerts:
+            self.alerts[alert.kind.value] += 1
+            if self._alerts_file is not None:
+                self._alerts_file.write(encode_alert(alert) + b"\n")
+        if self._trainer is not None:
+            for lesson in decisions.lessons:
+                self._trainer.learn(lesson)
+
+
+def replay(
+    files: Sequence[str],
+    policy_file: PolicyFile,
+    *,
+    received_at: int,
+    outputs: Outputs,
+    as_of: int | None = None,
+    pinned: Sequence[Snapshot] | None = None,
+    batch_events: int = BATCH_EVENTS,
+    watcher: Watcher | None = None,
+) -> Summary:
+    """Replay a log ("-" is standard input), and write what was asked for.
+
+    `received_at` (ms) stands for the broker's clock: an event after it is
+    refused.  `as_of` (ms) is the moment the scores are of, the log's end unless
+    given.  LogError: the log cannot be read, or most of it cannot be used.
+    """
+    refusals = Refusals()
+    summary = Summary(refusals=refusals)
+    events = read_log(
+        files,
+        policy_file.log,
+        Decoder(policy_file.mappings),
+        received_at=received_at,
+        refusals=refusals,
+        on_bytes=watcher.read if watcher else lambda _: None,
+    )
+    alerts_file = outputs.alerts.open("wb") if outputs.alerts else None
+    try:
+        run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file)
+        for batch in _batches(in_order(events), batch_events):
+            if summary.begin is None:
+                summary.begin = batch[0].occurred_at
+            summary.events += len(batch)
+            if as_of is not None and batch[-1].occurred_at >= as_of:
+                earlier = [event for event in batch if event.occurred_at < as_of]
+                run.take(earlier)
+                _score(run, outputs, as_of)
+                as_of, outputs = None, msgspec.structs.replace(outputs, scores=None)
+                batch = batch[len(earlier) :]  # noqa: PLW2901 - the rest of the same batch
+            run.take(batch)
+            if batch:
+                summary.end = batch[-1].occurred_at
+            if watcher:
+                watcher.decided(len(batch), batch[-1].occurred_at if batch else 0)
+        if summary.end is not None:
+            end = _midnight_after(summary.end)
+            run.run_until(end)
+            _score(run, outputs, end if as_of is None else as_of)
+    finally:
+        if alerts_file is not None:
+            alerts_file.close()
+    if outputs.snapshots is not None:
+        save_snapshots(outputs.snapshots, run.snapshots)
+    summary.customers = sum(c.visits > 0 for c in run.detector.customers.values())
+    summary.alerts = run.alerts
+    summary.results = run.results
+    summary.model_version = run.timeline.at(summary.end or 0).version
+    return summary
+
+
+def save_snapshots(path: Path, snapshots: Iterable[Snapshot]) -> None:
+    """Write model versions as JSON lines, oldest first."""
+    with path.open("wb") as file:
+        file.writelines(snapshot_wire.encode(snapshot) + b"\n" for snapshot in snapshots)
+
+
+def load_snapshots(path: Path) -> list[Snapshot]:
+    """Read what `save_snapshots` wrote; SnapshotError names the line that is no snapshot."""
+    with path.open("rb") as file:
+        return [snapshot_wire.decode(line, Snapshot) for line in file if line.strip()]
+
+
+def _score(run: Replay, outputs: Outputs, as_of: int) -> None:
+    """Write everybody's risk as of a moment."""
+    if outputs.scores is None:
+        return
+    run.run_until(as_of)
+    with outputs.scores.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["customer_id", "risk"])
+        for customer_id, risk in rank(run.detector.customers, run.timeline, as_of):
+            table.writerow([customer_id, f"{risk:.6f}"])
+
+
+def _batches(events: Iterable[UsageEvent], size: int) -> Iterable[list[UsageEvent]]:
+    """Cut the events into lists of at most `size`."""
+    source = iter(events)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _midnight_after(moment: int) -> int:
+    """Give the first UTC midnight after a moment (ms)."""
+    return (moment // DAY_MS + 1) * DAY_MS

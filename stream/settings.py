@@ -1,0 +1,429 @@
+"""Where to connect and how to run: every knob, its unit, its default and what turning it does.
+
+What slipping away *means* is in the policy file; this is only about the machine
+room.  A knob is set by a flag, an environment variable or the TOML file, in
+that order of precedence, and always under one name: `--set topics.usage=u`,
+`SLIPAWAY_TOPICS__USAGE=u`, or `usage = "u"` below `[topics]`.  Everything that
+is wrong is reported at once, each with what to do about it.
+
+Environment variables with our prefix that name no knob are left alone:
+Kubernetes itself sets some (`SLIPAWAY_SERVICE_HOST`) in every pod beside a
+service called "slipaway".
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "SLIPAWAY_"
+CONFIG_VARIABLE = "SLIPAWAY_CONFIG"
+
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used as they are; `problems` says all that is wrong, one a line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Keep every problem: whoever fixes them wants to start the worker once, not ten times."""
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _by_comma(value: object) -> object:
+    """Take "a,b" for a list, as people write it, and ["a", "b"], as programs do."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return tuple(json.loads(value))
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+class Topics(BaseModel):
+    """Names of the Kafka topics."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sources: Annotated[tuple[TopicName, ...], NoDecode, BeforeValidator(_by_comma)] = Field(
+        default=(),
+        description="Raw event topics, in any supported form and with any key; each is re-keyed by"
+        " customer into `usage`. Empty: only `usage` is read. They must exist.",
+    )
+    usage: TopicName = Field(
+        default="slipaway.usage",
+        description="What the detector reads, keyed by customer with Kafka's default partitioner."
+        " A topic of yours that is keyed so already needs no ingest: name it here.",
+    )
+    alerts: TopicName = Field(default="slipaway.alerts", description="Alerts, keyed by customer.")
+    state: TopicName = Field(
+        default="slipaway.state",
+        description="What is known of every customer, compacted. Losing it means starting over.",
+    )
+    ingest_state: TopicName = Field(
+        default="slipaway.ingest-state",
+        description="How far each raw source has been read, compacted; the source's name is"
+        " appended.",
+    )
+    examples: TopicName = Field(
+        default="slipaway.examples", description="Matured landmarks: what the trainer learns from."
+    )
+    trainer_state: TopicName = Field(
+        default="slipaway.trainer-state", description="The trainer's own state, compacted."
+    )
+    model: TopicName = Field(
+        default="slipaway.model", description="Model snapshots, one a version, compacted."
+    )
+    dead_letters: TopicName = Field(
+        default="slipaway.dead-letters", description="What could not be used, byte for byte."
+    )
+
+    @model_validator(mode="after")
+    def _one_purpose_a_topic(self) -> Self:
+        """Refuse two purposes in one topic: the one would read the other's records as its own."""
+        names = [*self.sources, *(getattr(self, name) for name in OWN_TOPICS)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is named twice; give every topic one purpose")
+        return self
+
+
+OWN_TOPICS = tuple(name for name in Topics.model_fields if name != "sources")
+
+
+class Security(BaseModel):
+    """How to prove who we are to the brokers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How connections are encrypted and authenticated."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="Only read where the protocol is SASL."
+    )
+    sasl_username: str = Field(default="", description="Only read where the protocol is SASL.")
+    sasl_password: SecretStr = Field(
+        default=SecretStr(""), description="Never printed. A file is better: see password_file."
+    )
+    password_file: Path | None = Field(
+        default=None,
+        description="Holds the SASL password, as Docker and Kubernetes mount secrets; its last"
+        " line break is dropped.",
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates to trust (PEM). Unset: the system's."
+    )
+    cert_file: Path | None = Field(default=None, description="Our own certificate (PEM).")
+    key_file: Path | None = Field(default=None, description="The key of cert_file (PEM).")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Ask for what the protocol needs now, rather than be refused by the broker later."""
+        missing = []
+        if self.protocol.startswith("SASL"):
+            if not self.sasl_username:
+                missing.append(f"{self.protocol} needs sasl_username")
+            if not self.password():
+                missing.append(f"{self.protocol} needs password_file or sasl_password")
+        if (self.cert_file is None) != (self.key_file is None):
+            missing.append("cert_file and key_file come together")
+        missing += [
+            f"{name}: {path} is not a file"
+            for name in ("password_file", "ca_file", "cert_file", "key_file")
+            if (path := getattr(self, name)) is not None and not path.is_file()
+        ]
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
+
+    def password(self) -> str:
+        """Say the SASL password; the file's, if there is one."""
+        if self.password_file is not None and self.password_file.is_file():
+            return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return self.sasl_password.get_secret_value()
+
+
+class Settings(BaseSettings):
+    """Every knob of a worker."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        nested_model_default_partial_update=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$")] = Field(
+        default="127.0.0.1:9092", description="Brokers to ask first: host:port, comma-separated."
+    )
+    security: Security = Security()
+    topics: Topics = Topics()
+
+    app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = Field(
+        default="slipaway",
+        description="Names the consumer group and the transactions. Workers that share it share"
+        " the work; a new one starts from the beginning of the log with empty state.",
+    )
+    instance_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = Field(
+        default="",
+        description="Names this worker for static membership: it must differ between workers and"
+        " survive a restart (a StatefulSet's pod name does). Two with one name fence each other in"
+        " turns. Empty: made of app_id and the host's name, which allows one worker a host.",
+    )
+    partitions: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=8,
+        description="Partitions of the topics that are created; the most workers that can share"
+        " the work. It cannot be changed later without a replay into a new app_id.",
+    )
+    replication: Annotated[int, Field(ge=0, le=16)] = Field(
+        default=0,
+        description="Copies of each partition of the topics that are created; 0: as many as the"
+        " broker's default.replication.factor. Fewer than 3 lose data with a broker.",
+    )
+    usage_retention_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=30.0,
+        description="How long `usage` is kept once created; 0: for ever. Shorter than a worker's"
+        " longest outage loses events. Replays need no more: Kafka goes by the time a record was"
+        " sent, and `replay --to-topic` sends with the present time, however old the event.",
+    )
+
+    policy: Path | None = Field(
+        default=None,
+        description="The policy file: what slipping away means. Unset: the built-in defaults.",
+    )
+    clock: Literal["wall", "event"] = Field(
+        default="wall",
+        description='"wall": while a partition is caught up, the clock on the wall carries its'
+        ' watermark, so that silence is noticed when it happens. "event": only events and'
+        " heartbeats do, for replays and simulations.",
+    )
+    model: Literal["learn", "pinned"] = Field(
+        default="learn",
+        description='"learn": one worker trains on what matures and publishes a snapshot an event'
+        ' day. "pinned": snapshots already in the model topic are used as they are, and nothing'
+        " is learned.",
+    )
+
+    checkpoint_interval_seconds: Seconds = Field(
+        default=0.3,
+        description="Between two transactions of a partition. Longer: alerts come later, restarts"
+        " repeat more; shorter: more small transactions for the brokers.",
+    )
+    tick_interval_seconds: Seconds = Field(
+        default=0.1,
+        description="Between two looks at due silences. Longer: later alerts; shorter: more idle"
+        " work.",
+    )
+    alerts_max_age_seconds: Seconds = Field(
+        default=86_400.0,
+        description="An alert whose time is longer ago than this, by the wall clock, is news to"
+        " nobody: it is counted and held back, unless publish_backfill is on.",
+    )
+    publish_backfill: bool = Field(
+        default=False,
+        description="Publish alerts older than alerts_max_age_seconds too, marked as backfill.",
+    )
+
+    failing_share_max: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5,
+        description="The worker stops if more than this share of a topic's recent input cannot be"
+        " used: then the mapping is wrong, not the events. 1: never stops.",
+    )
+    failing_window_events: Annotated[int, Field(ge=1)] = Field(
+        default=10_000, description="How many events count as recent for failing_share_max."
+    )
+    failing_events_min: Annotated[int, Field(ge=1)] = Field(
+        default=1_000,
+        description="Failures below this number never stop the worker, whatever their share.",
+    )
+
+    web_host: str = Field(
+        default="127.0.0.1",
+        description="Where /metrics, /healthz and /readyz listen. 0.0.0.0 shows them to the"
+        " network; they hold no customer ids.",
+    )
+    web_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=8080, description="0: any free port; the log says which."
+    )
+
+    session_timeout_seconds: Seconds = Field(
+        default=10.0,
+        description="A worker silent for so long loses its partitions. Longer: others take over"
+        " later; shorter: a pause of the machine costs a restore.",
+    )
+    rebalance_timeout_seconds: Seconds = Field(
+        default=30.0, description="How long the group waits for a member to hand its work over."
+    )
+    checkpoint_timeout_seconds: Seconds = Field(
+        default=15.0,
+        description="A transaction slower than this ends the worker; the next one repeats it.",
+    )
+    stall_timeout_seconds: Seconds = Field(
+        default=120.0,
+        description="Lag without progress for so long ends the worker, for its supervisor to"
+        " start anew.",
+    )
+    fetch_bytes_max: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
+        default=4 << 20,
+        description="Most bytes of one partition fetched at once. Larger: faster catching up, more"
+        " memory.",
+    )
+    dead_letter_bytes_max: Annotated[int, Field(ge=1 << 20, le=90 << 20)] = Field(
+        default=32 << 20,
+        description="Largest record the dead-letter topic takes, once created. It must exceed the"
+        " max.message.bytes of every source, or one huge event stops its partition.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug names customers; nothing above it does."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description='Of standard error. "auto": text on a terminal, else JSON.'
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Refuse combinations that would only show under load."""
+        problems = []
+        if self.checkpoint_interval_seconds >= self.checkpoint_timeout_seconds:
+            problems.append("checkpoint_interval_seconds must be below checkpoint_timeout_seconds")
+        if self.rebalance_timeout_seconds < self.checkpoint_timeout_seconds:
+            problems.append(
+                "rebalance_timeout_seconds must be at least checkpoint_timeout_seconds: work is"
+                " saved before it is handed over"
+            )
+        if self.failing_events_min > self.failing_window_events:
+            problems.append("failing_events_min must not exceed failing_window_events")
+        if self.policy is not None and not self.policy.is_file():
+            problems.append(f"policy: {self.policy} is not a file")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def instance(self) -> str:
+        """Name this worker in its group."""
+        return self.instance_id or f"{self.app_id}-{socket.gethostname()}"
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 - pydantic-settings' own
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env: nobody finds it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - password_file does it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = cls.model_config.get("toml_file")
+        sources = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls)) if file else sources
+
+
+def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """Read the settings from `flags` (nested), the environment and the TOML file.
+
+    The file is `config`, else what SLIPAWAY_CONFIG names, else none.
+    Raises `SettingsError` with everything that is wrong.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    path = config or (Path(named) if named else None)
+    if path is not None and not path.is_file():
+        raise SettingsError(
+            [f"{path}: there is no such settings file (--config, {CONFIG_VARIABLE})"]
+        )
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    try:
+        return (Settings if path is None else FromFile)(**(flags or {}))
+    except ValidationError as error:
+        raise SettingsError([_say(details) for details in error.errors()]) from error
+    except ValueError as error:  # TOML that does not parse, a source that cannot be read
+        where = f"{path}: " if path is not None else ""
+        raise SettingsError([f"{where}{error}"]) from error
+
+
+def nested(assignments: list[str]) -> dict[str, Any]:
+    """Turn `["topics.usage=u", "partitions=4"]` into nested flags."""
+    flags: dict[str, Any] = {}
+    problems = []
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            problems.append(f"--set {assignment}: write it as name=value")
+            continue
+        *groups, knob = name.strip().split(".")
+        level = flags
+        for group in groups:
+            level = level.setdefault(group, {})
+        level[knob] = value
+    if problems:
+        raise SettingsError(problems)
+    return flags
+
+
+def redacted(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain values, without what is secret."""
+    values = settings.model_dump(mode="json")
+    values["instance_id"] = settings.instance
+    return values
+
+
+def knobs(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """List every knob by its dotted name, with its description."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from knobs(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.description or ""
+
+
+def _say(details: ErrorDetails) -> str:
+    """Say what is wrong with one knob, under the three names it can be set by, and what to do."""
+    path = [str(part) for part in details["loc"] if not isinstance(part, int)]
+    names = dict(knobs())
+    known = [part for i, part in enumerate(path) if _is_name(path[: i + 1])]
+    name = ".".join(known or path)
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "extra_forbidden":
+        close = get_close_matches(".".join(path), names, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else "`slipaway config show` lists the knobs"
+        return f"{'.'.join(path)}: there is no such setting; {hint}"
+    if not name:
+        return message
+    if name not in names:  # a group as a whole: the message names its knobs
+        return f"{name}: {message}. See [{name}] in the file, or {PREFIX}{name.upper()}__*."
+    variable = PREFIX + name.upper().replace(".", "__")
+    given = "" if "password" in name else f" (got {details['input']!r})"
+    return f"{name}: {message}{given}. Set {variable}, or {name} in the file. {names[name]}"
+
+
+def _is_name(path: list[str]) -> bool:
+    """Say whether the dotted path is a knob or a group of them."""
+    dotted = ".".join(path)
+    return any(name == dotted or name.startswith(f"{dotted}.") for name in dict(knobs()))

@@ -1,0 +1,171 @@
+"""Times on the wire: ISO 8601 text and epoch numbers, to integer milliseconds and back.
+
+A clock time without a zone is read as UTC: any other guess would depend on the
+machine that reads.  A value that is only a date is placed at a time of day the
+policy names, because midnight is rarely when the customer was there.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+from stream.detector.errors import BadEvent, Code
+from stream.detector.events import DAY_MS, EARLIEST_MS
+
+LATEST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999: beyond it no calendar library follows."""
+
+ISO = "iso"
+EPOCH_SECONDS = "epoch"
+EPOCH_MS = "epoch_ms"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_MAX = 1e11
+"""An epoch number below this counts seconds: as milliseconds it would lie before 1990."""
+_DATE_CHARACTERS_MAX = 10
+_TEXT_CHARACTERS_MAX = 64
+_CLOCK_DIRECTIVES = re.compile(r"%[HIMSfpcXsT]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
+_EPOCH_TEXT = re.compile(r"[+-]?[0-9]{9,}(?:\.[0-9]*)?|[+-]?[0-9]+\.[0-9]*")
+"""Eight digits and no fraction are a date (20111208), not a second of 1970."""
+_KNOWN_MAX = 100_000  # larger: fewer times parsed twice, 10 MB per 100,000
+
+
+def iso(at: int) -> str:
+    """Write milliseconds as ISO 8601 UTC ending in Z, with a fraction only if there is one.
+
+    What lies beyond the calendar is written as its last second: an alert about
+    a very patient customer is no reason to stop.
+    """
+    moment = _EPOCH + timedelta(milliseconds=max(0, min(at, LATEST_MS)))
+    text = f"{moment:%Y-%m-%dT%H:%M:%S}"
+    thousandths = moment.microsecond // 1_000
+    return f"{text}.{thousandths:03d}Z" if thousandths else f"{text}Z"
+
+
+def milliseconds(moment: datetime) -> int:
+    """Give the milliseconds since 1970 of a moment (UTC unless it says otherwise)."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    since = aware - _EPOCH
+    return since.days * DAY_MS + since.seconds * 1_000 + since.microseconds // 1_000
+
+
+def from_iso(text: str) -> int:
+    """Read what `iso` wrote; raise ValueError for anything that is no ISO 8601 time."""
+    return milliseconds(datetime.fromisoformat(text))
+
+
+class TimeReader:
+    """Reads the times of one column, and remembers the texts it has read: rows share them."""
+
+    def __init__(self, time_format: str = "", time_of_day_ms: int = 0) -> None:
+        """Take `time_format` "iso", "epoch", "epoch_ms", a strptime pattern or "" (by value)."""
+        self._format = time_format
+        self._time_of_day_ms = time_of_day_ms
+        self._known: dict[str, int] = {}
+        readers: dict[str, Callable[[str], int]] = {
+            "": self._any_text,
+            ISO: self._iso_text,
+            EPOCH_SECONDS: self._number_text,
+            EPOCH_MS: self._number_text,
+        }
+        self._text = readers.get(time_format, self._pattern_text)
+        self._has_clock = bool(_CLOCK_DIRECTIVES.search(time_format))
+
+    def read(self, value: object, what: str = "time") -> int:
+        """Give milliseconds since 1970 UTC, from 1990 to the year 9999, or raise BadEvent."""
+        if isinstance(value, str):
+            at = self._known.get(value)
+            if at is None:
+                at = self._remember(value, what)
+            return at
+        return _plausible(self._untyped(value, what), value, what)
+
+    def read_ms(self, at: int, what: str) -> int:
+        """Give `at` (milliseconds) if it lies from 1990 to the year 9999, or raise BadEvent."""
+        return _plausible(at, at, what)
+
+    def _remember(self, text: str, what: str) -> int:
+        stripped = text.strip()
+        if not stripped:
+            raise BadEvent(Code.NO_TIME, f"{what} is empty")
+        if len(stripped) > _TEXT_CHARACTERS_MAX:
+            raise BadEvent(Code.BAD_TIME, f"{what} is {len(text)} characters long: no time is")
+        try:
+            at = self._text(stripped)
+        except (ValueError, OverflowError) as error:
+            raise BadEvent(Code.BAD_TIME, f"{what} is {text!r}: {self._wanted()}") from error
+        at = _plausible(at, text, what)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[text] = at
+        return at
+
+    def _untyped(self, value: object, what: str) -> int:
+        """Read what JSON or Parquet typed already: numbers, date-times, dates."""
+        match value:
+            case None:
+                raise BadEvent(Code.NO_TIME, f"{what} is missing")
+            case datetime():
+                try:
+                    return milliseconds(value)
+                except OverflowError as error:
+                    raise BadEvent(Code.BAD_TIME, f"{what} is out of range") from error
+            case date():
+                midnight = datetime(value.year, value.month, value.day, tzinfo=UTC)
+                return milliseconds(midnight) + self._time_of_day_ms
+            case bool():
+                raise BadEvent(Code.WRONG_TYPE, f"{what} is {value}: {self._wanted()}")
+            case int() | float() if self._format in ("", EPOCH_SECONDS, EPOCH_MS):
+                return self._number(value, what)
+            case int() if self._format != ISO:
+                return self._remember(str(value), what)  # %Y%m%d, stored as a number
+            case _:
+                kind = type(value).__name__
+                raise BadEvent(Code.WRONG_TYPE, f"{what} is of type {kind}: {self._wanted()}")
+
+    def _number(self, value: float, what: str) -> int:
+        if not math.isfinite(value) or abs(value) > LATEST_MS:
+            raise BadEvent(
+                Code.BAD_TIME, f"{what} is {value}: beyond any date, in seconds or milliseconds"
+            )
+        in_seconds = self._format == EPOCH_SECONDS or (not self._format and value < _SECONDS_MAX)
+        # Rounded, not cut: 1293840000.123 is stored as a hair less than it says.
+        return round(value * 1_000) if in_seconds else round(value)
+
+    def _any_text(self, text: str) -> int:
+        return self._number_text(text) if _EPOCH_TEXT.fullmatch(text) else self._iso_text(text)
+
+    def _number_text(self, text: str) -> int:
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(text)
+        return self._number(float(text) if "." in text else int(text), "time")
+
+    def _iso_text(self, text: str) -> int:
+        at = from_iso(text)
+        return at + self._time_of_day_ms if len(text) <= _DATE_CHARACTERS_MAX else at
+
+    def _pattern_text(self, text: str) -> int:
+        at = milliseconds(datetime.strptime(text, self._format))  # noqa: DTZ007 - UTC is added
+        return at if self._has_clock else at + self._time_of_day_ms
+
+    def _wanted(self) -> str:
+        match self._format:
+            case "":
+                return "expected ISO 8601 such as 2026-03-01T09:30:00Z, or an epoch number"
+            case "iso":
+                return "expected ISO 8601 such as 2026-03-01T09:30:00Z"
+            case "epoch" | "epoch_ms":
+                unit = "seconds" if self._format == EPOCH_SECONDS else "milliseconds"
+                return f"expected {unit} since 1970"
+            case _:
+                return f"expected the format {self._format!r}"
+
+
+def _plausible(at: int, value: object, what: str) -> int:
+    if at < EARLIEST_MS:
+        raise BadEvent(Code.TOO_OLD, f"{what} is {value!r}: before 1990, a broken clock")
+    if at > LATEST_MS:
+        raise BadEvent(Code.BAD_TIME, f"{what} is {value!r}: after the year 9999")
+    return at

@@ -1,0 +1,61 @@
+"""Putting aside what cannot be used: counted, explained, byte for byte, and not without end."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import cast
+
+from stream.detector.errors import BadEvent, Code
+from stream.engine.flow import Output, Record
+from stream.wire.dead_letters import dead_letter, dead_letter_headers
+from stream.worker.failing import Failing, StopRule
+from stream.worker.metrics import Metrics
+
+APP_VERSION = version("slipaway")
+
+
+class PutAside:
+    """The dead letters of one partition's work."""
+
+    def __init__(
+        self,
+        *,
+        topic: str,
+        source: str,
+        stage: str,
+        rule: StopRule,
+        metrics: Metrics,
+        clock: Callable[[], int],
+    ) -> None:
+        """Write letters to `topic` for what fails at `stage` of the work on `source`."""
+        self._topic = topic
+        self._source = source
+        self._stage = stage
+        self._failing = Failing(source, rule)
+        self._metrics = metrics
+        self._clock = clock
+
+    def letters(self, events: int, refused: Sequence[tuple[Record, BadEvent]]) -> list[Output]:
+        """Return the letters of one block of `events`; raise `Fatal` if most input fails."""
+        codes: Counter[Code] = Counter(bad.code for _, bad in refused)
+        example = refused[-1][1].message if refused else ""
+        self._failing.note(events, codes, example)
+        if refused:
+            self._metrics.put_aside(self._source, codes)
+        return [self._letter(record, bad) for record, bad in refused]
+
+    def _letter(self, record: Record, bad: BadEvent) -> Output:
+        """Keep key and value as they came, and the reason in the headers."""
+        letter = dead_letter(
+            bad,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            stage=self._stage,
+            failed_at=self._clock(),
+            app_version=APP_VERSION,
+            headers=record.headers,
+        )
+        # Senders' headers may hold null, which aiokafka carries though its types deny it.
+        headers = cast("list[tuple[str, bytes]]", dead_letter_headers(letter, record.headers))
+        return Output(self._topic, None, record.key, record.value, headers)

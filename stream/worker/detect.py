@@ -1,0 +1,202 @@
+"""Detect: usage events in; alerts, lessons and what is known of each customer, out.
+
+Take a block, decode it, let the detector decide, publish, persist.  Everything
+that decides is the detector's; here its answers are given their places in
+Kafka.  Which model answered when is kept beside the customers: a partition that
+is restored judges a late event by the model of its time, as before.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import assert_never
+
+import structlog
+from faust.types import TP
+
+from models.timeline import Timeline
+from stream.detector.customer import Customer
+from stream.detector.detector import Decisions, Detector, Progress
+from stream.detector.errors import BadEvent
+from stream.detector.events import UsageEvent
+from stream.detector.policy import Policy
+from stream.engine.flow import Batch, Output, Record, Row
+from stream.wire.events import Decoder, Heartbeat
+from stream.wire.lessons import encode_lesson
+from stream.wire.state import StateCodec
+from stream.worker.dead_letters import PutAside
+from stream.worker.metrics import Metrics
+from stream.worker.model_log import ModelLog
+from stream.worker.publishing import Desk
+
+log = structlog.get_logger("slipaway.worker")
+
+# Customers' ids are text without null bytes, so no customer has a row of this name.
+SWITCH_KEY = b"\x00model\x00"
+
+CUSTOMERS = StateCodec(Customer)
+PROGRESS = StateCodec(Progress)
+
+
+class DetectFold:
+    """The work on one partition of the usage topic."""
+
+    def __init__(
+        self,
+        tp: TP,
+        *,
+        policy: Policy,
+        decoder: Decoder,
+        models: ModelLog,
+        desk: Desk,
+        put_aside: PutAside,
+        metrics: Metrics,
+        examples: str | None,
+        wall_clock: bool,
+    ) -> None:
+        """Prepare; `examples` is where lessons go, None if nobody learns."""
+        self._tp = tp
+        self._policy = policy
+        self._decoder = decoder
+        self._models = models
+        self._desk = desk
+        self._put_aside = put_aside
+        self._metrics = metrics
+        self._examples = examples
+        self._wall_clock = wall_clock
+        self._customers: dict[str, Customer] = {}
+        self._touched: set[str] = set()
+        self._switched: dict[str, int] = {}  # version -> event time from which it answers here
+        self._timeline: Timeline
+        self._detector: Detector
+        self._models_seen = 0
+        self._rows: list[Row] = []
+        self._outputs: list[Output] = []
+
+    @property
+    def pending(self) -> int:
+        """Count what is unsaved."""
+        return len(self._touched) + len(self._rows) + len(self._outputs)
+
+    # ------------------------------------------------------------ restore
+
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Take a customer, or a switch of models, as it was last saved."""
+        if key.startswith(SWITCH_KEY):
+            version = key.removeprefix(SWITCH_KEY).decode()
+            if value is not None:
+                self._switched[version] = int(value)
+        elif value is None:
+            self._customers.pop(key.decode(), None)
+        else:
+            self._customers[key.decode()] = CUSTOMERS.decode(value)
+
+    def begin(self, progress: bytes | None) -> None:
+        """Take up the work where the rows leave it."""
+        self._timeline = Timeline(self._models.cold)
+        for version, start in sorted(self._switched.items(), key=lambda item: item[1]):
+            self._timeline.add(self._models.known(version), not_before=start)
+        self._detector = Detector(
+            self._policy,
+            self._timeline,
+            customers=self._customers,
+            touched=self._touched,
+            progress=PROGRESS.decode(progress) if progress else None,
+        )
+
+    # ------------------------------------------------------------ the work
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Take, decode, decide, publish; a heartbeat has its place in the order."""
+        self._follow_models()
+        decoded = self._decoder.decode_block(
+            [record.value for record in records], [record.timestamp for record in records]
+        )
+        results: Counter[str] = Counter()
+        refused: list[tuple[Record, BadEvent]] = []
+        batch: list[UsageEvent] = []
+        origins: list[Record] = []
+
+        def decide() -> None:
+            if not batch:
+                return
+            decisions = self._detector.on_events(batch)
+            refused.extend((origins[index], bad) for index, bad in decisions.refused)
+            results.update(decisions.counts)
+            self._publish(decisions)
+            batch.clear()
+            origins.clear()
+
+        for record, event in zip(records, decoded, strict=True):
+            match event:
+                case UsageEvent():
+                    batch.append(event)
+                    origins.append(record)
+                case BadEvent():
+                    refused.append((record, event))
+                case Heartbeat():
+                    decide()
+                    results["heartbeat"] += 1
+                    now = event.watermark + self._policy.allowed_lateness_ms
+                    self._publish(self._detector.on_tick(now))
+                case None:
+                    results["ignored"] += 1
+                case _:
+                    assert_never(event)
+        decide()
+        del results["refused"]  # counted as dead letters, by code
+        self._outputs += self._put_aside.letters(len(records), refused)
+        self._metrics.took(self._tp.topic, results)
+        self._say_where()
+
+    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
+        """Let the wall clock carry the watermark, where lag cannot pass for silence."""
+        if not (self._wall_clock and caught_up):
+            return
+        self._follow_models()
+        self._publish(self._detector.on_tick(now_ms))
+        self._say_where()
+
+    def collect(self) -> Batch:
+        """Hand over what is unsaved, down to the customers touched."""
+        rows, self._rows = self._rows, []
+        outputs, self._outputs = self._outputs, []
+        customers = self._customers
+        for customer_id in self._touched:
+            customer = customers.get(customer_id)
+            value = None if customer is None else CUSTOMERS.encode(customer)
+            rows.append((customer_id.encode(), value))
+        self._touched.clear()
+        return Batch(rows, outputs, PROGRESS.encode(self._detector.progress))
+
+    # ------------------------------------------------------------ its parts
+
+    def _publish(self, decisions: Decisions) -> None:
+        """Give alerts and lessons their places."""
+        self._outputs += self._desk.outputs(decisions.alerts)
+        if self._examples is not None and decisions.lessons:
+            self._outputs += [
+                Output(self._examples, 0, None, encode_lesson(lesson, self._tp.partition))
+                for lesson in decisions.lessons
+            ]
+            self._metrics.taught(decisions.lessons)
+
+    def _follow_models(self) -> None:
+        """Let new models take over from the watermark on, and remember since when they answer."""
+        if self._models_seen == self._models.seen:
+            return
+        watermark = self._detector.progress.watermark.at
+        for model in self._models.after(self._timeline.at(FAR_AHEAD_MS).effective_from):
+            start = self._timeline.add(model, not_before=watermark)
+            self._switched[model.version] = start
+            self._rows.append((SWITCH_KEY + model.version.encode(), b"%d" % start))
+            log.debug("model switch", partition=self._tp.partition, version=model.version)
+        self._models_seen = self._models.seen
+
+    def _say_where(self) -> None:
+        """Tell the metrics where this partition stands."""
+        watermark = self._detector.progress.watermark.at
+        self._metrics.stands(self._tp, watermark, len(self._customers))
+
+
+FAR_AHEAD_MS = 1 << 60
+"""After every switch: whoever answers there is the last model of a timeline."""

@@ -1,0 +1,127 @@
+"""Feed: a log sent to the usage topic, as the same replay that a file would be.
+
+Events go out in the order of the log, each customer's in one partition, with
+the time of sending as their records' time.  A partition's own last event is no
+end of the log: what the others hold may be later.  So every partition is told
+how far the whole log went, by a heartbeat.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+
+from models.snapshots import Snapshot
+from stream.detector.events import DAY_MS, UsageEvent
+from stream.engine.connection import wait_for_broker
+from stream.settings import Settings
+from stream.wire import snapshots
+from stream.wire.events import Heartbeat, encode_heartbeat, encode_usage
+from stream.worker.connection import connection
+
+BATCH_BYTES = 256 << 10
+REPORT_EVENTS = 10_000  # between two words on the progress
+
+
+class Sent(NamedTuple):
+    """What was sent."""
+
+    events: int
+    watermark: int
+    """How far the log went, in event time (ms since 1970 UTC); 0 for an empty log."""
+
+
+class _Partition:
+    """The batch being filled for one partition."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, number: int) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._number = number
+        self._batch = producer.create_batch()
+
+    async def send(self, key: bytes | None, value: bytes) -> None:
+        """Add one record; send the batch it no longer fits into."""
+        if self._batch.append(key=key, value=value, timestamp=None) is None:
+            await self.flush()
+            self._batch.append(key=key, value=value, timestamp=None)
+
+    async def flush(self) -> None:
+        """Send what is there; a failure shows when the producer is flushed or stopped."""
+        if self._batch.record_count():
+            batch, self._batch = self._batch, self._producer.create_batch()
+            await self._producer.send_batch(batch, self._topic, partition=self._number)
+
+
+async def feed(
+    settings: Settings,
+    events: Iterable[UsageEvent],
+    *,
+    as_of: int | None = None,
+    models: Sequence[bytes] = (),
+    on_sent: Callable[[int], object] = lambda _: None,
+) -> Sent:
+    """Send `models` to the model topic, then `events` to the usage topic; both must exist.
+
+    `as_of` (ms) is how far the log speaks if that is later than its last event;
+    `on_sent` hears the number of events, now and then.
+    """
+    link = connection(settings)
+    usage = settings.topics.usage
+    counts = await wait_for_broker(link, [usage, settings.topics.model])
+    producer = AIOKafkaProducer(
+        **link.client(),
+        enable_idempotence=True,
+        acks="all",
+        compression_type="lz4",
+        max_batch_size=BATCH_BYTES,
+    )
+    await producer.start()
+    try:
+        await _publish(producer, settings.topics.model, models)
+        partitions = [_Partition(producer, usage, number) for number in range(counts[usage])]
+        sent, latest = 0, 0
+        for event in events:
+            key = event.customer_id.encode()
+            await partitions[_hash(key) % len(partitions)].send(key, encode_usage(event))
+            latest = max(latest, event.occurred_at)
+            sent += 1
+            if sent % REPORT_EVENTS == 0:
+                on_sent(sent)
+        # The end of the last day, as where a replay of a file ends.
+        watermark = max((latest // DAY_MS + 1) * DAY_MS if sent else 0, as_of or 0)
+        for partition in partitions:
+            await partition.send(None, encode_heartbeat(Heartbeat(watermark)))
+            await partition.flush()
+        await producer.flush()
+        on_sent(sent)
+        return Sent(sent, watermark)
+    finally:
+        await producer.stop()
+
+
+async def publish(settings: Settings, models: Sequence[bytes]) -> int:
+    """Send snapshots to the model topic; return how many."""
+    link = connection(settings)
+    await wait_for_broker(link, [settings.topics.model])
+    producer = AIOKafkaProducer(**link.client(), enable_idempotence=True, acks="all")
+    await producer.start()
+    try:
+        await _publish(producer, settings.topics.model, models)
+    finally:
+        await producer.stop()
+    return len(models)
+
+
+async def _publish(producer: AIOKafkaProducer, topic: str, models: Sequence[bytes]) -> None:
+    """Send each snapshot under its version, and wait until all are there."""
+    for model in models:
+        key = snapshots.decode(model, Snapshot).version.encode()
+        await producer.send_and_wait(topic, model, key=key, partition=0)
+
+
+@lru_cache(maxsize=1 << 16)  # the hash is plain Python, and the same customers come again
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF

@@ -1,0 +1,67 @@
+"""Publishing: which alerts go out, and as what.
+
+While a backlog is worked off the detector decides about last month; a platform
+that got those alerts would write to customers who are long back.  By the wall
+clock an alert is live if its time is recent, and held back if not.  In event
+time, where replays and simulations live, now is when the event says it is.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from stream.detector.alerts import Alert
+from stream.engine.flow import Output
+from stream.wire.alerts import alert_headers, encode_alert
+from stream.worker.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Decides about each alert whether it is live, backfill, or no news at all."""
+
+    topic: str
+    clock_kind: Literal["wall", "event"]
+    max_age_ms: int
+    publish_backfill: bool
+    lateness_ms: int
+    metrics: Metrics
+    clock: Callable[[], int]
+
+    def outputs(self, alerts: Sequence[Alert]) -> list[Output]:
+        """Return the records of the alerts that go out."""
+        if not alerts:
+            return []
+        going = list(alerts) if self.clock_kind == "event" else self._news(alerts)
+        self.metrics.said(going)
+        return [
+            Output(
+                self.topic,
+                None,
+                alert.customer_id.encode(),
+                encode_alert(alert),
+                alert_headers(alert),
+            )
+            for alert in going
+        ]
+
+    def _news(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Call recent alerts live, and hold back the others unless they are asked for."""
+        now = self.clock()
+        going = []
+        held_back: Counter[str] = Counter()
+        for alert in alerts:
+            if now - alert.time <= self.max_age_ms:
+                going.append(msgspec.structs.replace(alert, backfill=False))
+                due_at = alert.time + self.lateness_ms
+                self.metrics.alert_delay.observe(max(0, now - due_at) / 1000)
+            elif self.publish_backfill:
+                going.append(alert)
+            else:
+                held_back[alert.kind.value] += 1
+        for kind, count in held_back.items():
+            self.metrics.alerts_held_back.labels(kind).inc(count)
+        return going

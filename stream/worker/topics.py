@@ -1,0 +1,226 @@
+"""Topics: which there must be, how they are kept, and whether those that exist will do.
+
+Faust idles without a word when its source is missing, and a broker that makes
+topics on first use makes them with the wrong clean-up; so a worker makes its
+own, before anything reads them.  What exists already is never changed, only
+checked: the partition a customer is in follows from the number of partitions,
+so a changed number would part customers from their state.
+
+Kafka deletes by the time a record was *sent*.  Usage events may tell of last
+year, but they are sent now, so ordinary retention keeps a replay whole.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from stream.engine.connection import Connection, wait_for_broker
+from stream.engine.exits import Fatal
+from stream.settings import Settings, Topics
+
+log = structlog.get_logger("slipaway.worker")
+
+DAY_MS = 86_400_000
+FOREVER = -1
+
+# Restore reads a state topic from its start, so old values are cleaned away within the hour
+# instead of whenever a gigabyte has gathered.
+COMPACT = {
+    "cleanup.policy": "compact",
+    "segment.ms": str(10 * 60_000),
+    "max.compaction.lag.ms": str(60 * 60_000),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+VISIBLE_SECONDS_MAX = 30  # a created topic is known to every broker well before
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One topic as it should be."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def compacted(self) -> bool:
+        """Say whether its last value of a key must stay for ever."""
+        return self.config.get("cleanup.policy") == "compact"
+
+
+def state_of_source(topics: Topics, source: str) -> str:
+    """Name the topic that says how far a raw source has been read."""
+    return f"{topics.ingest_state}.{source}"
+
+
+def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
+    """List the topics a worker needs; `counts` are the partitions of those that exist.
+
+    A state topic has as many partitions as what its state speaks of.
+    """
+    topics = settings.topics
+    usage_partitions = counts.get(topics.usage, settings.partitions)
+    return [
+        Spec(topics.usage, usage_partitions, _deleted_after(settings.usage_retention_days)),
+        Spec(topics.state, usage_partitions, COMPACT),
+        Spec(topics.alerts, settings.partitions, _deleted_after(365)),
+        Spec(
+            topics.dead_letters,
+            settings.partitions,
+            {**_deleted_after(30), "max.message.bytes": str(settings.dead_letter_bytes_max)},
+        ),
+        Spec(topics.examples, 1, _deleted_after(30)),
+        Spec(topics.trainer_state, 1, COMPACT),
+        Spec(topics.model, 1, COMPACT),
+        *(
+            Spec(state_of_source(topics, source), counts[source], COMPACT)
+            for source in topics.sources
+            if source in counts
+        ),
+    ]
+
+
+def misfits(wanted: Iterable[Spec], counts: Mapping[str, int], topics: Topics) -> list[str]:
+    """Say which existing topics have the wrong number of partitions, and the way out."""
+    single = {topics.examples, topics.trainer_state, topics.model}
+    problems = []
+    for spec in wanted:
+        found = counts.get(spec.name, spec.partitions)
+        if found == spec.partitions:
+            continue
+        if spec.name in single:
+            problems.append(
+                f"{spec.name} has {found} partitions and needs exactly 1: its order counts."
+                " Operator action: delete it, or set another name."
+            )
+        elif spec.compacted:
+            problems.append(
+                f"{spec.name} has {found} partitions, what it speaks of has {spec.partitions}:"
+                " customers have moved away from their state. Operator action: restore the old"
+                " number, or start over: set a new app_id and new state topics (topics.state,"
+                " topics.ingest_state), and replay."
+            )
+    return problems
+
+
+async def ensure(
+    settings: Settings, connection: Connection, *, wait: bool = True
+) -> dict[str, int]:
+    """Create what is missing, check what is there; return the partition count of every topic.
+
+    `wait`: until the raw sources exist, instead of passing over their state.
+    Raises `Fatal` with everything that does not fit, and the way out.
+    """
+    topics = settings.topics
+    await wait_for_broker(connection, topics.sources if wait else ())
+    admin = AIOKafkaAdminClient(**connection.client(), request_timeout_ms=10_000)
+    await admin.start()
+    try:
+        counts = await _counts(admin)
+        wanted = specs(settings, counts)
+        problems = misfits(wanted, counts, topics)
+        problems += await _not_compacted(admin, [s for s in wanted if s.name in counts])
+        if problems:
+            raise Fatal("\n".join(problems))
+        missing = [spec for spec in wanted if spec.name not in counts]
+        await _create(admin, missing, settings.replication)
+        await _until_visible(admin, missing)
+    finally:
+        await admin.close()
+    if missing:
+        log.info("topics created", topics=[spec.name for spec in missing])
+    return {**counts, **{spec.name: spec.partitions for spec in missing}}
+
+
+def _deleted_after(days: float) -> dict[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(round(days * DAY_MS) if days else FOREVER),
+    }
+
+
+async def _counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """Say how many partitions every existing topic has."""
+    return {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await admin.describe_topics()
+        if topic["partitions"]
+    }
+
+
+async def _not_compacted(admin: AIOKafkaAdminClient, existing: list[Spec]) -> list[str]:
+    """Say which existing topics would delete what must stay."""
+    names = [spec.name for spec in existing if spec.compacted]
+    if not names:
+        return []
+    found = await _config(admin, ConfigResourceType.TOPIC, names, "cleanup.policy")
+    return [
+        f"{name} has cleanup.policy={policy} and would forget customers. Operator action:"
+        f" kafka-configs --alter --topic {name} --add-config cleanup.policy=compact"
+        for name, policy in found.items()
+        if policy != "compact"
+    ]
+
+
+async def _create(admin: AIOKafkaAdminClient, missing: list[Spec], replication: int) -> None:
+    """Create topics; that another worker was faster is fine."""
+    if not missing:
+        return
+    copies = replication or await _default_replication(admin)
+    response = await admin.create_topics(
+        [
+            NewTopic(spec.name, spec.partitions, copies, topic_configs=dict(spec.config))
+            for spec in missing
+        ]
+    )
+    refused = [
+        f"{name}: {message or for_code(code).__name__}"
+        for name, code, message in response.topic_errors
+        if code and for_code(code) is not TopicAlreadyExistsError
+    ]
+    if refused:
+        raise Fatal(
+            f"The broker refused to create topics: {'; '.join(refused)}. Operator action: allow"
+            f" it or create them yourself; `replication` ({copies}) may not exceed the brokers."
+        )
+
+
+async def _default_replication(admin: AIOKafkaAdminClient) -> int:
+    """Ask a broker how many copies it makes by itself; this protocol version cannot say "yours"."""
+    broker = next(iter(admin._client.cluster.brokers())).nodeId  # noqa: SLF001 - no public way
+    name = "default.replication.factor"
+    found = await _config(admin, ConfigResourceType.BROKER, [str(broker)], name)
+    return int(found.get(str(broker)) or 1)
+
+
+async def _config(
+    admin: AIOKafkaAdminClient, kind: ConfigResourceType, names: list[str], knob: str
+) -> dict[str, Any]:
+    """Read one knob of several topics or brokers."""
+    responses = await admin.describe_configs([ConfigResource(kind, name) for name in names])
+    return {
+        resource_name: entry[1]
+        for response in responses
+        for _, _, _, resource_name, entries in response.resources
+        for entry in entries
+        if entry[0] == knob
+    }
+
+
+async def _until_visible(admin: AIOKafkaAdminClient, created: list[Spec]) -> None:
+    """Wait until every created topic has leaders: until then, clients would be told it is not."""
+    names = {spec.name for spec in created}
+    async with asyncio.timeout(VISIBLE_SECONDS_MAX):
+        while names:
+            for topic in await admin.describe_topics(sorted(names)):
+                partitions = topic["partitions"]
+                if partitions and all(partition["leader"] >= 0 for partition in partitions):
+                    names.discard(topic["topic"])
+            if names:
+                await asyncio.sleep(0.1)

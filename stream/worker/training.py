@@ -1,0 +1,141 @@
+"""Training: every partition's lessons in, one snapshot an event day out.
+
+The trainer's state is large and changes with every lesson, so it is written
+once a day, when a day is turned; in between, the lessons themselves are kept,
+packed into rows, and taught again after a restart.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from models.protocol import Tally
+from models.trainer import Trainer, TrainerState
+from stream.engine.exits import Fatal
+from stream.engine.flow import Batch, Output, Record, Row
+from stream.wire import snapshots
+from stream.wire.lessons import LessonError, decode_lesson
+from stream.wire.state import StateCodec
+from stream.worker.metrics import Metrics
+from stream.worker.training_days import Closed, TrainingDays
+
+TRAINER_KEY = b"trainer"
+LESSONS_KEY = b"lessons/"
+PACK_BYTES = 64 << 10  # a pack is written anew as it grows: larger means fewer rows, more bytes
+
+TRAINER = StateCodec(TrainerState)
+CLOSED = StateCodec(Closed)
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(list[bytes])
+
+
+class TrainFold:
+    """The work on the one partition of the examples topic."""
+
+    def __init__(
+        self, *, fresh: Callable[[], Trainer], model: str, partitions: int, metrics: Metrics
+    ) -> None:
+        """Publish to `model`; `fresh` makes a trainer that knows nothing."""
+        self._fresh = fresh
+        self._model = model
+        self._partitions = partitions
+        self._metrics = metrics
+        self._packs: dict[bytes, list[bytes]] = {}  # what the trainer heard since its state
+        self._pack_bytes = 0  # of the last one, which still grows
+        self._saved: TrainerState | None = None
+        self._trainer: Trainer
+        self._days: TrainingDays
+        self._rows: dict[bytes, bytes | None] = {}
+        self._outputs: list[Output] = []
+        self._grown = False
+
+    @property
+    def pending(self) -> int:
+        """Count what is unsaved."""
+        return len(self._rows) + len(self._outputs) + self._grown
+
+    # ------------------------------------------------------------ restore
+
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Take the trainer, or a pack of lessons, as last saved."""
+        if key == TRAINER_KEY:
+            self._saved = TRAINER.decode(value or b"")
+        elif value is None:
+            self._packs.pop(key, None)
+        else:
+            self._packs[key] = _UNPACK.decode(value)
+
+    def begin(self, progress: bytes | None) -> None:
+        """Take up the trainer, and teach it again what it heard since."""
+        self._trainer = self._fresh() if self._saved is None else Trainer.resume(self._saved)
+        self._saved = None
+        self._packs = dict(sorted(self._packs.items()))
+        for lessons in self._packs.values():
+            for lesson in lessons:
+                self._trainer.learn(decode_lesson(lesson)[1])
+        self._pack_bytes = PACK_BYTES  # the next lesson opens a pack of its own
+        closed = CLOSED.decode(progress) if progress else None
+        self._days = TrainingDays(self._partitions, closed)
+
+    # ------------------------------------------------------------ the work
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Hear every lesson; turn a day as soon as it is complete."""
+        for record in records:
+            try:
+                partition, lesson = decode_lesson(record.value)
+            except LessonError as error:
+                raise Fatal(f"{record.topic}, offset {record.offset}: {error}") from error
+            self._trainer.learn(lesson)
+            self._keep(record)
+            if isinstance(lesson, Tally):
+                self._days.close(partition, lesson.day_end)
+                self._turn()
+        self._metrics.took(records[0].topic, {"applied": len(records)})
+
+    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
+        """Do nothing: event days end by events."""
+
+    def collect(self) -> Batch:
+        """Hand over what is unsaved."""
+        if self._grown:
+            key, lessons = next(reversed(self._packs.items()))
+            self._rows[key] = _PACK.encode(lessons)
+            self._grown = False
+        rows: list[Row] = list(self._rows.items())
+        outputs, self._outputs = self._outputs, []
+        self._rows = {}
+        return Batch(rows, outputs, CLOSED.encode(self._days.closed))
+
+    # ------------------------------------------------------------ its parts
+
+    def _keep(self, record: Record) -> None:
+        """Keep a lesson's bytes until the trainer's state is written."""
+        lesson = record.value or b""
+        if self._pack_bytes >= PACK_BYTES:
+            if self._grown:
+                key, full = next(reversed(self._packs.items()))
+                self._rows[key] = _PACK.encode(full)
+            self._packs[LESSONS_KEY + b"%020d" % record.offset] = []
+            self._pack_bytes = 0
+        next(reversed(self._packs.values())).append(lesson)
+        self._pack_bytes += len(lesson)
+        self._grown = True
+
+    def _turn(self) -> None:
+        """Turn the days that are complete, and write the trainer's state in place of the packs."""
+        days = self._days.due()
+        for day_end in days:
+            snapshot = self._trainer.turn(day_end)
+            key = snapshot.version.encode()
+            self._outputs.append(Output(self._model, 0, key, snapshots.encode(snapshot)))
+            self._metrics.trained_until.set(day_end / 1000)
+        if not days:
+            return
+        self._metrics.days_trained.inc(len(days))
+        for key in self._packs:
+            self._rows[key] = None
+        self._packs.clear()
+        self._pack_bytes = PACK_BYTES
+        self._grown = False
+        self._rows[TRAINER_KEY] = TRAINER.encode(self._trainer.state())

@@ -1,0 +1,56 @@
+"""What every test may ask for: the real broker, names of its own, the real logs.
+
+A machine that lacks something skips the tests that need it, and says why; with
+`SLIPAWAY_REQUIRE_ALL=1`, as in CI, lacking something fails them.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stream.broker import JarsMissingError, LocalBroker
+
+ROOT = Path(__file__).parents[1]
+
+
+def lacking(reason: str) -> None:
+    """Skip the test that asked, or fail it where everything is required."""
+    if os.environ.get("SLIPAWAY_REQUIRE_ALL") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[LocalBroker]:
+    """One real broker for the whole run; whoever kills brokers starts one of their own."""
+    try:
+        local = LocalBroker.start()
+    except JarsMissingError as error:
+        lacking(str(error))
+        raise
+    with local:
+        yield local
+
+
+@pytest.fixture
+def unique() -> str:
+    """Return a prefix that no other test has: names of topics, groups, transactional ids."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def topic_names(unique: str) -> Callable[[str], str]:
+    """Return what turns a plain topic name into one of this test's own."""
+    return lambda name: f"{unique}.{name}"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real event logs that may lie beside the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        lacking("the real event logs (shared/data beside the repository) are not here")
+    return folder
