@@ -5,7 +5,7 @@ Poisson log-likelihood CUSUM for a fall of the visit rate from `rate` to
 of silence rate * (1 - ratio), never below zero.  Between visits the level is a
 straight line, so the moment it reaches the alarm is known in advance.
 
-`rate` is a cautious estimate of the customer's own (the posterior mean less one
+`rate` is a cautious estimate of the customer's own (the posterior mean less half a
 standard deviation), and it is frozen once half the alarm is reached: otherwise
 the yardstick would follow the decline it should show.
 """
@@ -16,6 +16,10 @@ import msgspec
 
 from stream.detector.cadence import PRIOR_SHARE
 from stream.detector.policy import Decline
+
+
+CAUTION = 0.5
+"""Standard deviations taken off the rate; a whole one lets it follow most declines down."""
 
 
 class Levels(msgspec.Struct, array_like=True):
@@ -32,7 +36,7 @@ class Levels(msgspec.Struct, array_like=True):
 def own_rate(gaps: int, span_days: float, horizon_days: float) -> float:
     """Give a cautious estimate of the visits a day."""
     a = 1 + gaps
-    return (a - sqrt(a)) / (span_days + horizon_days / PRIOR_SHARE)
+    return (a - CAUTION * sqrt(a)) / (span_days + horizon_days / PRIOR_SHARE)
 
 
 def fold(levels: Levels, gap_days: float, learned_rate: float, policy: Decline) -> None:

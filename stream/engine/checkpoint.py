@@ -22,8 +22,7 @@ from stream.engine.flow import Flow, Fold, Output
 from stream.engine.settings import EngineSettings
 from stream.engine.table import Position, pack_position, position_key
 
-_Item = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
-_NO_HEADERS: list[tuple[str, bytes]] = []  # aiokafka's builder takes a list and nothing else
+_Item = tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None]
 
 
 class Saved(NamedTuple):
@@ -98,8 +97,8 @@ class Holding:
             batch = self.fold.collect()
             position = self.position
             key = position_key(self.tp.topic)
-            rows: list[_Item] = [(key, value, _NO_HEADERS) for key, value in batch.rows]
-            rows.append((key, pack_position(Position(position, batch.progress)), _NO_HEADERS))
+            rows: list[_Item] = [(key, value, None) for key, value in batch.rows]
+            rows.append((key, pack_position(Position(position, batch.progress)), None))
 
             failpoints.reach("after_snapshot")
             await self.producer.begin_transaction()
@@ -124,7 +123,7 @@ class Holding:
                 if topic not in counts:
                     counts[topic] = len(await self.producer.partitions_for(topic))
                 where = partition_for(key or b"", counts[topic])
-            places[topic, where].append((key, value, list(headers)))
+            places[topic, where].append((key, value, headers))
         sends = [self._send(*place, items) for place, items in places.items()]
         return [future for sent in await asyncio.gather(*sends) for future in sent]
 

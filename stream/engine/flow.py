@@ -54,7 +54,7 @@ class Output(NamedTuple):
     partition: int | None  # None: by the key, as Kafka's own clients choose
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: list[tuple[str, bytes]] | None = None
 
 
 class Batch(NamedTuple):

@@ -74,7 +74,7 @@ def read_log(
             if layout == "parquet":
                 rows, read, show = _parquet(stream, decoder)
             elif layout == "csv":
-                rows, read, show = _csv(stream, _delimiter(file, log), decoder)
+                rows, read, show = _csv(stream, file, log, decoder)
             else:
                 rows, read, show = _json_lines(stream), decoder.decode, _shown_line
             trial = FileTrial(file, refusals, decoder, show)
@@ -123,10 +123,6 @@ def _format_of(file: str, stream: io.BufferedReader) -> str:
     return "jsonl" if begins.startswith(b"{") else "csv"
 
 
-def _delimiter(file: str, log: LogFormat) -> str:
-    return log.delimiter or ("\t" if ".tsv" in Path(file).suffixes else ",")
-
-
 def _json_lines(stream: io.BufferedReader) -> Numbered:
     # One byte more than an event may have, and its line end: longer lines are cut, and refused.
     lines = iter(partial(stream.readline, BYTES_MAX + 2), b"")
@@ -145,19 +141,20 @@ def _shown_line(row: Any) -> str:
 
 
 def _csv(
-    stream: io.BufferedReader, delimiter: str, decoder: Decoder
+    stream: io.BufferedReader, file: str, log: LogFormat, decoder: Decoder
 ) -> tuple[Numbered, ReadRow, Callable[[Any], str]]:
     # Bytes that are no UTF-8 are carried through and refused with the field that has them.
     if stream.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
         stream.read(len(_BYTE_ORDER_MARK))  # the codec "utf-8-sig" does the same at half the speed
     text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
+    delimiter = log.delimiter or ("\t" if ".tsv" in Path(file).suffixes else ",")
     blank = delimiter == "whitespace"
     separator = " " if blank else delimiter
     reader = csv.reader(text, delimiter=separator, skipinitialspace=blank)
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise LogError(f"the header of a CSV file cannot be read: {error}") from error
+        raise LogError(f"{file}: its header, as CSV, cannot be read: {error}") from error
     while header and not header[-1]:
         header.pop()
 

@@ -28,7 +28,7 @@ def encode_alert(alert: Alert) -> bytes:
             flat[name] = iso(flat[name])
     for name in _SHARES:
         if flat[name] is not None:
-            flat[name] = round(flat[name], _DIGITS) + 0.0  # plus zero: never -0.0
+            flat[name] = float(round(flat[name], _DIGITS)) + 0.0  # plus zero: never -0.0
     return orjson.dumps(flat)
 
 

@@ -99,6 +99,7 @@ class Worker:
             source=tp.topic,
             usage=self.settings.topics.usage,
             decoder=self._decoder(),
+            future_skew_ms=self.product.policy.max_future_skew_ms,
             put_aside=self._put_aside(tp, "decode"),
             metrics=self.metrics,
         )

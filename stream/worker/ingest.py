@@ -1,6 +1,9 @@
 """Ingest: raw events of any form and key, in; canonical events keyed by customer, out.
 
 A customer's events must meet in one partition, whatever key their sender chose.
+An event from a clock that runs ahead is refused here already, and not only by
+the detector: here its dead letter holds what the sender sent.
+
 What a heartbeat of a raw source promises holds for its own partition only, and
 the customers of that partition are spread over all of ours; so it is counted
 and goes no further.  Send heartbeats to the usage topic.
@@ -9,7 +12,7 @@ and goes no further.  Send heartbeats to the usage topic.
 from collections.abc import Sequence
 from typing import assert_never
 
-from stream.detector.errors import BadEvent
+from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
 from stream.engine.flow import Batch, Output, Record
 from stream.wire.events import Decoder, Heartbeat, encode_usage
@@ -21,12 +24,20 @@ class IngestFold:
     """The work on one partition of a raw source; it remembers nothing but its position."""
 
     def __init__(
-        self, *, source: str, usage: str, decoder: Decoder, put_aside: PutAside, metrics: Metrics
+        self,
+        *,
+        source: str,
+        usage: str,
+        decoder: Decoder,
+        future_skew_ms: int,
+        put_aside: PutAside,
+        metrics: Metrics,
     ) -> None:
-        """Re-key `source` into `usage`."""
+        """Re-key `source` into `usage`; refuse what is further ahead than `future_skew_ms`."""
         self._source = source
         self._usage = usage
         self._decoder = decoder
+        self._future_skew_ms = future_skew_ms
         self._put_aside = put_aside
         self._metrics = metrics
         self._outputs: list[Output] = []
@@ -51,6 +62,8 @@ class IngestFold:
         refused: list[tuple[Record, BadEvent]] = []
         for record, event in zip(records, decoded, strict=True):
             match event:
+                case UsageEvent() if event.occurred_at > event.received_at + self._future_skew_ms:
+                    refused.append((record, _future(event)))
                 case UsageEvent():
                     key = event.customer_id.encode()
                     self._outputs.append(Output(self._usage, None, key, encode_usage(event)))
@@ -73,3 +86,13 @@ class IngestFold:
         """Hand over what is unsaved."""
         outputs, self._outputs = self._outputs, []
         return Batch(rows=[], outputs=outputs, progress=b"")
+
+
+def _future(event: UsageEvent) -> BadEvent:
+    """Refuse an event from a clock that runs ahead of its own broker's."""
+    ahead = (event.occurred_at - event.received_at) / 1000
+    return BadEvent(
+        Code.FUTURE,
+        f"the event says it happened {ahead:.0f} seconds after the broker received it;"
+        " correct the sender's clock",
+    )

@@ -557,5 +557,30 @@ async def test_gaps_of_markers_and_aborted_records_are_no_loss(stage: Stage) -> 
     await stage.verify(visible)
 
 
+@pytest.mark.fault
+async def test_a_frozen_worker_cannot_write_over_its_successor(stage: Stage) -> None:
+    """Thawed with unsaved work, it is refused, writes nothing and exits to be started again."""
+    options = {"flows": "count", "session_seconds": 6.0}
+    frozen = stage.worker("frozen", checkpoint_seconds=3600.0, **options)
+    frozen.start()
+    await stage.produce("usage", 0, 500)
+    await until(
+        lambda: sum(entry["total"] for entry in frozen.lines("quiet")) >= 500,
+        40,
+        "not everything was applied",
+    )
+    frozen.signal(signal.SIGSTOP)
+    successor = stage.worker("successor", **options)
+    successor.start()
+    await stage.produce("usage", 500, 200)
+    await stage.drained(700)
+    frozen.signal(signal.SIGCONT)
+    assert await frozen.ended() == 75
+    assert "Fenced" in frozen.lines("leaving")[-1]["reason"]
+    successor.signal(signal.SIGTERM)
+    assert await successor.ended() == 0
+    await stage.verify(numbered(700))
+
+
 if __name__ == "__main__":
     work(sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4]))
