@@ -79,6 +79,7 @@ async def feed(
         await _send(producer, topic, events)
         sent += len(events)
         on_sent(pace.at(due_seconds), sent)
+    on_sent(simulation.ends_at, sent)
     await producer.flush()
 
 

@@ -36,8 +36,35 @@ def line(alert: Alert) -> Text:
         f"{alert.trigger.value:<9}",
         (f"{alert.severity.value:<7}", _SEVERITY_STYLE[alert.severity.value]),
         f"risk {alert.risk:.2f}  ",
-        "; ".join(reason for reason in reasons if reason),
+        " ".join(reason for reason in reasons if reason),
     )
+
+
+class Queue:
+    """Lets alerts through no faster than they can be read; they come in bursts."""
+
+    def __init__(self, lines_a_second: int) -> None:
+        """Let that many through in a second, and twice as many wait."""
+        self._rate = lines_a_second
+        self._allowance = float(lines_a_second)
+        self._waiting: list[Alert] = []
+
+    def add(self, alerts: Sequence[Alert]) -> None:
+        """Let alerts wait; if too many do, only a sample of them goes on waiting."""
+        self._waiting = sample([*self._waiting, *alerts], 2 * self._rate)
+
+    def take(self, seconds: float) -> list[Alert]:
+        """Return what may be shown, `seconds` after it was last asked."""
+        self._allowance = min(self._allowance + seconds * self._rate, self._rate)
+        taken = self._waiting[: int(self._allowance)]
+        self._allowance -= len(taken)
+        del self._waiting[: len(taken)]
+        return taken
+
+    def take_all(self) -> list[Alert]:
+        """Return what still waits: there is time to read it afterwards."""
+        taken, self._waiting = self._waiting, []
+        return taken
 
 
 def sample(alerts: Sequence[Alert], most: int) -> list[Alert]:

@@ -23,7 +23,7 @@ from rich.console import Console
 from stream.demo.child import Worker, WorkerDiedError
 from stream.demo.feed import feed
 from stream.demo.gauges import Gauges, Reading
-from stream.demo.screen import StatusLine, line, sample
+from stream.demo.screen import Queue, StatusLine, line
 from stream.demo.simulate import Simulation
 from stream.demo.verdict import judge, table
 from stream.detector.alerts import Alert
@@ -217,7 +217,7 @@ class Showing:
 
     async def _read_alerts(self) -> None:
         """Print alerts as they are committed, no more than can be read."""
-        most = round(_LINES_A_SECOND * _FLUSH_SECONDS)
+        queue = Queue(_LINES_A_SECOND)
         async with _started(
             AIOKafkaConsumer(
                 self._alerts_topic,
@@ -227,12 +227,16 @@ class Showing:
                 group_id=None,
             )
         ) as consumer:
-            while True:
-                found = await consumer.getmany(timeout_ms=0)
-                alerts = [decode_alert(r.value) for records in found.values() for r in records]
-                self._alerts += alerts
-                self._print(sample(alerts, most))
-                await asyncio.sleep(_FLUSH_SECONDS)
+            try:
+                while True:
+                    found = await consumer.getmany(timeout_ms=0)
+                    alerts = [decode_alert(r.value) for records in found.values() for r in records]
+                    self._alerts += alerts
+                    queue.add(alerts)
+                    self._print(queue.take(_FLUSH_SECONDS))
+                    await asyncio.sleep(_FLUSH_SECONDS)
+            finally:
+                self._print(queue.take_all())
 
     def _print(self, alerts: list[Alert]) -> None:
         if alerts:
@@ -253,15 +257,21 @@ class Showing:
             )
         if self._reading.dead:
             self._talk.print(f"{self._reading.dead:,} events could not be used: dead letters.")
-        if not self._has_decided(self._reading):
-            self._talk.print("The worker has not come to the end in time: some lapses are missing.")
         simulation = self._simulation
+        ends_at = simulation.ends_at
+        if not self._has_decided(self._reading):
+            ends_at = min(self._reading.decided_until_ms, default=simulation.starts_at)
+            self._talk.print(
+                f"This machine was too slow for so much: the worker has decided until"
+                f" {iso(ends_at)[:10]}, and so goes the verdict. Give it more --seconds, or fewer"
+                " --customers."
+            )
         verdict = judge(
             simulation.truths,
             self._alerts,
             self._policy,
             counted_from=simulation.starts_at + COUNTED_FROM_DAY * DAY_MS,
-            ends_at=simulation.ends_at,
+            ends_at=ends_at,
         )
         self._screen.print(table(verdict))
 

@@ -25,8 +25,9 @@ ENDING_NAME = "subscription_cancelled"
 SYNC_NAME = "background_sync"
 """What some apps send without their customer, even long after the customer left."""
 
-LEAVES_FROM_DAY = 21
-"""Nobody leaves before: at first there is nobody to leave."""
+LEAVES_FROM_DAY = 5
+"""From here on customers leave evenly: a model that first saw weeks without a leaver would have
+learned that nobody leaves."""
 TURNS_FROM_DAY = 50
 """Nobody declines or hesitates before: there must be a habit to fall from."""
 
@@ -143,7 +144,7 @@ _DAYS = (
 )
 
 _NEWCOMERS = 0.3
-_LEAVERS = 0.2
+_LEAVERS = 0.25
 _DECLINERS = 0.08
 _FADING_LEAVERS = 0.75
 _WARNING_LEAVERS = 0.35

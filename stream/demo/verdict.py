@@ -195,7 +195,8 @@ class _Case:
         return None
 
     def decliner_counts(self) -> bool:
-        return self.truth.declines_at is not None and self.truth.declines_at >= self._from
+        declines_at = self.truth.declines_at
+        return declines_at is not None and self._from <= declines_at < self._until
 
     def days_to_decline(self) -> float | None:
         """Return how long after the decline began the decliner was first called slipping."""
@@ -207,7 +208,8 @@ class _Case:
         return None if first is None else (first - declines_at) / DAY_MS
 
     def warning_counts(self) -> bool:
-        return self.truth.warned_at is not None and self.truth.warned_at >= self._from
+        warned_at = self.truth.warned_at
+        return warned_at is not None and self._from <= warned_at < self._until
 
     def warning_answered(self) -> bool:
         """Say whether the customer was called slipping within the hour of the warning."""
@@ -267,15 +269,16 @@ class _Case:
 
     def exposure_ms(self) -> float:
         """Return how long the customer could be alerted on, each silence up to the horizon."""
+        horizon_ms = self._policy.horizon_ms
         return sum(
-            max(0, min(until, since + self._policy.horizon_ms) - max(since, self._from))
+            max(0, min(until, since + horizon_ms, self._until) - max(since, self._from))
             for since, until in self.silences()
         )
 
     def false_alarms_after(self, idle_ms: int) -> int:
         """Return how many false alarms a fixed idle rule would raise about the customer."""
         return sum(
-            until > since + idle_ms >= self._from
+            self._from <= since + idle_ms < min(until, self._until)
             and self._came_back(since + idle_ms)
             and not self._had_turned(since + idle_ms)
             for since, until in self.silences()

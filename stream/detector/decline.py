@@ -8,6 +8,9 @@ straight line, so the moment it reaches the alarm is known in advance.
 `rate` is a cautious estimate of the customer's own (the posterior mean less half a
 standard deviation), and it is frozen once half the alarm is reached: otherwise
 the yardstick would follow the decline it should show.
+
+One long gap is silence, which is judged elsewhere, and no decline: a gap adds at
+most a third of the alarm, so it takes several of them.
 """
 
 from math import inf, log, sqrt
@@ -20,6 +23,10 @@ from stream.detector.policy import Decline
 
 CAUTION = 0.5
 """Standard deviations taken off the rate; a whole one lets it follow most declines down."""
+
+
+GAP_SHARE = 1 / 3
+"""The most one gap may add, of the alarm."""
 
 
 class Levels(msgspec.Struct, array_like=True):
@@ -58,14 +65,18 @@ def fold(levels: Levels, gap_days: float, learned_rate: float, policy: Decline) 
 
 def _step(level: float, gap_days: float, rate: float, ratio: float, alarm: float) -> float:
     """Give the level after a gap and the visit that ended it; twice the alarm is enough."""
-    return min(max(0.0, level + rate * (1 - ratio) * gap_days + log(ratio)), 2 * alarm)
+    growth = min(rate * (1 - ratio) * gap_days, alarm * GAP_SHARE)
+    return min(max(0.0, level + growth + log(ratio)), 2 * alarm)
 
 
 def days_to_alarm(levels: Levels, learned_rate: float, policy: Decline) -> float:
-    """Give the days of silence after which the first level reaches the alarm; inf: never."""
+    """Give the days of silence after which a level reaches the alarm; inf: this one cannot."""
     rate = levels.frozen_rate or learned_rate
     if rate <= 0 or levels.raised:
         return inf
-    sharp = (policy.alarm_nats - levels.sharp) / (rate * (1 - policy.sharp_ratio))
-    slow = (policy.alarm_nats - levels.slow) / (rate * (1 - policy.slow_ratio))
-    return max(0.0, min(sharp, slow))
+    first = inf
+    for level, ratio in ((levels.sharp, policy.sharp_ratio), (levels.slow, policy.slow_ratio)):
+        missing = policy.alarm_nats - level
+        if missing <= policy.alarm_nats * GAP_SHARE:
+            first = min(first, max(0.0, missing) / (rate * (1 - ratio)))
+    return first

@@ -237,7 +237,7 @@ class Engine:
 
     # -- running
 
-    def run(self, *services: faust.ServiceT, loglevel: str = "WARN") -> NoReturn:
+    def run(self, *services: faust.ServiceT) -> NoReturn:
         """Work until SIGTERM or SIGINT, then exit with 0; `services` run along.
 
         Waits for the broker and the topics first.  Logging is the caller's.
@@ -250,7 +250,6 @@ class Engine:
             *services,
             before=self._before,
             loop=loop,
-            loglevel=loglevel,
             quiet=True,
             override_logging=False,
         )

@@ -1,5 +1,6 @@
 """The engine's parts that need no broker: what they promise one by one."""
 
+import asyncio
 import logging
 import ssl
 from types import SimpleNamespace
@@ -107,6 +108,30 @@ async def test_a_block_from_before_the_seek_is_dropped(membership: Membership) -
     """Its records are read again after the seek; folding it would count them twice."""
     await membership.apply(block(10, [10], 11, epoch=0))
     assert membership.live[HERE].position == 10
+
+
+async def test_a_block_waits_while_much_is_unsaved(membership: Membership) -> None:
+    """Memory and the next transaction stay bounded, however fast the source is."""
+    holding = membership.live[HERE]
+    holding.fold.pending = membership.settings.unsaved_max  # type: ignore[misc]
+    applying = asyncio.ensure_future(membership.apply(block(10, [10], 11)))
+    await asyncio.sleep(0.01)
+    assert holding.position == 10
+    holding.fold.pending = 0  # type: ignore[misc]
+    holding.room.set()  # as a save does
+    await applying
+    assert holding.position == 11
+
+
+async def test_a_waiting_block_is_dropped_when_its_partition_goes(membership: Membership) -> None:
+    """A revocation must not wait for it, and whoever comes next reads it again."""
+    holding = membership.live[HERE]
+    holding.fold.pending = membership.settings.unsaved_max  # type: ignore[misc]
+    applying = asyncio.ensure_future(membership.apply(block(10, [10], 11)))
+    await asyncio.sleep(0.01)
+    membership._take_live()
+    await applying
+    assert holding.position == 10
 
 
 def test_a_position_comes_back_as_it_was_saved() -> None:

@@ -179,9 +179,9 @@ def test_a_decline_opens_while_the_customer_still_comes() -> None:
     """Every second day, then every eighth: nobody is silent, and yet."""
     policy = msgspec.structs.replace(POLICY, horizon_ms=60 * DAY_MS)
     often = [2.0 * i for i in range(20)]
-    rarely = [40 + 8.0 * i for i in range(8)]
+    rarely = [40 + 8.0 * i for i in range(12)]
     story = Story(policy, threshold=None).comes(*often, *rarely)
-    opened = story.until(97)[0]
+    opened = story.until(130)[0]
     assert (opened.kind, opened.trigger) == (Kind.OPENED, Trigger.DECLINE)
     assert opened.drop_ratio is not None
     assert opened.drop_ratio < 0.7
@@ -191,9 +191,9 @@ def test_a_decline_that_ends_recovers() -> None:
     """Back to the old rhythm for a while: the episode closes."""
     policy = msgspec.structs.replace(POLICY, horizon_ms=60 * DAY_MS)
     often = [2.0 * i for i in range(20)]
-    rarely = [40 + 8.0 * i for i in range(5)]
-    again = [74 + 1.0 * i for i in range(20)]
-    alerts = Story(policy, threshold=None).comes(*often, *rarely, *again).until(95)
+    rarely = [40 + 8.0 * i for i in range(12)]
+    again = [129 + 1.0 * i for i in range(20)]
+    alerts = Story(policy, threshold=None).comes(*often, *rarely, *again).until(149)
     assert kinds(alerts) == [Kind.OPENED, Kind.RECOVERED]
     assert alerts[-1].trigger is Trigger.DECLINE
 

@@ -477,3 +477,53 @@ def test_text_that_is_no_utf8_is_refused() -> None:
     with pytest.raises(BadEvent) as caught:
         Decoder((mapping,)).decode_record({"c": "M\udcfcller", "t": AT}, NOW)
     assert caught.value.code == Code.WRONG_TYPE
+
+
+@pytest.mark.parametrize(
+    ("value", "time_format", "wanted"),
+    [
+        ("soon", "iso", "expected ISO 8601"),
+        (3, "iso", "expected ISO 8601"),
+        ("soon", "epoch", "expected seconds since 1970"),
+        ("soon", "epoch_ms", "expected milliseconds since 1970"),
+        ("soon", "%d.%m.%Y", "expected the format '%d.%m.%Y'"),
+        (1.5, "%d.%m.%Y", "expected the format '%d.%m.%Y'"),
+        (datetime.min.replace(tzinfo=UTC), "", "before 1990"),
+        (LATEST_MS - 1.5, "epoch", "after the year 9999"),
+    ],
+)
+def test_a_time_that_cannot_be_read_says_what_was_expected(
+    value: object, time_format: str, wanted: str
+) -> None:
+    """The sentence goes into the dead letter, and its reader has not read our manual."""
+    mapping = Mapping(customer="c", time="t", event_const="order", time_format=time_format)
+    with pytest.raises(BadEvent) as caught:
+        Decoder((mapping,)).decode_record({"c": "u1", "t": value}, NOW)
+    assert wanted in caught.value.message
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream of a billion times and customers is read in constant memory, and alike."""
+    monkeypatch.setattr("stream.wire.times._KNOWN_MAX", 2)
+    monkeypatch.setattr("stream.wire.mapping._REMEMBERED_MAX", 2)
+    decoder = Decoder((Mapping(customer="c", time="t", event_const="e", ignore=(("c", "x*"),)),))
+    for i in (1, 2, 3, 4, 1, 2):
+        record = {"c": f"c{i}", "t": f"2026-03-0{i}"}
+        decoded = decoder.decode_record(record, NOW)
+        assert decoded == event(
+            customer_id=f"c{i}", name="e", occurred_at=1_772_323_200_000 + (i - 1) * 86_400_000
+        )
+
+
+def test_whole_numbers_are_ignored_by_their_digits() -> None:
+    """A rule is written for what a reader of the table sees: 7, not 7.0; nothing, not nan."""
+    mapping = Mapping(customer="c", time="t", event_const="e", ignore=(("k", "7|"),))
+    decoder = Decoder((mapping,))
+    for value in (7, 7.0, float("nan"), None, ""):
+        assert decoder.decode_record({"c": "u", "t": AT, "k": value}, NOW) is None
+    assert decoder.decode_record({"c": "u", "t": AT, "k": 7.5}, NOW) is not None
+
+
+def test_properties_that_are_torn_json_hold_no_count() -> None:
+    """In a table they are text, and text may be cut."""
+    assert decode(TRACK | {"properties": '{"count": 4'}) == event(message_id="m1")

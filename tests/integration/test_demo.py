@@ -1,0 +1,59 @@
+"""The demo, as somebody runs it who has just installed this."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stream.broker import LocalBroker
+
+pytestmark = pytest.mark.integration
+
+KINDS = ("opened", "escalated", "recovered", "lapsed")
+
+
+def test_the_demo_shows_alerts_and_judges_them(broker: LocalBroker) -> None:
+    """Kafka, ingest, detector, trainer and reader together, in one command."""
+    command = [sys.executable, "-m", "stream", "demo", "--seconds", "20", "--customers", "150"]
+    done = subprocess.run(
+        [*command, "--broker", broker.bootstrap],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    alerts = [line for line in done.stdout.splitlines() if line.startswith("2025-")]
+    assert alerts, done.stderr
+    assert all(any(kind in line for kind in KINDS) and "risk" in line for line in alerts)
+    assert "What it was worth" in done.stdout
+    assert "kafka-topics.sh" in done.stderr
+
+
+def test_ctrl_c_ends_all_that_was_started(broker: LocalBroker) -> None:
+    """Nothing of a showing may outlive it: the next one would share its machine."""
+    command = [sys.executable, "-m", "stream", "demo", "--seconds", "60", "--customers", "20"]
+    showing = subprocess.Popen(
+        [*command, "--broker", broker.bootstrap],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert showing.stderr is not None
+    heard = ""
+    while "/metrics" not in heard:
+        line = showing.stderr.readline()
+        assert line, heard
+        heard += line
+    showing.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    out, err = showing.communicate(timeout=60)
+
+    assert showing.returncode == 130, out + err
+    assert "Stopped" in err
+    assert time.monotonic() - begun < 30

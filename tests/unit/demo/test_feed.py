@@ -1,0 +1,87 @@
+"""The product's side: what is sent, and when."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+
+from stream.demo.feed import WARM_UP_DAYS, Pace, feed, message
+from stream.demo.simulate import COUNTED, simulate
+from stream.detector.events import DAY_MS
+from stream.wire.events import Decoder
+
+
+def test_a_message_is_read_as_the_event_it_was_made_of() -> None:
+    """Through the same decoder as everybody's Segment messages."""
+    events = simulate(20, 60, 1).events
+    decoder = Decoder()
+
+    assert any(event.name in COUNTED for event in events)
+    for event in events:
+        assert decoder.decode(message(event), event.received_at) == event
+
+
+def test_the_calendar_never_goes_back_and_ends_in_time() -> None:
+    """The warm-up is hurried through; the rest has the most of the time."""
+    simulation = simulate(10, 120, 1)
+    pace = Pace(simulation, 50)
+    times = [pace.at(tenth / 10) for tenth in range(520)]
+
+    assert all(a <= b for a, b in pairwise(times))
+    assert (times[0], times[-1]) == (simulation.starts_at, simulation.ends_at)
+    assert pace.at(10) == simulation.starts_at + WARM_UP_DAYS * DAY_MS
+
+
+class Batch:
+    """What a producer's batch does, with room for three."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.values: list[bytes] = []
+
+    def append(self, *, key: None, value: bytes, timestamp: None) -> object:  # noqa: ARG002
+        """Take a value, if there is room."""
+        if len(self.values) == 3:
+            return None
+        self.values.append(value)
+        return self
+
+    def close(self) -> None:
+        """Take no more."""
+
+
+class Producer:
+    """Remembers what was sent."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.sent: list[bytes] = []
+
+    def create_batch(self) -> Batch:
+        """Return an empty batch."""
+        return Batch()
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> None:
+        """Keep it."""
+        assert (topic, partition) == ("raw", 0)
+        self.sent += batch.values
+
+    async def flush(self) -> None:
+        """Have nothing left to do."""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+async def test_every_event_is_sent_once_and_in_order(seconds: float) -> None:
+    """However short the time, and however full the batches."""
+    simulation = simulate(10, 60, 1)
+    producer: Any = Producer()
+    heard: list[tuple[int, int]] = []
+    started = asyncio.get_running_loop().time()
+    await feed(producer, "raw", simulation, seconds, lambda *now: heard.append(now))
+
+    ids = [orjson.loads(value)["messageId"] for value in producer.sent]
+    assert ids == [event.message_id for event in simulation]
+    assert heard[-1] == (simulation.ends_at, len(ids))
+    assert asyncio.get_running_loop().time() - started < seconds + 2

@@ -1,0 +1,110 @@
+"""What the viewer sees: readable, fair, and quiet where nobody watches."""
+
+import io
+from collections import Counter
+
+from stream.demo.screen import Queue, StatusLine, line, sample
+from stream.detector.alerts import Alert, Kind, Severity, Trigger
+from stream.detector.events import DAY_MS
+
+NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
+
+
+def alert(customer_id: str = "mia-0001", at: int = NOON_MS, kind: Kind = Kind.OPENED) -> Alert:
+    """Say something about a customer."""
+    return Alert(
+        customer_id=customer_id,
+        time=at,
+        kind=kind,
+        alert_id=f"{customer_id}{kind}",
+        episode_id=customer_id,
+        account_id="",
+        severity=Severity.HIGH,
+        trigger=Trigger.SILENCE,
+        risk=0.834,
+        silent_for_seconds=0,
+        usual_gap_seconds=None,
+        expected_by=None,
+        drop_ratio=None,
+        reason_1="a",
+        reason_1_text="Usually back every 2.1 days, silent for 7.4 days.",
+        reason_2="b",
+        reason_2_text="Used less on the last visit.",
+        reason_3="",
+        reason_3_text="",
+        backfill=False,
+        model_version="cold",
+        policy_version="p",
+    )
+
+
+def test_an_alert_is_one_line_that_says_when_who_what_and_why() -> None:
+    """A viewer who never saw the schema understands it."""
+    text = line(alert()).plain
+
+    assert "\n" not in text
+    for part in ("2024-10-04 12:00", "mia-0001", "opened", "silence", "high", "risk 0.83"):
+        assert part in text
+    assert "silent for 7.4 days. Used less" in text
+
+
+def test_a_sample_is_in_order_and_no_larger_than_asked() -> None:
+    """Of few, all are shown."""
+    alerts = [alert(f"c{n}", NOON_MS - n) for n in range(5)]
+
+    assert sample(alerts, 9) == alerts[::-1]
+    assert len(sample(alerts, 3)) == 3
+
+
+def test_a_sample_prefers_the_same_customers() -> None:
+    """Who was seen slipping is seen coming back."""
+    names = [f"c{n}" for n in range(50)]
+    first = {a.customer_id for a in sample([alert(n) for n in names], 5)}
+    later = {a.customer_id for a in sample([alert(n, kind=Kind.RECOVERED) for n in names], 5)}
+
+    assert first == later
+
+
+def test_a_burst_is_spread_over_the_time_there_is_to_read() -> None:
+    """Thirty at once: twelve at once, then three a quarter of a second, and six never."""
+    queue = Queue(12)
+    queue.add([alert(f"c{n}", NOON_MS + n) for n in range(30)])
+    counts = [len(queue.take(0.25)) for _ in range(5)]
+
+    assert counts == [12, 3, 3, 3, 3]
+    assert queue.take_all() == []
+
+
+def test_what_still_waits_at_the_end_is_shown() -> None:
+    """There is time to read it then."""
+    queue = Queue(2)
+    queue.add([alert(f"c{n}", NOON_MS + n) for n in range(4)])
+
+    shown = [*queue.take(1.0), *queue.take_all()]
+    assert Counter(a.customer_id for a in shown) == Counter(f"c{n}" for n in range(4))
+
+
+def test_the_status_line_is_silent_where_nobody_watches() -> None:
+    """A log file full of carriage returns helps no one."""
+    stream = io.StringIO()
+    StatusLine(stream).say("so it stands")
+
+    assert not stream.getvalue()
+
+
+class Terminal(io.StringIO):
+    """A stream somebody watches."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_the_status_line_is_rewritten_in_place() -> None:
+    """One line, not one a second."""
+    stream = Terminal()
+    status = StatusLine(stream)
+    status.say("so it stands")
+    status.clear()
+
+    assert stream.getvalue() == "\r\x1b[2Kso it stands\r\x1b[2K"

@@ -1,0 +1,228 @@
+"""The trainer: what a day of lessons makes of the model, whoever tells them first."""
+
+import random
+from math import exp
+
+import msgspec
+import pytest
+
+from models.baseline import Prior, fit, unfitted
+from models.dial import Dial
+from models.inputs import NAMES, freeze, thaw
+from models.online import OnlineModel
+from models.protocol import DIAL_GRID, Example, Facts, Lesson, Sighting, Tally
+from models.snapshots import Snapshot, cold
+from models.timeline import Timeline
+from models.trainer import SAMPLE, Trainer, TrainerState
+
+DAY = 86_400_000
+
+
+def facts(silence: float, repeats: int = 5) -> Facts:
+    """Give a customer of a two-day rhythm, silent for so long."""
+    return Facts(
+        silence=silence,
+        repeats=repeats,
+        span=2.0 * repeats,
+        longest_gap=3.0,
+        last_gap=2.0,
+        log_gap_mean=0.7,
+        log_gap_variance=0.2,
+        gap_spread=0.2,
+        long_gaps=0,
+        gap_trend=0.0,
+        decline_sharp=0.0,
+        decline_slow=0.0,
+        volume=1.0,
+        volume_usual=1.0,
+        kinds=2.0,
+        kinds_usual=2.0,
+        volume_total=3.0,
+        weekday=2,
+        last_weekday=1,
+    )
+
+
+def lessons(days: int, seed: int = 1) -> list[Lesson]:
+    """Give days of lessons in which a long silence means a lapse."""
+    chance = random.Random(seed)
+    model = OnlineModel(cold(30.0, 2.5))
+    told: list[Lesson] = []
+    for day in range(1, days + 1):
+        for number in range(60):
+            silence = chance.uniform(0.5, 29)
+            judged = model.assess(facts(silence, chance.randrange(1, 20)))
+            gone = int(chance.random() < silence / 30)
+            at = day * DAY - chance.randrange(1, DAY)
+            who = f"c{number}"
+            told.append(Example("back", at, who, at - DAY, judged.inputs, (1 - gone,)))
+            told.append(Example("lapse", at, who, at - 9 * DAY, judged.inputs, (gone, gone)))
+            told.append(Sighting(at, chance.randrange(1 << 32), 0, at, chance.randrange(9)))
+        crossings = {i: chance.random() for i in range(0, 300, 10)}
+        told.append(Tally(day * DAY, 60, 900.0, crossings, 60, chance.randrange(3)))
+    return told
+
+
+def trained(told: list[Lesson], days: int) -> tuple[Trainer, list[Snapshot]]:
+    """Teach a trainer and turn every day."""
+    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    for lesson in told:
+        trainer.learn(lesson)
+    return trainer, [trainer.turn(day * DAY) for day in range(1, days + 1)]
+
+
+def test_a_cold_start_says_so_and_a_warm_model_too() -> None:
+    """Whoever reads an alert sees whether anything had been learned."""
+    _, snapshots = trained(lessons(12), 12)
+    assert OnlineModel(cold(30.0, 2.5)).version == "cold"
+    assert snapshots[0].version.startswith("cold-")
+    assert snapshots[-1].version.startswith("warm-")
+    assert snapshots[-1].effective_from == 12 * DAY
+
+
+def test_longer_silence_is_learned_to_be_worse_than_the_prior_thought() -> None:
+    """The labels say so, whatever the prior says."""
+    _, snapshots = trained(lessons(12), 12)
+    model = OnlineModel(snapshots[-1])
+    assert model.assess(facts(1)).p_lapse < 0.3
+    assert model.assess(facts(28)).p_lapse > 0.7
+
+
+def test_the_order_in_which_partitions_speak_within_a_day_is_irrelevant() -> None:
+    """Lessons of a day are put in order before they are learned."""
+    told = lessons(10)
+    shuffled = list(told)
+    random.Random(5).shuffle(shuffled)
+    assert trained(told, 10)[1] == trained(shuffled, 10)[1]
+
+
+def test_a_resumed_trainer_goes_on_as_if_it_had_not_stopped() -> None:
+    """Its state is plain numbers, through bytes and back."""
+    told = lessons(10)
+    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    for lesson in told:
+        trainer.learn(lesson)
+    for day in range(1, 6):
+        trainer.turn(day * DAY)
+    packed = msgspec.json.encode(trainer.state())
+    resumed = Trainer.resume(msgspec.json.decode(packed, type=TrainerState))
+    rest = [resumed.turn(day * DAY) for day in range(6, 11)]
+    assert rest == trained(told, 10)[1][5:]
+
+
+def test_the_sample_of_customers_stays_bounded_and_fair() -> None:
+    """The lowest hashes stay, whoever came first."""
+    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    hashes = random.Random(2).sample(range(1 << 32), SAMPLE + 500)
+    for customer_hash in hashes:
+        trainer.learn(Sighting(5, customer_hash, 0, 5, 1))
+    snapshot = trainer.turn(DAY)
+    assert sorted(trainer.state().sightings) == sorted(hashes)[:SAMPLE]
+    assert snapshot.sample_below == sorted(hashes)[SAMPLE - 1] + 1
+
+
+def test_the_prior_recovers_what_it_was_simulated_from() -> None:
+    """MBG/NBD customers in, MBG/NBD parameters out."""
+    chance = random.Random(7)
+    summaries = []
+    for _ in range(3_000):
+        rate, death = chance.gammavariate(2.0, 1 / 20.0), chance.betavariate(1.0, 3.0)
+        at, last, repeats = 0.0, 0.0, 0
+        alive = chance.random() > death
+        while alive:
+            at += chance.expovariate(rate)
+            if at > 200:
+                break
+            last, repeats = at, repeats + 1
+            alive = chance.random() > death
+        summaries.append((repeats, last, 200.0))
+    fitted = fit(summaries)
+    assert fitted is not None
+    assert fitted.r / fitted.alpha == pytest.approx(2.0 / 20.0, rel=0.15)
+    assert fitted.a / (fitted.a + fitted.b) == pytest.approx(0.25, abs=0.05)
+
+
+def test_too_few_customers_fit_nothing() -> None:
+    """An unfitted prior knows the horizon only."""
+    assert fit([(1, 2.0, 3.0)] * 10) is None
+    assert fit([]) is None
+    assert unfitted(30.0) == Prior(0.5, 5.0, 0.5, 1.5)
+
+
+def test_the_priors_chances_are_chances() -> None:
+    """More silence: more likely gone, less likely back."""
+    prior = Prior(0.8, 20.0, 0.6, 2.0)
+    chances = [prior.p_silent(5, 40.0, silence, 30.0) for silence in (1, 5, 20, 60)]
+    assert chances == sorted(chances)
+    assert all(0 < p < 1 for p in chances)
+    assert prior.hazard(5, 40.0, 1.0) > prior.hazard(5, 40.0, 30.0)
+
+
+def test_frozen_inputs_thaw_to_what_they_were() -> None:
+    """To the precision of 32 bits, always the same."""
+    values = [i / 7 for i in range(len(NAMES))]
+    frozen = freeze(values, (1.0, 2.0, 3.0))
+    assert thaw(frozen) == pytest.approx([*values, 1.0, 2.0, 3.0], rel=1e-6)
+    assert freeze(list(thaw(frozen)[: len(NAMES)]), (1.0, 2.0, 3.0)) == frozen
+
+
+def test_contributions_add_up_to_what_the_model_adds_to_its_prior() -> None:
+    """A reason is arithmetic, not decoration."""
+    _, snapshots = trained(lessons(12), 12)
+    model = OnlineModel(snapshots[-1])
+    judged = model.assess(facts(14))
+    pushes = sum(push for _, push in model.contributions(judged.inputs))
+    offset = thaw(judged.inputs)[len(NAMES)]
+    logit = offset + pushes + snapshots[-1].lapse.intercept  # type: ignore[union-attr]
+    assert 1 / (1 + exp(-logit)) == pytest.approx(judged.p_lapse, rel=1e-4)
+
+
+def test_the_dial_opens_nothing_before_it_has_a_record() -> None:
+    """Twenty customer-months and fifty crossings, not one less."""
+    dial = Dial(0.05, 7.5)
+    dial.turn([Tally(DAY, 1, 600.0, {300: 1.0}, 60, 0)])
+    assert dial.threshold is None
+    dial.turn([Tally(2 * DAY, 1, 600.0, {300: 1.0}, 60, 0)])
+    assert dial.threshold is not None
+
+
+def test_the_dial_takes_the_lowest_threshold_within_its_goal() -> None:
+    """Half of the silences rise to cell 100, all to cell 50: the dial lies between."""
+    dial = Dial(0.5, 1e9)
+    months = 10_000.0
+    crossings = {100: 0.25 * months, 50: 0.75 * months}
+    dial.turn([Tally(DAY, 1, months * 30.4375, crossings, 1_000, 5_000)])
+    assert dial.threshold == DIAL_GRID[50]
+    assert dial.rate == pytest.approx(0.25, abs=0.01)
+
+
+def test_false_alarms_of_its_own_make_the_dial_stricter() -> None:
+    """What was promised and what came of it are held against each other."""
+    record = dict.fromkeys(range(0, 320, 4), 3.0)
+    kept, broken = Dial(0.05, 30.0), Dial(0.05, 30.0)
+    for day in range(1, 30):
+        kept.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5)])
+        broken.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 20)])
+    assert kept.threshold is not None
+    assert broken.threshold is not None
+    assert broken.threshold > kept.threshold
+
+
+def test_models_take_over_at_their_time_or_where_the_partition_is() -> None:
+    """A snapshot that comes late does not rewrite the past."""
+    first = OnlineModel(cold(30.0, 2.5))
+    second = OnlineModel(msgspec.structs.replace(cold(30.0, 2.5), version="2", effective_from=100))
+    third = OnlineModel(msgspec.structs.replace(cold(30.0, 2.5), version="3", effective_from=200))
+    timeline = Timeline(first)
+    assert timeline.add(second) == 100
+    assert timeline.add(third, not_before=250) == 250
+    assert timeline.add(second) == 100
+    assert [timeline.at(moment).version for moment in (0, 99, 100, 249, 250, 9_999)] == [
+        "cold",
+        "cold",
+        "2",
+        "2",
+        "3",
+        "3",
+    ]
+    assert timeline.switches() == [(0, "cold"), (100, "2"), (250, "3")]

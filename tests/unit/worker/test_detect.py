@@ -1,0 +1,232 @@
+"""Detect: the pure detector's answers, whatever is restored on the way."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from faust.types import TP
+
+from models.online import OnlineModel
+from models.snapshots import Snapshot, cold, name
+from models.timeline import Timeline
+from stream.detector.detector import Detector
+from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.outcomes import back_age_ms
+from stream.detector.policy import Policy
+from stream.engine.exits import Exit, Fatal
+from stream.engine.flow import Batch
+from stream.wire import snapshots
+from stream.wire.alerts import encode_alert
+from stream.wire.events import Decoder, Heartbeat, encode_heartbeat, encode_usage
+from stream.wire.lessons import decode_lesson
+from stream.worker.dead_letters import PutAside
+from stream.worker.detect import DetectFold
+from stream.worker.failing import StopRule
+from stream.worker.metrics import Metrics
+from stream.worker.model_log import ModelLog
+from stream.worker.publishing import Desk
+
+NOW_MS = 1_770_000_000_000
+BEGIN = NOW_MS - 200 * DAY_MS
+END = NOW_MS - 60 * DAY_MS
+POLICY = Policy()
+
+Make = Callable[..., DetectFold]
+
+
+def events() -> list[UsageEvent]:
+    """Return the visits of ten customers, who stop one after the other."""
+    return sorted(
+        (
+            UsageEvent(f"c{n}", "opened", BEGIN + visit * DAY_MS + n, NOW_MS, f"{n}-{visit}")
+            for n in range(10)
+            for visit in range(5 + 4 * n)
+        ),
+        key=lambda event: event.occurred_at,
+    )
+
+
+def snapshot(day: int, threshold: float = -3.0) -> Snapshot:
+    """Return a model that opens episodes, effective from a day after the beginning."""
+    days = POLICY.horizon_ms / DAY_MS
+    first = cold(days, back_age_ms(POLICY) / DAY_MS)
+    at = BEGIN + day * DAY_MS
+    return name(msgspec.structs.replace(first, effective_from=at, threshold=threshold))
+
+
+@pytest.fixture
+def models(metrics: Metrics) -> ModelLog:
+    """Return a model log without models."""
+    return ModelLog(POLICY, metrics)
+
+
+@pytest.fixture
+def make(metrics: Metrics, models: ModelLog) -> Make:
+    """Return what makes the work on one partition."""
+
+    def fold(*, wall: bool = False) -> DetectFold:
+        desk = Desk(
+            topic="alerts",
+            clock_kind="wall" if wall else "event",
+            max_age_ms=DAY_MS,
+            publish_backfill=False,
+            lateness_ms=POLICY.allowed_lateness_ms,
+            metrics=metrics,
+            clock=lambda: NOW_MS,
+        )
+        put_aside = PutAside(
+            topic="dead",
+            source="usage",
+            stage="detect",
+            rule=StopRule(),
+            metrics=metrics,
+            clock=lambda: NOW_MS,
+        )
+        return DetectFold(
+            TP("usage", 0),
+            policy=POLICY,
+            decoder=Decoder(),
+            models=models,
+            desk=desk,
+            put_aside=put_aside,
+            metrics=metrics,
+            examples="examples",
+            wall_clock=wall,
+        )
+
+    return fold
+
+
+def said(batches: Sequence[Batch]) -> list[bytes]:
+    """Return the alerts of some batches, in order."""
+    return [out.value or b"" for batch in batches for out in batch.outputs if out.topic == "alerts"]
+
+
+def restored(fold: DetectFold, batches: Sequence[Batch]) -> DetectFold:
+    """Return a fold that has loaded what the batches saved."""
+    for batch in batches:
+        for key, value in batch.rows:
+            fold.load(key, value)
+    fold.begin(batches[-1].progress if batches else None)
+    return fold
+
+
+def test_alerts_are_those_of_the_pure_detector(make: Make, record: Any, models: ModelLog) -> None:
+    """The worker decides nothing itself; a heartbeat moves event time in its place."""
+    model = snapshot(0)
+    models.take(snapshots.encode(model))
+    timeline = Timeline(models.cold)
+    timeline.add(OnlineModel(model))
+    detector = Detector(POLICY, timeline)
+    expected = detector.on_events(events()).alerts
+    expected += detector.on_tick(END + POLICY.allowed_lateness_ms).alerts
+    assert expected
+
+    fold = restored(make(), [])
+    fold.apply(
+        [*(record(encode_usage(e)) for e in events()), record(encode_heartbeat(Heartbeat(END)))]
+    )
+    assert said([fold.collect()]) == [encode_alert(alert) for alert in expected]
+
+
+def test_a_restart_at_any_block_changes_nothing(make: Make, record: Any, models: ModelLog) -> None:
+    """State, progress and the models' switches are all in what was saved."""
+    records = [record(encode_usage(event)) for event in events()]
+    records.append(record(encode_heartbeat(Heartbeat(END))))
+    size = 40
+
+    def run(*, restarting: bool) -> list[Batch]:
+        log = ModelLog(POLICY, Metrics())
+        fold = restored(make(), [])
+        fold._models = log
+        batches: list[Batch] = []
+        for number, start in enumerate(range(0, len(records), size)):
+            if number in {1, 3}:
+                log.take(snapshots.encode(snapshot(5 * number, threshold=-3.0 - number)))
+            fold.apply(records[start : start + size])
+            batches.append(fold.collect())
+            if restarting:
+                fold = make()
+                fold._models = log
+                restored(fold, batches)
+        return batches
+
+    straight, broken = run(restarting=False), run(restarting=True)
+    assert said(straight)
+    assert said(broken) == said(straight)
+    final: list[dict[bytes, bytes | None]] = []
+    for batches in (straight, broken):
+        final.append({key: value for batch in batches for key, value in batch.rows})
+    assert final[0] == final[1]
+    assert straight[-1].progress == broken[-1].progress
+
+
+def test_a_model_that_came_late_takes_over_from_the_watermark_on(
+    make: Make, record: Any, models: ModelLog
+) -> None:
+    """What was decided stays decided; what is remembered is when the model really took over."""
+    fold = restored(make(), [])
+    fold.apply([record(encode_usage(event)) for event in events()])
+    fold.collect()
+    late = snapshot(1)
+    models.take(snapshots.encode(late))
+    fold.apply([record(encode_heartbeat(Heartbeat(END)))])
+    rows = dict(fold.collect().rows)
+    watermark = max(event.occurred_at for event in events()) - POLICY.allowed_lateness_ms
+    assert rows[b"\x00model\x00" + late.version.encode()] == b"%d" % watermark
+
+
+def test_a_model_nobody_knows_any_more_is_refused_with_the_way_out(make: Make) -> None:
+    """Judging on with another model would change alerts without a word."""
+    fold = make()
+    fold.load(b"\x00model\x00warm-1-abc", b"17")
+    with pytest.raises(Fatal, match="warm-1-abc") as refused:
+        fold.begin(None)
+    assert refused.value.code is Exit.TEMPORARY
+
+
+def test_lag_is_no_silence(make: Make, record: Any, models: ModelLog) -> None:
+    """Only a partition that is caught up may be carried by the wall clock."""
+    models.take(snapshots.encode(snapshot(0)))
+    fold = restored(make(wall=True), [])
+    recent = [
+        msgspec.structs.replace(event, occurred_at=event.occurred_at + 150 * DAY_MS)
+        for event in events()
+    ]
+    fold.apply([record(encode_usage(event)) for event in recent if event.occurred_at < NOW_MS])
+    before = said([fold.collect()])
+    fold.tick(NOW_MS + 40 * DAY_MS, caught_up=False)
+    assert fold.pending == 0
+    fold.tick(NOW_MS, caught_up=True)
+    assert fold._detector.progress.watermark.at == NOW_MS - POLICY.allowed_lateness_ms
+    assert all(b'"backfill":false' in value for value in before + said([fold.collect()]))
+
+
+def test_the_event_clock_takes_no_ticks(make: Make) -> None:
+    """A replay's now is in its events."""
+    fold = restored(make(), [])
+    fold.tick(NOW_MS, caught_up=True)
+    assert fold.pending == 0
+    assert fold._detector.progress.watermark.at == 0
+
+
+def test_lessons_name_their_partition_and_bad_events_are_put_aside(make: Make, record: Any) -> None:
+    """One block holds good and bad; both find their place."""
+    fold = restored(make(), [])
+    future = UsageEvent("c1", "opened", NOW_MS + DAY_MS, NOW_MS)
+    fold.apply(
+        [
+            *(record(encode_usage(event)) for event in events()),
+            record(b"nonsense", key=b"k"),
+            record(encode_usage(future)),
+            record(encode_heartbeat(Heartbeat(END))),
+        ]
+    )
+    outputs = fold.collect().outputs
+    letters = [out for out in outputs if out.topic == "dead"]
+    assert sorted(out.value or b"" for out in letters) == [b"nonsense", encode_usage(future)]
+    lessons = [decode_lesson(out.value) for out in outputs if out.topic == "examples"]
+    assert lessons
+    assert {partition for partition, _ in lessons} == {0}
+    assert {out.partition for out in outputs if out.topic == "examples"} == {0}

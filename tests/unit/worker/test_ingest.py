@@ -1,0 +1,84 @@
+"""Ingest: every record comes out once, as an event or as a dead letter."""
+
+from collections.abc import Callable
+from typing import Any
+
+from stream.detector.errors import Code
+from stream.wire.dead_letters import original_headers, read_headers
+from stream.wire.events import Decoder, Heartbeat, encode_heartbeat
+from stream.worker.dead_letters import PutAside
+from stream.worker.failing import StopRule
+from stream.worker.ingest import IngestFold
+from stream.worker.metrics import Metrics
+
+NOW_MS = 1_770_000_000_000
+GOOD = b'{"type":"track","userId":"c1","event":"opened","timestamp":"2026-01-05T10:00:00Z"}'
+FUTURE = GOOD.replace(b"2026", b"2099")
+
+
+def fold(metrics: Metrics) -> IngestFold:
+    """Return ingest's work on one partition."""
+    put_aside = PutAside(
+        topic="dead",
+        source="raw",
+        stage="decode",
+        rule=StopRule(),
+        metrics=metrics,
+        clock=lambda: NOW_MS,
+    )
+    return IngestFold(
+        source="raw",
+        usage="usage",
+        decoder=Decoder(),
+        future_skew_ms=60_000,
+        put_aside=put_aside,
+        metrics=metrics,
+    )
+
+
+def test_events_are_keyed_by_customer_and_the_rest_is_put_aside(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """The dead letter holds what the sender sent, and why it was refused."""
+    work = fold(metrics)
+    work.begin(None)
+    headers = [("trace", b"1")]
+    work.apply(
+        [
+            record(GOOD, key=b"session-7", offset=3),
+            record(b"nonsense", key=b"k", topic="raw", partition=2, offset=4, headers=headers),
+            record(FUTURE, offset=5),
+            record(encode_heartbeat(Heartbeat(NOW_MS)), offset=6),
+        ]
+    )
+    assert work.pending == 3
+    batch = work.collect()
+    assert work.pending == 0
+    event, nonsense, future = batch.outputs
+    assert (event.topic, event.partition, event.key) == ("usage", None, b"c1")
+    assert Decoder().decode(event.value, NOW_MS).customer_id == "c1"
+    assert (nonsense.topic, nonsense.key, nonsense.value) == ("dead", b"k", b"nonsense")
+    assert original_headers(nonsense.headers) == headers
+    letter = read_headers(nonsense.headers)
+    assert letter is not None
+    assert (letter.topic, letter.partition, letter.offset) == ("raw", 2, 4)
+    assert (letter.code, letter.stage) == (Code.NOT_JSON.value, "decode")
+    assert future.value == FUTURE
+    assert read_headers(future.headers).code == Code.FUTURE.value
+    counted = metrics.registry.get_sample_value
+    for result, count in (("ingested", 1), ("heartbeat", 1), ("dead_letter", 2)):
+        labels = {"topic": "raw", "result": result}
+        assert counted("slipaway_events_total", labels) == count
+
+
+def test_a_letter_that_is_sent_again_counts_its_attempts(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """What fails for ever must not go round for ever."""
+    work = fold(metrics)
+    work.apply([record(b"nonsense")])
+    first = work.collect().outputs[0]
+    work.apply([record(first.value, headers=first.headers)])
+    second = read_headers(work.collect().outputs[0].headers)
+    assert second is not None
+    assert second.attempt == 2

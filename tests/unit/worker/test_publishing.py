@@ -1,0 +1,88 @@
+"""Publishing: live, backfill, or no news at all."""
+
+import msgspec
+import pytest
+
+from stream.detector.alerts import Alert, Kind, Severity, Trigger
+from stream.wire.alerts import decode_alert
+from stream.worker.metrics import Metrics
+from stream.worker.publishing import Desk
+
+NOW_MS = 1_770_000_000_000
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def alert() -> Alert:
+    """Return an alert decided just now."""
+    return Alert(
+        customer_id="c1",
+        time=NOW_MS - 1_000,
+        kind=Kind.OPENED,
+        alert_id="a",
+        episode_id="e",
+        account_id="",
+        severity=Severity.LOW,
+        trigger=Trigger.SILENCE,
+        risk=0.4,
+        silent_for_seconds=100,
+        usual_gap_seconds=None,
+        expected_by=None,
+        drop_ratio=None,
+        reason_1="",
+        reason_1_text="",
+        reason_2="",
+        reason_2_text="",
+        reason_3="",
+        reason_3_text="",
+        backfill=True,
+        model_version="cold",
+        policy_version="p",
+    )
+
+
+def desk(metrics: Metrics, *, wall: bool, publish_backfill: bool = False) -> Desk:
+    """Return a desk whose clock stands still."""
+    return Desk(
+        topic="alerts",
+        clock_kind="wall" if wall else "event",
+        max_age_ms=DAY_MS,
+        publish_backfill=publish_backfill,
+        lateness_ms=0,
+        metrics=metrics,
+        clock=lambda: NOW_MS,
+    )
+
+
+def test_by_the_wall_clock_a_recent_alert_is_live(alert: Alert, metrics: Metrics) -> None:
+    """The platform may act on it."""
+    (output,) = desk(metrics, wall=True).outputs([alert])
+    assert (output.topic, output.partition, output.key) == ("alerts", None, b"c1")
+    assert decode_alert(output.value) == msgspec.structs.replace(alert, backfill=False)
+    assert dict(output.headers)["ce_id"] == b"a"
+
+
+def test_by_the_wall_clock_an_old_alert_is_held_back_and_counted(
+    alert: Alert, metrics: Metrics
+) -> None:
+    """Nobody writes to customers about last month."""
+    old = msgspec.structs.replace(alert, time=NOW_MS - DAY_MS - 1)
+    assert desk(metrics, wall=True).outputs([old]) == []
+    held_back = metrics.registry.get_sample_value(
+        "slipaway_alerts_held_back_total", {"kind": "opened"}
+    )
+    assert held_back == 1
+
+
+def test_old_alerts_go_out_marked_where_asked_for(alert: Alert, metrics: Metrics) -> None:
+    """A first run over a backlog may be wanted."""
+    old = msgspec.structs.replace(alert, time=NOW_MS - DAY_MS - 1)
+    (output,) = desk(metrics, wall=True, publish_backfill=True).outputs([old])
+    assert decode_alert(output.value) == old
+
+
+def test_in_event_time_everything_goes_out_as_it_is(alert: Alert, metrics: Metrics) -> None:
+    """A replay gives the same bytes whenever it is run."""
+    old = msgspec.structs.replace(alert, time=0)
+    (output,) = desk(metrics, wall=False).outputs([old])
+    assert decode_alert(output.value) == old

@@ -1,0 +1,105 @@
+"""Training: what was heard survives a restart, and days turn the same."""
+
+from typing import Any
+
+import pytest
+
+from models.protocol import Lesson, Sighting, Tally
+from models.snapshots import Snapshot
+from models.trainer import Trainer
+from stream.engine.exits import Fatal
+from stream.engine.flow import Batch
+from stream.wire import snapshots
+from stream.wire.lessons import encode_lesson
+from stream.worker import training
+from stream.worker.metrics import Metrics
+from stream.worker.training import TrainFold
+
+DAY_MS = 86_400_000
+FIRST = 20_000
+
+
+def lessons(days: int, partition: int) -> list[Lesson]:
+    """Return what one partition teaches in some days."""
+    taught: list[Lesson] = []
+    for day in range(FIRST, FIRST + days):
+        begin = day * DAY_MS
+        taught += [
+            Sighting(begin + n, n * 7 + partition, begin - DAY_MS, begin, n) for n in range(9)
+        ]
+        taught.append(Tally(begin + DAY_MS, 9, 3.0, {1: 0.5}, 1, 0))
+    return taught
+
+
+def make(metrics: Metrics) -> TrainFold:
+    """Return the work on the examples of two partitions."""
+    return TrainFold(
+        fresh=lambda: Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.05),
+        model="model",
+        partitions=2,
+        metrics=metrics,
+    )
+
+
+def records(record: Any) -> list[Any]:
+    """Return the examples topic: both partitions' lessons, one day each in turn."""
+    values = []
+    by_partition = [lessons(6, partition) for partition in (0, 1)]
+    for day in range(6):
+        for partition in (0, 1):
+            for lesson in by_partition[partition][day * 10 : (day + 1) * 10]:
+                values.append(encode_lesson(lesson, partition))
+    return [record(value, topic="examples", offset=n) for n, value in enumerate(values)]
+
+
+def run(record: Any, metrics: Metrics, size: int, *, restarting: bool) -> list[Batch]:
+    """Work through all of it in blocks of `size`, restarting after each or never."""
+    fold = make(metrics)
+    fold.begin(None)
+    batches: list[Batch] = []
+    everything = records(record)
+    for start in range(0, len(everything), size):
+        fold.apply(everything[start : start + size])
+        batches.append(fold.collect())
+        assert fold.pending == 0
+        if restarting:
+            fold = make(metrics)
+            for batch in batches:
+                for key, value in batch.rows:
+                    fold.load(key, value)
+            fold.begin(batches[-1].progress)
+    return batches
+
+
+def published(batches: list[Batch]) -> list[bytes]:
+    """Return the snapshots that went out."""
+    return [output.value or b"" for batch in batches for output in batch.outputs]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_a_restart_after_any_block_changes_no_snapshot(
+    record: Any, metrics: Metrics, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer's state is written once a day; in between its lessons are."""
+    monkeypatch.setattr(training, "PACK_BYTES", 100)
+    whole = published(run(record, metrics, 1_000, restarting=False))
+    assert [snapshots.decode(value, Snapshot).effective_from for value in whole] == [
+        (FIRST + day) * DAY_MS for day in range(1, 7)
+    ]
+    assert published(run(record, metrics, size, restarting=True)) == whole
+
+
+def test_packs_are_deleted_when_a_day_is_turned(record: Any, metrics: Metrics) -> None:
+    """What the state holds need not be taught again."""
+    rows: dict[bytes, bytes | None] = {}
+    for batch in run(record, metrics, 7, restarting=False):
+        rows.update(batch.rows)
+    assert [key for key, value in rows.items() if value is not None] == [b"trainer"]
+
+
+def test_a_foreign_message_stops_the_trainer(record: Any, metrics: Metrics) -> None:
+    """The examples topic is ours alone; skipping what is not would skew every model after."""
+    fold = make(metrics)
+    fold.begin(None)
+    with pytest.raises(Fatal, match="offset 3"):
+        fold.apply([record(b"hello", topic="examples", offset=3)])
