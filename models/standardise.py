@@ -7,6 +7,7 @@ so nothing passes further than a few standard deviations.
 
 from collections.abc import Hashable
 
+import numpy as np
 import pandas as pd
 from river import base, preprocessing
 
@@ -57,7 +58,9 @@ class Standardise(base.MiniBatchTransformer):
     def transform_many(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803 - River's name
         """Scale and clip n rows."""
         rest = X.drop(columns=self.keep, errors="ignore")
-        scaled = self.scaler.transform_many(rest).clip(-self.limit, self.limit)
+        scaled = self.scaler.transform_many(rest)
+        clipped = np.clip(scaled.to_numpy(), -self.limit, self.limit)
+        frame = pd.DataFrame(clipped, index=X.index, columns=rest.columns)
         if self.keep in X.columns:
-            scaled[self.keep] = X[self.keep]
-        return scaled
+            frame[self.keep] = X[self.keep]
+        return frame

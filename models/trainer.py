@@ -33,6 +33,7 @@ SAMPLE = 4_000
 REFIT_DAYS = 5.0
 REFIT_SHARE = 6
 """The prior is refitted every horizon/6, at least five days."""
+_COLUMNS = pd.Index(inputs.NAMES, dtype=object)
 TARGETS = ("lapse", "gap", "back")
 
 
@@ -127,7 +128,7 @@ class Trainer:
         if not examples:
             return
         table = inputs.thaw_many([e.inputs for e in examples])
-        rows = pd.DataFrame(table[:, : len(inputs.NAMES)], columns=list(inputs.NAMES))
+        rows = pd.DataFrame(table[:, : len(inputs.NAMES)], columns=_COLUMNS)
         rows["offset"] = table[:, len(inputs.NAMES) + TARGETS.index(target)]
         self._targets[target].learn_many(rows, pd.Series([e.labels[label] for e in examples]))
 

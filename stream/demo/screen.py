@@ -22,6 +22,8 @@ _KIND_STYLE: Final = {
     Kind.RETRACTED: "dim",
 }
 _SEVERITY_STYLE: Final = {"low": "dim", "medium": "", "high": "bold"}
+_WAITING_SECONDS = 4
+"""Longer, and the lines would be old news; shorter, and a burst would be lost."""
 _MINUTES_OF_ISO = len("2025-03-14T09:26")
 
 
@@ -44,14 +46,14 @@ class Queue:
     """Lets alerts through no faster than they can be read; they come in bursts."""
 
     def __init__(self, lines_a_second: int) -> None:
-        """Let that many through in a second, and twice as many wait."""
+        """Let that many through in a second, and four seconds' worth wait."""
         self._rate = lines_a_second
         self._allowance = float(lines_a_second)
         self._waiting: list[Alert] = []
 
     def add(self, alerts: Sequence[Alert]) -> None:
         """Let alerts wait; if too many do, only a sample of them goes on waiting."""
-        self._waiting = sample([*self._waiting, *alerts], 2 * self._rate)
+        self._waiting = sample([*self._waiting, *alerts], _WAITING_SECONDS * self._rate)
 
     def take(self, seconds: float) -> list[Alert]:
         """Return what may be shown, `seconds` after it was last asked."""

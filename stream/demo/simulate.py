@@ -110,9 +110,9 @@ class _Rhythm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _RHYTHMS = (
-    _Rhythm(name="daily", share=0.16, gap_days=1.2, shapes=(1, 2, 3)),
+    _Rhythm(name="daily", share=0.12, gap_days=1.2, shapes=(1, 2, 3)),
     _Rhythm(name="few a week", share=0.34, gap_days=2.4, shapes=(1, 2, 3)),
-    _Rhythm(name="weekly", share=0.34, gap_days=5.8, shapes=(2, 3, 6)),
+    _Rhythm(name="weekly", share=0.38, gap_days=5.8, shapes=(2, 3, 6)),
     _Rhythm(name="fortnightly", share=0.16, gap_days=10.5, shapes=(6, 16)),
 )
 _FREQUENT_GAP_DAYS = 4.0

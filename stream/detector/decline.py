@@ -20,7 +20,6 @@ import msgspec
 from stream.detector.cadence import PRIOR_SHARE
 from stream.detector.policy import Decline
 
-
 CAUTION = 0.5
 """Standard deviations taken off the rate; a whole one lets it follow most declines down."""
 

@@ -15,7 +15,6 @@ order of `Due`, across customers in the order of their ids.
 
 from collections import Counter
 from collections.abc import Sequence
-from enum import IntEnum
 from math import inf, log1p
 from typing import NamedTuple, Protocol
 from zlib import crc32
@@ -33,7 +32,7 @@ from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.features import facts
 from stream.detector.policy import EventClass, Policy
 from stream.detector.population import Day
-from stream.detector.timers import Timers
+from stream.detector.timers import Due, Timers
 from stream.detector.watermark import Watermark
 
 SIGNALS_MAX = 64
@@ -46,18 +45,6 @@ class Models(Protocol):
     def at(self, moment: int) -> RiskModel:
         """Give the model in force at a moment (ms)."""
         ...
-
-
-class Due(IntEnum):
-    """What can fall due on a customer's time line, in the order of one moment."""
-
-    VISIT_ENDS = 0
-    VISIT_BEGINS = 1
-    SIGNAL = 2
-    LABEL = 3
-    LANDMARK = 4
-    DECLINE = 5
-    LAPSE = 6
 
 
 class Decisions(NamedTuple):
@@ -160,12 +147,10 @@ class Detector:
             customer.account_id = event.account_id
         if event_class is not EventClass.ENGAGEMENT:
             self._file_signal(customer, Signal(at, event.name, event_class.name))
+            self._queue(customer_id, customer)
             if event_class is not EventClass.WARNING:
-                self._queue(customer_id, customer)
                 return "applied"
-        result = self._file_visit(customer_id, customer, at, event.volume, kind_bit)
-        self._queue(customer_id, customer)
-        return result
+        return self._file_visit(customer_id, customer, at, event.volume, kind_bit)
 
     def _classify(self, name: str) -> tuple[EventClass, int]:
         """Give an event name's class and its bit in the set of kinds."""
@@ -194,13 +179,18 @@ class Detector:
             customer.last_at = max(customer.last_at, at)
             self._absorb(customer)
             return "applied"
+        waiting = customer.waiting
         if at > customer.frontier:
-            visits.merge(customer.waiting, at, volume, kinds, gap)
+            first = waiting[0].begin if waiting else None
+            visits.merge(waiting, at, volume, kinds, gap)
+            if waiting[0].begin != first:
+                self._queue(customer_id, customer)
             return "applied"
-        if at > customer.last_at:
-            self._return_late(customer_id, customer, at, volume, kinds)
-        else:
+        if at <= customer.last_at:
             customer.volume_total += volume
+        else:
+            self._return_late(customer_id, customer, at, volume, kinds)
+            self._queue(customer_id, customer)
         return "late"
 
     def _absorb(self, customer: Customer) -> None:
@@ -232,7 +222,7 @@ class Detector:
         """Set the customer's timer to the first thing due."""
         due = self._next(customer)
         if due is not None:
-            self._timers.set(customer_id, due[0])
+            self._timers.set(customer_id, *due)
 
     def _next(self, customer: Customer) -> tuple[int, Due] | None:
         """Give the first thing due on a customer's time line; None if nothing ever is."""
@@ -271,17 +261,14 @@ class Detector:
         while (due := timers.peek()) is not None and due < watermark:
             if day.end <= due:
                 self._lessons.extend(day.close_until(due))
-            _, customer_id = timers.pop()
+            at, customer_id, what = timers.pop()
             customer = self.customers[customer_id]
-            first = self._next(customer)
-            if first is None:
-                continue
-            if first[0] <= due:
-                self._do(customer_id, customer, *first)
+            # Events of an open visit push its end out without setting the timer anew.
+            grown = what is Due.VISIT_ENDS and customer.last_at + self._policy.visit_gap_ms > at
+            if not grown:
+                self._do(customer_id, customer, at, what)
                 self.touched.add(customer_id)
-                first = self._next(customer)
-            if first is not None:
-                timers.set(customer_id, first[0])
+            self._queue(customer_id, customer)
         if day.end:
             self._lessons.extend(day.close_until(watermark))
 

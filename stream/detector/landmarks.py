@@ -81,7 +81,10 @@ class Ladder:
 
 def has_room(pending: list[Landmark], rung: int) -> bool:
     """Tell whether one more landmark of this rung may be kept."""
-    return sum(landmark.rung == rung for landmark in pending) < PENDING_PER_RUNG
+    room = PENDING_PER_RUNG
+    for landmark in pending:
+        room -= landmark.rung == rung
+    return room > 0
 
 
 def mark_return(pending: list[Landmark], at: int) -> None:

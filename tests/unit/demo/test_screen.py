@@ -66,12 +66,12 @@ def test_a_sample_prefers_the_same_customers() -> None:
 
 
 def test_a_burst_is_spread_over_the_time_there_is_to_read() -> None:
-    """Thirty at once: twelve at once, then three a quarter of a second, and six never."""
-    queue = Queue(12)
+    """Thirty: six at once, then three each half second, and six never."""
+    queue = Queue(6)
     queue.add([alert(f"c{n}", NOON_MS + n) for n in range(30)])
-    counts = [len(queue.take(0.25)) for _ in range(5)]
+    counts = [len(queue.take(0.5)) for _ in range(7)]
 
-    assert counts == [12, 3, 3, 3, 3]
+    assert counts == [6, 3, 3, 3, 3, 3, 3]
     assert queue.take_all() == []
 
 

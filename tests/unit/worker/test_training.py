@@ -43,12 +43,13 @@ def make(metrics: Metrics) -> TrainFold:
 
 def records(record: Any) -> list[Any]:
     """Return the examples topic: both partitions' lessons, one day each in turn."""
-    values = []
     by_partition = [lessons(6, partition) for partition in (0, 1)]
-    for day in range(6):
-        for partition in (0, 1):
-            for lesson in by_partition[partition][day * 10 : (day + 1) * 10]:
-                values.append(encode_lesson(lesson, partition))
+    values = [
+        encode_lesson(lesson, partition)
+        for day in range(6)
+        for partition in (0, 1)
+        for lesson in by_partition[partition][day * 10 : (day + 1) * 10]
+    ]
     return [record(value, topic="examples", offset=n) for n, value in enumerate(values)]
 
 

@@ -1,0 +1,173 @@
+"""Commands: exit codes, data on standard output, talk on standard error."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from stream.cli import cli
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("SLIPAWAY_"):
+            monkeypatch.delenv(name)
+
+
+def slipaway(*arguments: str | Path) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """Return a policy file that is right."""
+    file = tmp_path / "policy.toml"
+    file.write_text('[slipping]\nhorizon = "20d"\n')
+    return file
+
+
+def test_a_right_policy_is_named_by_its_version(policy: Path) -> None:
+    """The version is what alerts will carry."""
+    result = slipaway("validate", policy)
+    assert result.exit_code == 0
+    assert "valid, version " in result.stdout
+    assert result.stderr == ""
+
+
+def test_everything_that_is_wrong_with_a_policy_is_said_at_once(policy: Path) -> None:
+    """Exit code 2: a configuration to correct, not a finding."""
+    policy.write_text('[slipping]\nhorizonn = "20d"\nvisits_min = "three"\n')
+    result = slipaway("validate", policy)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "horizonn" in result.stderr
+    assert "visits_min" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run"],
+        ["topics", "create"],
+        ["config", "show"],
+        ["replay", "log.csv", "--to-topic", "t"],
+    ],
+)
+def test_wrong_settings_are_exit_code_2_everywhere(command: list[str]) -> None:
+    """Every command that reads settings tells all that is wrong with them."""
+    result = slipaway(*command, "--set", "partitions=x", "--set", "clock=moon")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "setting partitions:" in result.stderr
+    assert "setting clock:" in result.stderr
+
+
+def test_a_worker_does_not_start_on_a_wrong_policy(policy: Path) -> None:
+    """Nothing connects before the policy is known to be right."""
+    policy.write_text("[nonsense]\n")
+    result = slipaway("run", "--policy", policy)
+    assert result.exit_code == 2
+    assert "nonsense" in result.stderr
+
+
+def test_config_show_is_a_settings_file_without_secrets(tmp_path: Path) -> None:
+    """What it prints can be read again, and pasted into a ticket."""
+    file = tmp_path / "slipaway.toml"
+    file.write_text('app_id = "shop"\n[security]\nsasl_password = "hunter2"\n')
+    shown = slipaway("config", "show", "--config", file, "--set", "partitions=3")
+    assert shown.exit_code == 0
+    assert "hunter2" not in shown.stdout
+    values = tomllib.loads(shown.stdout)
+    assert (values["app_id"], values["partitions"]) == ("shop", 3)
+    file.write_text(shown.stdout)
+    assert slipaway("config", "show", "--config", file).stdout == shown.stdout
+    as_json = slipaway("config", "show", "--config", file, "--json")
+    assert orjson.loads(as_json.stdout)["partitions"] == 3
+
+
+def test_a_replay_writes_alerts_scores_and_models(policy: Path, tmp_path: Path) -> None:
+    """A log and a policy are all it needs."""
+    log = tmp_path / "log.jsonl"
+    with log.open("wb") as file:
+        for day in range(1, 29):
+            for customer in range(day % 3 + 1):
+                event = {
+                    "type": "track",
+                    "userId": f"c{customer}",
+                    "event": "opened",
+                    "timestamp": f"2026-01-{day:02}T10:00:00Z",
+                }
+                file.write(orjson.dumps(event) + b"\n")
+        file.write(b"nonsense\n")
+    out = {name: tmp_path / name for name in ("alerts.jsonl", "scores.csv", "models.jsonl")}
+    result = slipaway(
+        *("replay", log, "--policy", policy, "--as-of", "2026-01-29"),
+        *("--alerts", out["alerts.jsonl"], "--scores", out["scores.csv"]),
+        *("--save-model", out["models.jsonl"]),
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert "1 of 57 rows could not be used" in result.stderr
+    assert "not_json 1" in result.stderr
+    assert out["scores.csv"].read_text().startswith("customer_id,risk\nc")
+    first = out["alerts.jsonl"].read_bytes()
+    pinned = slipaway(
+        *("replay", log, "--policy", policy, "--model", out["models.jsonl"]),
+        *("--alerts", out["alerts.jsonl"]),
+    )
+    assert pinned.exit_code == 0
+    assert out["alerts.jsonl"].read_bytes() == first
+
+
+def test_a_log_that_is_not_there_is_exit_code_1(tmp_path: Path) -> None:
+    """Found something wrong, and says what."""
+    result = slipaway("replay", tmp_path / "none.csv")
+    assert result.exit_code == 1
+    assert "none.csv" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--as-of", "tomorrow"], "--as-of"),
+        (["--to-topic", "t", "--alerts", "out.jsonl"], "exclude each other"),
+    ],
+)
+def test_wrong_usage_of_replay_is_exit_code_2(arguments: list[str], problem: str) -> None:
+    """Before any log is opened."""
+    result = slipaway("replay", "log.csv", *arguments)
+    assert result.exit_code == 2
+    assert problem in result.stderr
+
+
+def test_only_snapshots_are_published(tmp_path: Path) -> None:
+    """A file of anything else would be refused by every worker, one by one."""
+    file = tmp_path / "models.jsonl"
+    file.write_text('{"not": "a snapshot"}\n')
+    result = slipaway("model", "publish", file)
+    assert result.exit_code == 2
+    assert "line 1" in result.stderr
+
+
+def test_the_command_line_starts_without_kafkas_libraries() -> None:
+    """Help must be quick, and `validate` must run where no broker ever will."""
+    code = (
+        "import sys, stream.cli; "
+        "print(*sorted({'faust', 'aiokafka', 'river', 'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "\n"
+
+
+def test_python_m_stream_is_slipaway() -> None:
+    """Containers and tests start it so."""
+    command = [sys.executable, "-m", "stream", "--help"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "slipping away" in done.stdout
