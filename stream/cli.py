@@ -304,10 +304,9 @@ def _as_toml(values: dict[str, Any]) -> Iterator[str]:
             dotted = f"{name}.{knob}" if name else knob
             if dotted not in words:
                 continue
-            unset = (
-                setting is None or (setting == "" and "password" in knob) or setting == "**********"
-            )
-            shown = "unset" if setting is None else orjson.dumps(setting).decode()
+            secret = knob == "sasl_password"
+            unset = setting is None or secret
+            shown = orjson.dumps(setting).decode() if not unset else "..." if secret else "unset"
             yield f"# {words[dotted]}"
             yield f"# {knob} = {shown}" if unset else f"{knob} = {shown}"
 

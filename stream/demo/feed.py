@@ -7,7 +7,7 @@ others; nothing in production runs so fast.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import groupby
 
 import orjson
@@ -66,9 +66,14 @@ async def feed(
     topic: str,
     simulation: Simulation,
     seconds: float,
+    *,
     on_sent: Callable[[int, int], None],
+    may_go_on: Callable[[], Awaitable[None]],
 ) -> None:
-    """Send every event within `seconds`; `on_sent` hears of the simulated time and the count."""
+    """Send every event within `seconds`, or later: `may_go_on` is awaited before each step.
+
+    `on_sent` hears of the simulated time and the count.
+    """
     pace = Pace(simulation, seconds)
     steps = _steps(simulation.events, pace, seconds)
     loop = asyncio.get_running_loop()
@@ -76,6 +81,7 @@ async def feed(
     sent = 0
     for due_seconds, events in steps:
         await asyncio.sleep(max(0.0, started + due_seconds - loop.time()))
+        await may_go_on()
         await _send(producer, topic, events)
         sent += len(events)
         on_sent(pace.at(due_seconds), sent)

@@ -6,6 +6,8 @@ raw sources --> [ingest] --> usage --> [detect] --> alerts
 +---------------------------------+
 """
 
+import asyncio
+from collections.abc import Iterable
 from typing import NoReturn
 
 import structlog
@@ -14,9 +16,11 @@ from faust.types import TP
 from models.trainer import Trainer
 from stream.detector import cadence
 from stream.detector.policy import Policy
+from stream.engine.checkpoint import Holding
 from stream.engine.engine import Engine, wall_ms
 from stream.engine.exits import judge, leave
 from stream.engine.flow import Flow
+from stream.engine.transport import Block
 from stream.settings import Settings
 from stream.wire import policy_file
 from stream.wire.events import Decoder
@@ -155,7 +159,13 @@ class Worker:
 
 
 class _PreparedEngine(Engine):
-    """An engine that has its topics made before it waits for them."""
+    """An engine that has its topics made first, and that never works while it writes.
+
+    Working off a sparse backlog, one block can let months fall due and hold the
+    event loop for seconds.  A transaction that was open meanwhile would have
+    used up its time without having had any, and the worker would end, start
+    again, and end at the same place for ever.
+    """
 
     def __init__(self, worker: Worker) -> None:
         settings = worker.settings
@@ -167,6 +177,27 @@ class _PreparedEngine(Engine):
             observer=worker.report,
         )
         self._worker = worker
+        self._writing = 0
+        self._written = asyncio.Event()
+        self._written.set()
+        self._save = self.membership.save
+        self.membership.save = self._save_undisturbed  # type: ignore[method-assign]
+
+    async def apply(self, block: Block) -> None:
+        """Fold a block, but not while a transaction is open; then let the others have a turn."""
+        await self._written.wait()
+        await super().apply(block)
+        await asyncio.sleep(0)
+
+    async def _save_undisturbed(self, holdings: Iterable[Holding]) -> None:
+        self._writing += 1
+        self._written.clear()
+        try:
+            await self._save(holdings)
+        finally:
+            self._writing -= 1
+            if not self._writing:
+                self._written.set()
 
     async def _before(self) -> None:
         try:

@@ -72,6 +72,10 @@ class Producer:
         """Have nothing left to do."""
 
 
+async def go_on() -> None:
+    """Let the feed go on at once."""
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.2])
 async def test_every_event_is_sent_once_and_in_order(seconds: float) -> None:
     """However short the time, and however full the batches."""
@@ -79,9 +83,36 @@ async def test_every_event_is_sent_once_and_in_order(seconds: float) -> None:
     producer: Any = Producer()
     heard: list[tuple[int, int]] = []
     started = asyncio.get_running_loop().time()
-    await feed(producer, "raw", simulation, seconds, lambda *now: heard.append(now))
+    await feed(
+        producer,
+        "raw",
+        simulation,
+        seconds,
+        on_sent=lambda *now: heard.append(now),
+        may_go_on=go_on,
+    )
 
     ids = [orjson.loads(value)["messageId"] for value in producer.sent]
     assert ids == [event.message_id for event in simulation]
     assert heard[-1] == (simulation.ends_at, len(ids))
     assert asyncio.get_running_loop().time() - started < seconds + 2
+
+
+async def test_the_feed_waits_for_a_worker_that_is_behind() -> None:
+    """Events that pile up would only make the alerts old news."""
+    producer: Any = Producer()
+    caught_up = asyncio.Event()
+
+    async def may_go_on() -> None:
+        await caught_up.wait()
+
+    simulation = simulate(10, 60, 1)
+    feeding = asyncio.create_task(
+        feed(producer, "raw", simulation, 0.0, on_sent=lambda *_: None, may_go_on=may_go_on)
+    )
+    await asyncio.sleep(0.05)
+    assert not producer.sent
+    caught_up.set()
+    await feeding
+
+    assert len(producer.sent) == len(simulation.events)
