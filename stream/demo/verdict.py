@@ -63,6 +63,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     caught_by: Mapping[Trigger, int]
     days_earlier_mean: float
     """Before the horizon ran out, over all leavers: 0 for a leaver who was not caught."""
+    unwarned: int
+    """Leavers who gave no warning: only these can be compared with a rule that reads silence."""
+    unwarned_days_earlier_mean: float
+    """Before the horizon ran out, over all of those: 0 for one who was not caught."""
     days_earlier_median: float | None
     """The same over the leavers caught."""
     decliners: int
@@ -101,6 +105,11 @@ def judge(
 
     leads = [case.days_earlier() for case in cases if case.leaver_counts()]
     caught = [lead for lead in leads if lead is not None]
+    unwarned = [
+        case.days_earlier() or 0.0
+        for case in cases
+        if case.leaver_counts() and case.truth.warned_at is None
+    ]
     caught_by = [case.caught_by() for case in cases if case.leaver_counts()]
     delays = [case.days_to_decline() for case in cases if case.decliner_counts()]
     noticed = [delay for delay in delays if delay is not None]
@@ -113,6 +122,8 @@ def judge(
         leavers_caught=len(caught),
         caught_by={trigger: count for trigger in Trigger if (count := caught_by.count(trigger))},
         days_earlier_mean=sum(caught) / len(leads) if leads else 0.0,
+        unwarned=len(unwarned),
+        unwarned_days_earlier_mean=sum(unwarned) / len(unwarned) if unwarned else 0.0,
         days_earlier_median=median(caught) if caught else None,
         decliners=len(delays),
         decliners_caught=len(noticed),
@@ -321,9 +332,10 @@ def table(verdict: Verdict) -> Table:
         )
     rule = verdict.idle_rule
     shown.add_row(
-        "A fixed rule instead",
-        f"{rule.days} idle days, for as few false alarms: {rule.days_earlier_mean:.1f} days before"
-        f" the {horizon}-day rule, {rule.false_alarms} false",
+        "Against a fixed rule",
+        f"{verdict.unwarned_days_earlier_mean:.1f} days, over the {verdict.unwarned} leavers who"
+        f" gave no warning; {rule.days} idle days, {rule.false_alarms} false alarms, would come"
+        f" {rule.days_earlier_mean:.1f} days before the {horizon}-day rule",
     )
     shown.add_row(
         "Decliners caught",

@@ -13,7 +13,14 @@ from importlib.metadata import version
 from typing import Any
 
 from faust.types import TP
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -30,6 +37,8 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """Declare all of them in `registry`, a fresh one by default."""
         self.registry = registry or CollectorRegistry()
+        # They would double the series, and rates need none of them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         place: dict[str, Any] = {"namespace": "slipaway", "registry": self.registry}
         where = ("topic", "partition")
 

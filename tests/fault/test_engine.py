@@ -408,7 +408,7 @@ def numbered(count: int) -> Counter[bytes]:
 @pytest.mark.timeout(240)
 async def test_kills_lose_nothing_and_repeat_nothing(stage: Stage) -> None:
     """Whatever point a worker dies at, the next one goes on as if it had not."""
-    dice = random.Random(7)  # noqa: S311
+    dice = random.Random(7)
     points = ["after_fold", "after_snapshot", "mid", "before_commit", "after_commit"]
     plan = [f"{point}:{dice.randint(2, 9)}" for point in points] + ["in_restore:1"]
     workers = [stage.worker(f"w{i}") for i in range(3)]

@@ -192,7 +192,7 @@ async def test_a_simulated_log_through_kafka_gives_the_alerts_of_the_file(
 
 @pytest.mark.parametrize(("workers", "kills"), [(1, 0), (1, 1), (3, 3)])
 @pytest.mark.shared
-async def test_online_retail_through_kafka_gives_the_alerts_of_the_file(  # noqa: PLR0913
+async def test_online_retail_through_kafka_gives_the_alerts_of_the_file(
     broker: LocalBroker,
     topic_names: Callable[[str], str],
     shared_data: Path,

@@ -1,5 +1,6 @@
 """The verdict's arithmetic, on customers few enough to count by hand."""
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -224,6 +225,16 @@ def test_the_idle_rule_may_be_wrong_as_often_as_the_alerts() -> None:
     rule = judged([stayer(), leaver()], allowed).idle_rule
 
     assert (rule.days, rule.false_alarms) == (5, 3)
+
+
+def test_who_warned_is_left_out_of_the_comparison_with_the_idle_rule() -> None:
+    """The warning wins the whole horizon, which no rule about silence could; that is no merit."""
+    warned = msgspec.structs.replace(leaver("w"), warned_at=day(10))
+    said = [alert("w", 10, trigger=Trigger.WARNING), alert("l", 16)]
+    verdict = judged([leaver(), warned], said)
+
+    assert verdict.days_earlier_mean == 17.0
+    assert (verdict.unwarned, verdict.unwarned_days_earlier_mean) == (1, 14.0)
 
 
 def test_an_episode_is_read_in_the_order_of_its_times() -> None:
