@@ -56,6 +56,8 @@ OFFSETS = 3
 _LAYOUT = Struct(f"<{len(NAMES) + OFFSETS}f")
 SATURDAY = 5
 LEAST_AHEAD_DAYS = 0.02
+LIMIT = 4.0
+"""Standard deviations to which a standardised regressor is clipped."""
 
 
 class Setting(NamedTuple):

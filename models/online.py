@@ -15,7 +15,6 @@ from models import inputs
 from models.baseline import sigmoid
 from models.protocol import Assessment, Facts
 from models.snapshots import Snapshot
-from models.standardise import LIMIT
 
 LEAST_CHANCE = 1e-5
 
@@ -74,8 +73,8 @@ class OnlineModel:
         round differently on another machine, and then two workers would disagree.
         """
         z = (np.array(regressors) - self._means) / self._scales
-        np.minimum(z, LIMIT, out=z)
-        np.maximum(z, -LIMIT, out=z)
+        np.minimum(z, inputs.LIMIT, out=z)
+        np.maximum(z, -inputs.LIMIT, out=z)
         z *= self._weights
         pushes: list[list[float]] = z.tolist()
         return pushes

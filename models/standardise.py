@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from river import base, preprocessing
 
-LIMIT = 4.0
+from models.inputs import LIMIT
+
 LEAST_VARIANCE = 1e-6
 """A feature steadier than this is as good as constant."""
 

@@ -13,8 +13,9 @@ import pandas as pd
 from river import compose, preprocessing
 
 from models import inputs
-from models.baseline import Prior, fit, unfitted
+from models.baseline import Prior, unfitted
 from models.dial import Dial
+from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import Example, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, Snapshot, Weights, name

@@ -108,7 +108,7 @@ def replay(
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Until when the log speaks; unset: its last event."),
+        typer.Option(metavar="TIME", help="Moment of the scores; a date: its end. Unset: the end."),
     ] = None,
     model: Annotated[
         Path | None,
@@ -134,12 +134,13 @@ def replay(
             outputs = Outputs(alerts=alerts, scores=scores, snapshots=save_model)
             _replay_here(logs, _policy_file(policy), outputs, moment, model)
             return
-        for name, value in (("alerts", alerts), ("scores", scores), ("save-model", save_model)):
+        results = {"alerts": alerts, "scores": scores, "save-model": save_model, "as-of": as_of}
+        for name, value in results.items():
             if value is not None:
                 raise typer.BadParameter(f"--{name} and --to-topic exclude each other")
         assigned = [*(assign or []), f"topics.usage={to_topic}"]
         settings = _settings(config, assigned, bootstrap_servers, policy)
-        _replay_to_topic(settings, logs, _policy_file(settings.policy), moment, model)
+        _replay_to_topic(settings, logs, _policy_file(settings.policy), model)
 
 
 @cli.command()
@@ -344,7 +345,6 @@ def _replay_to_topic(
     settings: Settings,
     logs: list[str],
     product: "PolicyFile",
-    as_of: int | None,
     model: Path | None,
 ) -> None:
     """Send a log to the usage topic, snapshots first."""
@@ -362,10 +362,11 @@ def _replay_to_topic(
             product.log,
             Decoder(product.mappings),
             received_at=_now_ms(),
+            max_future_skew_ms=product.policy.max_future_skew_ms,
             refusals=refusals,
             on_bytes=bar.read,
         )
-        sent = asyncio.run(feed(settings, in_order(events), as_of=as_of, models=models))
+        sent = asyncio.run(feed(settings, in_order(events), models=models))
     typer.echo(f"{sent.events:,} events sent to {settings.topics.usage}", err=True)
     _say_refused(refusals)
 
@@ -413,13 +414,14 @@ class _Bar:
 
 
 def _moment(text: str | None) -> int | None:
-    """Read a moment given on the command line: milliseconds since 1970 UTC."""
+    """Read a moment given on the command line: milliseconds since 1970 UTC; a date is its end."""
+    from stream.detector.events import DAY_MS
     from stream.wire.times import from_iso
 
     if text is None:
         return None
     try:
-        return from_iso(text)
+        return from_iso(text) + (DAY_MS if len(text) == len("2026-01-31") else 0)
     except ValueError as error:
         raise SettingsError([f"--as-of: {error}; write it as 2026-01-31T00:00:00Z"]) from error
 

@@ -27,13 +27,13 @@ from stream.detector.alerts import Alert
 from stream.detector.customer import Customer, Signal, Stage, Trigger
 from stream.detector.duplicates import is_duplicate
 from stream.detector.episodes import Kind, Sign
-from stream.detector.errors import BadEvent, Code
+from stream.detector.errors import BadEvent
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.features import facts
 from stream.detector.policy import EventClass, Policy
 from stream.detector.population import Day
 from stream.detector.timers import Due, Timers
-from stream.detector.watermark import Watermark
+from stream.detector.watermark import Watermark, check_not_ahead
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
@@ -87,6 +87,8 @@ class Detector:
         self.customers = {} if customers is None else customers
         self.touched = set() if touched is None else touched
         self.progress = Progress() if progress is None else progress
+        self.events_move_time = True
+        """False: only ticks do, because the events come from sources at different paces."""
         self._policy = policy
         self._models = models
         self._classes: dict[str, tuple[EventClass, int]] = {}
@@ -109,11 +111,13 @@ class Detector:
         latest, lateness = progress.latest, policy.allowed_lateness_ms
         for index, event in enumerate(batch):
             at = event.occurred_at
-            if at > event.received_at + policy.max_future_skew_ms:
-                refused.append((index, _future(event)))
+            try:
+                check_not_ahead(at, event.received_at, policy.max_future_skew_ms)
+            except BadEvent as bad:
+                refused.append((index, bad))
                 counts["refused"] += 1
                 continue
-            if at > latest:
+            if at > latest and self.events_move_time:
                 progress.latest = latest = at
             elif at < latest - lateness:
                 # Settle first what its predecessors had made due: then it does not matter
@@ -457,13 +461,3 @@ def _earlier(first: tuple[int, Due] | None, at: int | None, due: Due) -> tuple[i
     if at is None or (first is not None and first <= (at, due)):
         return first
     return at, due
-
-
-def _future(event: UsageEvent) -> BadEvent:
-    """Refuse an event from a clock that runs ahead of its own broker's."""
-    ahead = (event.occurred_at - event.received_at) / 1000
-    return BadEvent(
-        Code.FUTURE,
-        f"the event says it happened {ahead:.0f} seconds after the broker received it; "
-        "correct the sender's clock",
-    )

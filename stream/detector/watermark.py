@@ -3,9 +3,15 @@
 It trails the latest event (or the shell's tick) by the allowed lateness and
 never goes back.  Every deadline strictly before it is decided; nothing at or
 after it is.
+
+Because it never goes back, one event from a clock in 2099 would lapse everybody:
+an event too far ahead of the clock that received it is therefore refused.
 """
 
 import msgspec
+
+from stream.detector.errors import BadEvent, Code
+from stream.detector.events import SECOND_MS
 
 
 class Watermark(msgspec.Struct):
@@ -17,3 +23,14 @@ class Watermark(msgspec.Struct):
         """Move to `latest` less the allowance, if that is ahead; give where it is now."""
         self.at = max(self.at, latest - allowed_lateness)
         return self.at
+
+
+def check_not_ahead(occurred_at: int, received_at: int, max_future_skew_ms: int) -> None:
+    """Raise BadEvent where a clock runs further ahead of its receiver's than is allowed."""
+    if occurred_at > received_at + max_future_skew_ms:
+        ahead = (occurred_at - received_at) / SECOND_MS
+        raise BadEvent(
+            Code.FUTURE,
+            f"the event says it happened {ahead:.0f} seconds after it was received; "
+            "correct the sender's clock",
+        )

@@ -22,7 +22,7 @@ from stream.engine.flow import Flow, Fold, Output
 from stream.engine.settings import EngineSettings
 from stream.engine.table import Position, pack_position, position_key
 
-_Item = tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None]
+_Item = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]] | None]
 
 
 class Saved(NamedTuple):

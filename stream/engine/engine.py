@@ -20,11 +20,11 @@ from faust.types import TP, StreamT
 
 from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection, muffle_clients, wait_for_broker
-from stream.engine.exits import Exit, Fatal, judge, leave
+from stream.engine.exits import Exit, judge, leave
 from stream.engine.flow import Flow, Observer, Silent
 from stream.engine.membership import Membership
 from stream.engine.settings import EngineSettings
-from stream.engine.transport import Block, BlockTransport, Mark
+from stream.engine.transport import BlockTransport, Mark
 from stream.engine.watchdog import Watchdog
 
 log = structlog.get_logger("slipaway.engine")
@@ -89,16 +89,20 @@ class Engine:
         settings: EngineSettings | None = None,
         *,
         observer: Observer | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], int] = wall_ms,
     ) -> None:
-        """Prepare everything; `run` starts it.
+        """Join everything; `run` starts it.
 
         `app_id` names the consumer group and begins every transactional id:
         another id is another app, which starts at the sources' beginning.
+        `prepare` is awaited before anything else, to make topics, say; what it
+        raises ends the process.
         """
         self.settings = settings or EngineSettings()
         self.connection = connection
         self.observer: Observer = observer or Silent()
+        self.prepare = prepare
         self.clock = clock
         self.flows = list(flows)
         self.app = build_faust_app(app_id, connection, self.settings)
@@ -114,7 +118,6 @@ class Engine:
             join_seconds_max=self.settings.join_seconds_max,
         )
         self._stop = asyncio.Event()
-        self._full = asyncio.Event()  # a partition has much unsaved: save now
         self._tasks: list[asyncio.Task[None]] = []
         self._wire()
 
@@ -139,20 +142,13 @@ class Engine:
         """Take blocks, one after the other; Faust would step over an exception."""
         async for block in blocks:
             try:
-                await self.apply(block)
+                await self.membership.apply(block)
             except Exception as error:  # noqa: BLE001
                 leave(judge(error, "fold"))
 
-    async def apply(self, block: Block) -> None:
-        """Fold a block, and have it saved early if much is unsaved."""
-        await self.membership.apply(block)
-        holding = self.membership.live.get(block.tp)
-        if holding is not None and holding.fold.pending >= self.settings.unsaved_max:
-            self._full.set()
-
     async def _on_shutdown(self) -> None:
         self._stop.set()
-        self._full.set()
+        self.membership.full.set()
         await self.membership.on_shutdown()
 
     # -- the tasks beside Faust
@@ -173,17 +169,19 @@ class Engine:
 
     async def _save_task(self) -> None:
         """Wait for the next checkpoint, and make it."""
-        await _wait(self._full, self.settings.checkpoint_seconds)
-        self._full.clear()
+        await _wait(self.membership.full, self.settings.checkpoint_seconds)
         if not self._stop.is_set():
-            await self.membership.save(list(self.membership.live.values()))
+            await self.membership.checkpoint()
 
     async def _tick_task(self) -> None:
         """Wait for the next tick, and give it to every partition that blocks flow for."""
         await _wait(self._stop, self.settings.tick_seconds)
-        now_ms = self.clock()
         for holding in self._flowing():
-            holding.fold.tick(now_ms, self._lag(holding) == 0)
+            await self.membership.tick(holding.tp, self._now)
+
+    def _now(self, holding: Holding) -> tuple[int, bool]:
+        """Return the wall clock, and whether `holding` is caught up with its log."""
+        return self.clock(), self._lag(holding) == 0
 
     async def _watch_task(self) -> None:
         """Once a second: report the lag, look for a stall; now and then, the group's offsets."""
@@ -240,7 +238,8 @@ class Engine:
     def run(self, *services: faust.ServiceT) -> NoReturn:
         """Work until SIGTERM or SIGINT, then exit with 0; `services` run along.
 
-        Waits for the broker and the topics first.  Logging is the caller's.
+        Prepares and waits for the broker and the topics first.  Logging is the
+        caller's.
         """
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
@@ -256,12 +255,14 @@ class Engine:
         worker.execute_from_commandline()
 
     async def _before(self) -> None:
-        """Wait for the broker, then start the tasks; Faust's app starts after this."""
+        """Prepare, wait for the broker, start the tasks; Faust's app starts after this."""
         topics = {name for flow in self.flows for name in (flow.source, flow.state)}
         try:
+            if self.prepare is not None:
+                await self.prepare()
             await wait_for_broker(self.connection, topics)
-        except Fatal as fatal:
-            leave(fatal)
+        except Exception as error:  # noqa: BLE001 - Faust would take 14 s to end
+            leave(judge(error, "preparing"))
         self._start_tasks()
 
 

@@ -3,8 +3,8 @@
 A flow is one source topic and the work done on it.  The work on one partition,
 for as long as this worker holds it, is a `Fold`: state that blocks of records
 and ticks of the clock are folded into.  The engine calls it from one thread,
-never twice at once, and never while it collects; so a fold has no locks, no
-`async` and no Kafka.
+never twice at once, and never while a transaction is open; so a fold has no
+locks, no `async` and no Kafka.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class Output(NamedTuple):
     partition: int | None  # None: by the key, as Kafka's own clients choose
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] | None = None
+    headers: Sequence[tuple[str, bytes | None]] | None = None  # a header's value may be null
 
 
 class Batch(NamedTuple):
@@ -82,7 +82,7 @@ class Fold(Protocol):
         """
 
     def apply(self, records: Sequence[Record]) -> None:
-        """Fold one block, in order; every record comes exactly once."""
+        """Fold a block, or a slice of one, in order; every record comes exactly once."""
 
     def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - a fact, not a switch
         """Note the wall clock: milliseconds since 1970.
@@ -116,10 +116,10 @@ class Observer(Protocol):
         """Note how many state records were read; `remaining` offsets are to go, at most."""
 
     def applied(self, tp: TP, records: int, seconds: float) -> None:
-        """Note a block that was folded."""
+        """Note what was folded in one go: a block, or a slice of one."""
 
     def dropped(self, tp: TP, records: int) -> None:
-        """Note a block from before a seek: not folded, its records are read again."""
+        """Note the rest of a block from before a seek: its records are read again."""
 
     def checkpointed(self, tp: TP, seconds: float, rows: int, outputs: int) -> None:
         """Note a transaction that was committed."""

@@ -18,7 +18,7 @@ our next commit is refused; the generation only spares us that end.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 import structlog
@@ -29,7 +29,7 @@ from stream.engine import failpoints
 from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection
 from stream.engine.exits import Fatal, judge, leave
-from stream.engine.flow import Flow, Observer
+from stream.engine.flow import Flow, Observer, Record
 from stream.engine.restore import Restore
 from stream.engine.settings import EngineSettings
 from stream.engine.transport import Block, BlockConsumer
@@ -42,10 +42,24 @@ def _numbers(tps: Iterable[TP]) -> list[str]:
     return [f"{tp.topic}/{tp.partition}" for tp in sorted(tps)]
 
 
+def _slices(block: Block, records_max: int) -> Iterator[tuple[Sequence[Record], int]]:
+    """Yield the records of a block in slices, each with the position behind it."""
+    records = block.records
+    for start in range(0, len(records), records_max):
+        piece = records[start : start + records_max]
+        last = start + records_max >= len(records)
+        yield piece, block.end if last else piece[-1].offset + 1
+
+
 class Membership:
     """The partitions of this worker, and what becomes of them in a rebalance.
 
-    Faust calls it from one event loop; no method runs beside itself.
+    Faust calls it from one event loop.  Its handlers of a rebalance run one at
+    a time; `apply` and `save` run beside them and beside each other, and take
+    turns: nothing is folded while a transaction is open.  Working off a sparse
+    backlog, one record can let months fall due, and a transaction that was
+    open meanwhile used up its time without having had any: the worker ended,
+    started again, and ended at the same place.
     """
 
     def __init__(
@@ -70,6 +84,10 @@ class Membership:
         self.epoch = 0
         self.restoring = False
         self.settled = False  # an assignment is in force, even an empty one
+        self.full = asyncio.Event()  # a partition has much unsaved: save now
+        self._saving = 0  # calls of `save` that are under way
+        self._quiet = asyncio.Event()  # set while there is none
+        self._quiet.set()
         self._revoked_generation = -1
         self._background: set[asyncio.Task[Any]] = set()  # the loop itself keeps no task alive
 
@@ -169,32 +187,65 @@ class Membership:
     # -- a block
 
     async def apply(self, block: Block) -> None:
-        """Fold a block, unless it is from before the last seek; a gap ends the process.
+        """Fold a block, slice by slice; a gap ends the process.
 
-        While the partition has much unsaved the block waits: memory stays
-        bounded, and so does the next transaction.
+        What is from before the last seek is dropped, be it the block or the
+        rest of it: the position went along with every slice, so it is read
+        again from where the folding stopped.
         """
-        holding = self._holding_of(block)
-        while holding is not None and holding.fold.pending >= self.settings.unsaved_max:
-            holding.room.clear()
-            await holding.room.wait()
-            holding = self._holding_of(block)
-        if holding is None:
-            self.observer.dropped(block.tp, len(block.records))
-            return
-        if block.start != holding.position:
-            raise Fatal(
-                f"{block.tp.topic}/{block.tp.partition}: a block starts at {block.start} where "
-                f"{holding.position} was expected. Nothing wrong was saved, and starting again "
-                "reads from the saved position. Operator action: report this bug."
-            )
         assert block.start <= block.records[0].offset
         assert block.records[-1].offset < block.end
-        began = time.perf_counter()
-        holding.fold.apply(block.records)
-        holding.position = block.end
-        self.observer.applied(block.tp, len(block.records), time.perf_counter() - began)
-        failpoints.reach("after_fold")
+        start, left = block.start, len(block.records)
+        for records, end in _slices(block, self.settings.slice_records_max):
+            holding = await self._turn(block)
+            if holding is None:
+                self.observer.dropped(block.tp, left)
+                return
+            if start != holding.position:
+                raise Fatal(
+                    f"{block.tp.topic}/{block.tp.partition}: a block starts at {start} where "
+                    f"{holding.position} was expected. Nothing wrong was saved, and starting again "
+                    "reads from the saved position. Operator action: report this bug."
+                )
+            began = time.perf_counter()
+            holding.fold.apply(records)
+            holding.position = start = end
+            left -= len(records)
+            self.observer.applied(block.tp, len(records), time.perf_counter() - began)
+            failpoints.reach("after_fold")
+            if holding.fold.pending >= self.settings.unsaved_max:
+                self.full.set()
+            await asyncio.sleep(0)  # saves, ticks and handlers of a rebalance have their turn
+
+    async def _turn(self, block: Block) -> Holding | None:
+        """Return a block's partition once it may be folded into; None if the block is stale.
+
+        It may not while any save is under way, nor while the partition has
+        much unsaved: memory stays bounded, and so does the next transaction.
+        No save waits for this, so a revocation cannot hang on it.
+        """
+        while (holding := self._holding_of(block)) is not None:
+            if holding.fold.pending >= self.settings.unsaved_max:
+                self.full.set()
+                holding.room.clear()
+                await holding.room.wait()
+            elif self._saving:
+                await self._quiet.wait()
+            else:
+                break
+        return holding
+
+    async def tick(self, tp: TP, now: Callable[[Holding], tuple[int, bool]]) -> None:
+        """Tick a partition, if it is live and sought, once no save is under way.
+
+        `now` gives the wall clock, and whether the partition is caught up.
+        """
+        while self._saving:
+            await self._quiet.wait()
+        holding = self.live.get(tp)
+        if holding is not None and holding.epoch == self.epoch:
+            holding.fold.tick(*now(holding))
+            await asyncio.sleep(0)
 
     def _holding_of(self, block: Block) -> Holding | None:
         """Return the live partition a block is for; None if the block is stale."""
@@ -238,12 +289,27 @@ class Membership:
             holding.room.set()
         return live
 
+    async def checkpoint(self) -> None:
+        """Save every live partition, then let what waited for it fold a slice."""
+        self.full.clear()
+        await self.save(self.live.values())
+        await asyncio.sleep(0)  # who waited is awake by now, and comes first
+
     async def save(self, holdings: Iterable[Holding]) -> None:
         """Commit each partition's work, side by side; any doubt ends the process."""
+        unsaved = [holding for holding in holdings if holding.unsaved]
+        if not unsaved:
+            return
+        self._saving += 1
+        self._quiet.clear()
         try:
-            await asyncio.gather(*[self._save(holding) for holding in holdings if holding.unsaved])
+            await asyncio.gather(*[self._save(holding) for holding in unsaved])
         except BaseException as error:  # noqa: BLE001 - a cancelled commit is in doubt as well
             leave(judge(error, "checkpoint"))
+        finally:
+            self._saving -= 1
+            if not self._saving:
+                self._quiet.set()
 
     async def _save(self, holding: Holding) -> None:
         """Commit one partition's work within the deadline."""

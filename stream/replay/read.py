@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
+from stream.detector.watermark import check_not_ahead
 from stream.replay.errors import LogError
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
 from stream.replay.source import OnBytes, open_log
@@ -60,13 +61,15 @@ def read_log(
     decoder: Decoder,
     *,
     received_at: int,
+    max_future_skew_ms: int = 0,
     refusals: Refusals,
     on_bytes: OnBytes = lambda _: None,
 ) -> Iterator[UsageEvent]:
     """Yield the usage events of `files` ("-" is standard input) in the order they stand there.
 
-    What cannot be used goes to `refusals`; LogError stops the reading of a file
-    that is torn, or of which most cannot be used.
+    `received_at` (ms) stands for the broker's clock: what lies further ahead of it than
+    `max_future_skew_ms` cannot be used.  What cannot goes to `refusals`; LogError stops the
+    reading of a file that is torn, or of which most cannot be used.
     """
     for file in files:
         with open_log(file, on_bytes) as stream:
@@ -78,7 +81,16 @@ def read_log(
             else:
                 rows, read, show = _json_lines(stream), decoder.decode, _shown_line
             trial = FileTrial(file, refusals, decoder, show)
-            yield from _events(rows, partial(read, received_at=received_at), trial, refusals)
+            believed = partial(_believed, read, received_at, max_future_skew_ms)
+            yield from _events(rows, believed, trial, refusals)
+
+
+def _believed(read: ReadRow, received_at: int, max_future_skew_ms: int, row: Any) -> Decoded:
+    """Read a row, and refuse it if its clock runs ahead."""
+    event = read(row, received_at=received_at)
+    if isinstance(event, UsageEvent):
+        check_not_ahead(event.occurred_at, received_at, max_future_skew_ms)
+    return event
 
 
 def _events(

@@ -164,6 +164,7 @@ def replay(
         policy_file.log,
         Decoder(policy_file.mappings),
         received_at=received_at,
+        max_future_skew_ms=policy_file.policy.max_future_skew_ms,
         refusals=refusals,
         on_bytes=watcher.read if watcher else lambda _: None,
     )

@@ -16,15 +16,29 @@ TAG = "heartbeat"
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False):
-    """The source has sent everything up to `watermark`."""
+    """The source has sent everything up to `watermark`.
+
+    One with an `origin` speaks for one of several sources that meet in a topic;
+    one without speaks for all of them.
+    """
 
     watermark: int
     """Event time: milliseconds since 1970 UTC."""
+    origin: str = ""
+    origins: int = 0
+    """How many of them there are."""
+    busy: bool = True
+    """The origin still has a backlog; false: it has nothing more to send for now."""
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
     """Write a heartbeat as one source may send it to every partition."""
-    return b'{"slipaway":"heartbeat","watermark":%d}' % heartbeat.watermark
+    if not heartbeat.origin:
+        return b'{"slipaway":"heartbeat","watermark":%d}' % heartbeat.watermark
+    return _encode({"slipaway": TAG, **msgspec.structs.asdict(heartbeat)})
 
 
 def from_record(record: Mapping[str, object]) -> Heartbeat:
@@ -37,4 +51,7 @@ def from_record(record: Mapping[str, object]) -> Heartbeat:
         raise BadEvent(Code.WRONG_TYPE, f"watermark is {found}: expected integer milliseconds")
     if not 0 <= watermark <= LATEST_MS:
         raise BadEvent(Code.BAD_TIME, f"watermark is {watermark}: not within 1970 to 9999")
-    return Heartbeat(watermark)
+    origin, origins = record.get("origin", ""), record.get("origins", 0)
+    if not isinstance(origin, str) or not isinstance(origins, int):
+        raise BadEvent(Code.WRONG_TYPE, "a heartbeat's origin is text, and origins a number")
+    return Heartbeat(watermark, origin, origins, busy=record.get("busy") is not False)

@@ -6,8 +6,6 @@ raw sources --> [ingest] --> usage --> [detect] --> alerts
 +---------------------------------+
 """
 
-import asyncio
-from collections.abc import Iterable
 from typing import NoReturn
 
 import structlog
@@ -15,11 +13,8 @@ from faust.types import TP
 
 from stream.detector import cadence
 from stream.detector.policy import Policy
-from stream.engine.checkpoint import Holding
 from stream.engine.engine import Engine, wall_ms
-from stream.engine.exits import judge, leave
 from stream.engine.flow import Flow, Fold
-from stream.engine.transport import Block
 from stream.settings import Settings
 from stream.wire import policy_file
 from stream.wire.events import Decoder
@@ -58,6 +53,7 @@ class Worker:
             ready=lambda: self.report.ready,
         )
         self.usage_partitions = settings.partitions  # until the broker says how many there are
+        self.origins = 0  # partitions of all sources together
 
     def flows(self) -> list[Flow]:
         """Name every agent: what it reads, where it remembers, and who does the work."""
@@ -75,7 +71,14 @@ class Worker:
 
     def run(self) -> NoReturn:
         """Work until SIGTERM or SIGINT."""
-        engine = _PreparedEngine(self)
+        engine = Engine(
+            self.settings.app_id,
+            self.flows(),
+            self.connection,
+            engine_settings(self.settings),
+            observer=self.report,
+            prepare=self.prepare,
+        )
         log.info(
             "worker",
             version=APP_VERSION,
@@ -92,14 +95,18 @@ class Worker:
         await self.web.maybe_start()
         counts = await ensure(self.settings, self.connection)
         self.usage_partitions = counts[self.settings.topics.usage]
+        self.origins = sum(counts[source] for source in self.settings.topics.sources)
         await self.reader.read_to_end()
 
     # ------------------------------------------------------------ who does the work
 
     def _ingest(self, tp: TP) -> IngestFold:
         return IngestFold(
-            source=tp.topic,
+            tp,
             usage=self.settings.topics.usage,
+            usage_partitions=self.usage_partitions,
+            origins=self.origins,
+            wall_clock=self.settings.clock == "wall",
             decoder=self._decoder(),
             future_skew_ms=self.product.policy.max_future_skew_ms,
             put_aside=self._put_aside(tp, "decode"),
@@ -127,6 +134,7 @@ class Worker:
             metrics=self.metrics,
             examples=settings.topics.examples if settings.model == "learn" else None,
             wall_clock=settings.clock == "wall",
+            origins=self.origins,
         )
 
     def _train(self, _tp: TP) -> Fold:
@@ -162,55 +170,6 @@ class Worker:
             metrics=self.metrics,
             clock=wall_ms,
         )
-
-
-class _PreparedEngine(Engine):
-    """An engine that has its topics made first, and that never works while it writes.
-
-    Working off a sparse backlog, one block can let months fall due and hold the
-    event loop for seconds.  A transaction that was open meanwhile would have
-    used up its time without having had any, and the worker would end, start
-    again, and end at the same place for ever.
-    """
-
-    def __init__(self, worker: Worker) -> None:
-        settings = worker.settings
-        super().__init__(
-            settings.app_id,
-            worker.flows(),
-            worker.connection,
-            engine_settings(settings),
-            observer=worker.report,
-        )
-        self._worker = worker
-        self._writing = 0
-        self._written = asyncio.Event()
-        self._written.set()
-        self._save = self.membership.save
-        self.membership.save = self._save_undisturbed  # type: ignore[method-assign]
-
-    async def apply(self, block: Block) -> None:
-        """Fold a block, but not while a transaction is open; then let the others have a turn."""
-        await self._written.wait()
-        await super().apply(block)
-        await asyncio.sleep(0)
-
-    async def _save_undisturbed(self, holdings: Iterable[Holding]) -> None:
-        self._writing += 1
-        self._written.clear()
-        try:
-            await self._save(holdings)
-        finally:
-            self._writing -= 1
-            if not self._writing:
-                self._written.set()
-
-    async def _before(self) -> None:
-        try:
-            await self._worker.prepare()
-        except Exception as error:  # noqa: BLE001 - Faust would take 14 s to end
-            leave(judge(error, "preparing"))
-        await super()._before()
 
 
 def read_policy(settings: Settings) -> PolicyFile:

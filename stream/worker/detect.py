@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
 import structlog
 from faust.types import TP
 
@@ -19,6 +20,7 @@ from stream.detector.detector import Decisions, Detector, Progress
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.detector.policy import Policy
+from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Output, Record, Row
 from stream.wire.events import Decoder, Heartbeat
 from stream.wire.lessons import encode_lesson
@@ -26,6 +28,7 @@ from stream.wire.state import StateCodec
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
 from stream.worker.model_log import ModelLog
+from stream.worker.origins import Origins
 from stream.worker.publishing import Desk
 
 log = structlog.get_logger("slipaway.worker")
@@ -34,7 +37,16 @@ log = structlog.get_logger("slipaway.worker")
 SWITCH_KEY = b"\x00model\x00"
 
 CUSTOMERS = StateCodec(Customer)
-PROGRESS = StateCodec(Progress)
+
+
+class Reached(msgspec.Struct, array_like=True):
+    """What a checkpoint holds of a partition besides its rows."""
+
+    detector: Progress
+    origins: Origins
+
+
+REACHED = StateCodec(Reached)
 
 
 class DetectFold:
@@ -52,8 +64,12 @@ class DetectFold:
         metrics: Metrics,
         examples: str | None,
         wall_clock: bool,
+        origins: int = 0,
     ) -> None:
-        """Prepare; `examples` is where lessons go, None if nobody learns."""
+        """Prepare; `examples` is where lessons go, None if nobody learns.
+
+        `origins` is how many partitions of raw sources feed the topic.
+        """
         self._tp = tp
         self._policy = policy
         self._decoder = decoder
@@ -63,6 +79,7 @@ class DetectFold:
         self._metrics = metrics
         self._examples = examples
         self._wall_clock = wall_clock
+        self._origins = Origins(origins)
         self._customers: dict[str, Customer] = {}
         self._touched: set[str] = set()
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
@@ -95,13 +112,17 @@ class DetectFold:
         self._timeline = Timeline(self._models.cold)
         for version, start in sorted(self._switched.items(), key=lambda item: item[1]):
             self._timeline.add(self._models.known(version), not_before=start)
+        reached = REACHED.decode(progress) if progress else Reached(Progress(), self._origins)
+        if self._origins.expected:
+            self._origins.heard = reached.origins.heard
         self._detector = Detector(
             self._policy,
             self._timeline,
             customers=self._customers,
             touched=self._touched,
-            progress=PROGRESS.decode(progress) if progress else None,
+            progress=reached.detector,
         )
+        self._detector.events_move_time = not self._origins.move_time
 
     # ------------------------------------------------------------ the work
 
@@ -135,9 +156,12 @@ class DetectFold:
                     refused.append((record, event))
                 case Heartbeat():
                     decide()
-                    results["heartbeat"] += 1
-                    now = event.watermark + self._policy.allowed_lateness_ms
-                    self._publish(self._detector.on_tick(now))
+                    try:
+                        self._hear(event, record.timestamp)
+                    except BadEvent as bad:
+                        refused.append((record, bad))
+                        continue
+                    results["heartbeat"] += not event.origin
                 case None:
                     results["ignored"] += 1
                 case _:
@@ -148,9 +172,22 @@ class DetectFold:
         self._metrics.took(self._tp.topic, results)
         self._say_where()
 
+    def _hear(self, heartbeat: Heartbeat, received_at: int) -> None:
+        """Let time pass as far as a heartbeat says."""
+        check_not_ahead(heartbeat.watermark, received_at, self._policy.max_future_skew_ms)
+        now: int | None = heartbeat.watermark + self._policy.allowed_lateness_ms
+        if heartbeat.origin:
+            now = self._origins.hear(heartbeat)
+            self._detector.events_move_time = not self._origins.move_time
+        if now is not None:
+            self._publish(self._detector.on_tick(now))
+
     def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
-        """Let the wall clock carry the watermark, where lag cannot pass for silence."""
-        if not (self._wall_clock and caught_up):
+        """Let the wall clock carry the watermark, where lag cannot pass for silence.
+
+        Where raw sources are read, only they know whether they lag: their heartbeats tell.
+        """
+        if not (self._wall_clock and caught_up) or self._origins.move_time:
             return
         self._follow_models()
         self._publish(self._detector.on_tick(now_ms))
@@ -166,7 +203,7 @@ class DetectFold:
             value = None if customer is None else CUSTOMERS.encode(customer)
             rows.append((customer_id.encode(), value))
         self._touched.clear()
-        return Batch(rows, outputs, PROGRESS.encode(self._detector.progress))
+        return Batch(rows, outputs, REACHED.encode(Reached(self._detector.progress, self._origins)))
 
     # ------------------------------------------------------------ its parts
 

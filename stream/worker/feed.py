@@ -59,13 +59,11 @@ async def feed(
     settings: Settings,
     events: Iterable[UsageEvent],
     *,
-    as_of: int | None = None,
     models: Sequence[bytes] = (),
     on_sent: Callable[[int], object] = lambda _: None,
 ) -> Sent:
     """Send `models` to the model topic, then `events` to the usage topic; both must exist.
 
-    `as_of` (ms) is how far the log speaks if that is later than its last event;
     `on_sent` hears the number of events, now and then.
     """
     link = connection(settings)
@@ -91,7 +89,7 @@ async def feed(
             if sent % REPORT_EVENTS == 0:
                 on_sent(sent)
         # The end of the last day, as where a replay of a file ends.
-        watermark = max((latest // DAY_MS + 1) * DAY_MS if sent else 0, as_of or 0)
+        watermark = (latest // DAY_MS + 1) * DAY_MS if sent else 0
         for partition in partitions:
             await partition.send(None, encode_heartbeat(Heartbeat(watermark)))
             await partition.flush()

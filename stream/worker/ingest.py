@@ -4,54 +4,74 @@ A customer's events must meet in one partition, whatever key their sender chose.
 An event from a clock that runs ahead is refused here already, and not only by
 the detector: here its dead letter holds what the sender sent.
 
-What a heartbeat of a raw source promises holds for its own partition only, and
-the customers of that partition are spread over all of ours; so it is counted
-and goes no further.  Send heartbeats to the usage topic.
+How far a partition of a raw source has come is told to every partition of
+ours, since its customers are spread over all of them: after each checkpoint
+that moved it, and by the wall clock while nothing is left to read.
 """
 
 from collections.abc import Sequence
 from typing import assert_never
 
-from stream.detector.errors import BadEvent, Code
+from faust.types import TP
+
+from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
+from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Output, Record
 from stream.wire.events import Decoder, Heartbeat, encode_usage
+from stream.wire.heartbeat import encode_heartbeat
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
 
+BEAT_MS = 1_000  # shorter: silences are noticed sooner, and the usage topic fills with beats
+
 
 class IngestFold:
-    """The work on one partition of a raw source; it remembers nothing but its position."""
+    """The work on one partition of a raw source; it remembers its position, and its time."""
 
     def __init__(
         self,
+        tp: TP,
         *,
-        source: str,
         usage: str,
+        usage_partitions: int,
+        origins: int,
+        wall_clock: bool,
         decoder: Decoder,
         future_skew_ms: int,
         put_aside: PutAside,
         metrics: Metrics,
     ) -> None:
-        """Re-key `source` into `usage`; refuse what is further ahead than `future_skew_ms`."""
-        self._source = source
+        """Re-key a source into `usage`; refuse what is further ahead than `future_skew_ms`.
+
+        `origins` is how many partitions all sources have together.
+        """
+        self._source = tp.topic
+        self._origin = f"{tp.topic}:{tp.partition}"
         self._usage = usage
+        self._usage_partitions = usage_partitions
+        self._origins = origins
+        self._wall_clock = wall_clock
         self._decoder = decoder
         self._future_skew_ms = future_skew_ms
         self._put_aside = put_aside
         self._metrics = metrics
         self._outputs: list[Output] = []
+        self._latest = 0
+        self._busy = True
+        self._told: tuple[int, bool] | None = None
 
     @property
     def pending(self) -> int:
         """Count what is unsaved."""
-        return len(self._outputs)
+        return len(self._outputs) + (self._told != (self._latest, self._busy))
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Take nothing: there are no rows."""
 
     def begin(self, progress: bytes | None) -> None:
-        """Start; there is nothing to take up."""
+        """Take up the time reached; the first checkpoint tells everybody that we are here."""
+        self._latest = int(progress) if progress else 0
 
     def apply(self, records: Sequence[Record]) -> None:
         """Decode, re-key, and put aside what cannot be read."""
@@ -62,15 +82,23 @@ class IngestFold:
         refused: list[tuple[Record, BadEvent]] = []
         for record, event in zip(records, decoded, strict=True):
             match event:
-                case UsageEvent() if event.occurred_at > event.received_at + self._future_skew_ms:
-                    refused.append((record, _future(event)))
                 case UsageEvent():
+                    try:
+                        self._reach(event.occurred_at, event.received_at)
+                    except BadEvent as bad:
+                        refused.append((record, bad))
+                        continue
                     key = event.customer_id.encode()
                     self._outputs.append(Output(self._usage, None, key, encode_usage(event)))
                     results["ingested"] += 1
                 case BadEvent():
                     refused.append((record, event))
                 case Heartbeat():
+                    try:
+                        self._reach(event.watermark, record.timestamp)
+                    except BadEvent as bad:
+                        refused.append((record, bad))
+                        continue
                     results["heartbeat"] += 1
                 case None:
                     results["ignored"] += 1
@@ -80,19 +108,23 @@ class IngestFold:
         self._metrics.took(self._source, results)
 
     def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
-        """Do nothing: no event waits for time to pass."""
+        """Note whether there is a backlog; where there is none, the wall clock tells the time."""
+        self._busy = not caught_up
+        if caught_up and self._wall_clock and now_ms - self._latest >= BEAT_MS:
+            self._latest = now_ms
 
     def collect(self) -> Batch:
-        """Hand over what is unsaved."""
+        """Hand over what is unsaved, and say how far that brings this source."""
         outputs, self._outputs = self._outputs, []
-        return Batch(rows=[], outputs=outputs, progress=b"")
+        if self._told != (self._latest, self._busy):
+            self._told = self._latest, self._busy
+            beat = encode_heartbeat(
+                Heartbeat(self._latest, self._origin, self._origins, self._busy)
+            )
+            outputs += [Output(self._usage, p, None, beat) for p in range(self._usage_partitions)]
+        return Batch(rows=[], outputs=outputs, progress=b"%d" % self._latest)
 
-
-def _future(event: UsageEvent) -> BadEvent:
-    """Refuse an event from a clock that runs ahead of its own broker's."""
-    ahead = (event.occurred_at - event.received_at) / 1000
-    return BadEvent(
-        Code.FUTURE,
-        f"the event says it happened {ahead:.0f} seconds after the broker received it;"
-        " correct the sender's clock",
-    )
+    def _reach(self, at: int, received_at: int) -> None:
+        """Come to a moment (ms); raise BadEvent where a clock runs ahead of its broker's."""
+        check_not_ahead(at, received_at, self._future_skew_ms)
+        self._latest = max(self._latest, at)

@@ -65,7 +65,7 @@ class Copy:
 
     def apply(self, records: Sequence[Record]) -> None:
         self.copied += len(records)
-        headers = [("copied", b"yes")]
+        headers = [("copied", b"yes"), ("null", None)]
         self.outputs += [Output(self.usage, None, r.key, r.value, headers) for r in records]
 
     def tick(self, now_ms: int, caught_up: bool) -> None:
@@ -77,11 +77,15 @@ class Copy:
 
 
 class Tally:
-    """Count records per key, publish each tenth; ticks while caught up are counted apart."""
+    """Count records per key, publish each tenth; ticks while caught up are counted apart.
 
-    def __init__(self, alerts: str, partition: int) -> None:
+    `drag` holds everything up for so many seconds, once a call.
+    """
+
+    def __init__(self, alerts: str, partition: int, drag: float) -> None:
         self.alerts = alerts
         self.partition = partition
+        self.drag = drag
         self.table: Table[int] = Table()
         self.outputs: list[Output] = []
         self.total = 0
@@ -103,6 +107,7 @@ class Tally:
         assert self.total == sum(self.table.entries.values()), "progress and rows are out of step"
 
     def apply(self, records: Sequence[Record]) -> None:
+        time.sleep(self.drag)
         for record in records:
             assert record.key is not None
             key = record.key.decode()
@@ -133,7 +138,10 @@ def work(app: str, bootstrap: str, name: str, options: dict[str, Any]) -> None:
         processors=[structlog.processors.TimeStamper(), structlog.processors.JSONRenderer()],
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-    count = Flow(f"{app}.usage", f"{app}.state", lambda tp: Tally(f"{app}.alerts", tp.partition))
+    drag = options.pop("drag", 0.0)
+    count = Flow(
+        f"{app}.usage", f"{app}.state", lambda tp: Tally(f"{app}.alerts", tp.partition, drag)
+    )
     ingest = Flow(f"{app}.raw", f"{app}.places", lambda _: Copy(f"{app}.usage"))
     flows = {"both": [ingest, count], "count": [count]}[options.pop("flows", "both")]
     settings = EngineSettings(instance_id=name, **options)
@@ -505,6 +513,7 @@ async def test_a_joining_worker_takes_its_share_and_the_rest_is_kept(stage: Stag
         worker.signal(signal.SIGTERM)
     assert [await worker.ended() for worker in (one, two)] == [0, 0]
     await stage.verify(numbered(1200))
+    assert {r.headers for r in await stage.read("usage")} == {(("copied", b"yes"), ("null", None))}
 
 
 @pytest.mark.integration
@@ -534,6 +543,20 @@ async def test_records_deleted_before_they_were_read_end_the_worker(stage: Stage
     reason = worker.lines("leaving")[-1]["reason"]
     assert "below the log's start" in reason
     assert "Operator action" in reason
+
+
+@pytest.mark.integration
+async def test_slow_work_is_no_reason_to_leave(stage: Stage) -> None:
+    """Slices slower than the deadline of a checkpoint are slow, and nothing else is the matter."""
+    await stage.produce("usage", 0, 400)
+    options = {"flows": "count", "deadline_seconds": 3.0, "drag": 1.0, "slice_records_max": 20}
+    worker = stage.worker("w", **options)
+    worker.start()
+    await stage.drained(400, 60)
+    worker.signal(signal.SIGTERM)
+    assert await worker.ended() == 0
+    assert worker.lines("leaving") == []
+    await stage.verify(numbered(400))
 
 
 @pytest.mark.integration

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from faust.types import TP
 
 from stream.engine.checkpoint import Holding, partition_for
 from stream.engine.connection import Connection, Muffle
+from stream.engine.engine import Engine
 from stream.engine.exits import Exit, Fatal, judge
 from stream.engine.flow import Batch, Flow, Silent
 from stream.engine.membership import Membership
@@ -40,6 +42,8 @@ class Nothing:
     def __init__(self) -> None:
         """Begin with nothing."""
         self.offsets: list[int] = []
+        self.slices: list[int] = []
+        self.ticks: list[int] = []
         self.begun: list[bytes | None] = []
 
     def load(self, key: bytes, value: bytes | None) -> None:
@@ -50,11 +54,13 @@ class Nothing:
         self.begun.append(progress)
 
     def apply(self, records: Any) -> None:
-        """Note the offsets."""
+        """Note the offsets, and how many came at once."""
         self.offsets += [record.offset for record in records]
+        self.slices.append(len(records))
 
-    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001
-        """Ignore it."""
+    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: ARG002, FBT001
+        """Note the time."""
+        self.ticks.append(now_ms)
 
     def collect(self) -> Batch:
         """Return nothing."""
@@ -72,17 +78,21 @@ def block(start: int, offsets: list[int], end: int, epoch: int = 1) -> Block:
 
 @pytest.fixture
 def membership() -> Membership:
-    """Return a membership that holds one partition, at position 10 and epoch 1."""
-    app: Any = SimpleNamespace()
+    """Return a membership that holds one partition, at position 10 and epoch 1.
+
+    It folds three records at once.
+    """
+    app: Any = SimpleNamespace(consumer_generation_id=1)
     membership = Membership(
         app,
         [FLOW],
         connection=Connection(bootstrap="nowhere:9092"),
-        settings=EngineSettings(),
+        settings=EngineSettings(slice_records_max=3),
         observer=Silent(),
     )
     holding = Holding(HERE, FLOW, generation=1)
     holding.position, holding.epoch = 10, 1
+    membership.epoch = 1
     membership.live[HERE] = holding
     return membership
 
@@ -132,6 +142,237 @@ async def test_a_waiting_block_is_dropped_when_its_partition_goes(membership: Me
     membership._take_live()
     await applying
     assert holding.position == 10
+
+
+class Writing:
+    """A producer whose transactions stay open for as long as the test wants."""
+
+    def __init__(self) -> None:
+        """Commit whatever comes, until told to hold it."""
+        self.go = asyncio.Event()
+        self.go.set()
+        self.begun = 0
+
+    async def begin_transaction(self) -> None:
+        """Count it."""
+        self.begun += 1
+
+    def create_batch(self) -> Any:
+        """Return a batch that takes everything."""
+        return SimpleNamespace(append=lambda **_: object(), record_count=lambda: 1)
+
+    async def send_batch(self, *_: object, **__: object) -> Any:
+        """Acknowledge it at once."""
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sent.set_result(None)
+        return sent
+
+    async def commit_transaction(self) -> None:
+        """Wait until it may."""
+        await self.go.wait()
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+
+async def several_turns() -> None:
+    """Let everyone go on who can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def fold_of(holding: Holding) -> Nothing:
+    """Return the fold of these tests."""
+    assert isinstance(holding.fold, Nothing)
+    return holding.fold
+
+
+async def saving(membership: Membership) -> tuple[Holding, Writing, "asyncio.Task[None]"]:
+    """Begin a checkpoint at position 12, and leave its transaction open."""
+    holding = membership.live[HERE]
+    holding.producer = producer = Writing()
+    await membership.apply(block(10, [10, 11], 12))
+    producer.go.clear()
+    task = asyncio.ensure_future(membership.checkpoint())
+    await several_turns()
+    assert producer.begun == 1
+    return holding, producer, task
+
+
+EIGHT = list(range(12, 20))  # three slices: 3, 3, 2
+
+
+async def test_a_large_block_is_folded_in_slices(membership: Membership) -> None:
+    """Between two of them everyone else has a turn, and finds the position as far as they go."""
+    holding = membership.live[HERE]
+    seen = set()
+    applying = asyncio.ensure_future(membership.apply(block(10, [11, 13, 15, 17, 19, 21, 23], 30)))
+    while not applying.done():
+        seen.add((holding.position, len(fold_of(holding).offsets)))
+        await asyncio.sleep(0)
+    await applying
+    assert fold_of(holding).slices == [3, 3, 1]
+    assert seen == {(10, 0), (16, 3), (22, 6), (30, 7)}
+
+
+async def test_nothing_is_folded_while_a_transaction_is_open(membership: Membership) -> None:
+    """A fold that takes seconds would use up the time that the transaction has."""
+    holding, producer, checkpoint = await saving(membership)
+    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
+    ticking = asyncio.ensure_future(membership.tick(HERE, lambda _: (7, True)))
+    await several_turns()
+    assert holding.position == 12
+    assert fold_of(holding).ticks == []
+    producer.go.set()
+    await asyncio.gather(checkpoint, applying, ticking)
+    assert holding.position == 20
+    assert holding.saved == 12
+    assert fold_of(holding).ticks == [7]
+
+
+async def halfway(membership: Membership) -> tuple[Holding, Writing, list["asyncio.Task[None]"]]:
+    """Begin a block, and a checkpoint in the middle of it; leave its transaction open."""
+    holding = membership.live[HERE]
+    holding.producer = producer = Writing()
+    producer.go.clear()
+    applying = asyncio.ensure_future(membership.apply(block(10, list(range(10, 18)), 20)))
+    await asyncio.sleep(0)
+    assert holding.position == 13
+    checkpoint = asyncio.ensure_future(membership.checkpoint())
+    await several_turns()
+    assert producer.begun == 1
+    return holding, producer, [applying, checkpoint]
+
+
+async def test_a_checkpoint_comes_between_two_slices(membership: Membership) -> None:
+    """It waits for no more than the one that runs, and saves how far that went."""
+    holding, producer, tasks = await halfway(membership)
+    assert holding.position == 16
+    producer.go.set()
+    await asyncio.gather(*tasks)
+    assert holding.saved == 16
+    assert holding.position == 20
+
+
+async def test_checkpoints_one_after_the_other_leave_turns_to_fold(membership: Membership) -> None:
+    """After each, what waited for it folds a slice, however soon the next is due."""
+    holding, producer, checkpoint = await saving(membership)
+    holding.fold.pending = 1  # type: ignore[misc]
+    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
+    await several_turns()
+    producer.go.set()
+    await checkpoint
+    for _ in range(3):
+        await membership.checkpoint()
+    assert producer.begun == 4
+    assert holding.position == 20
+    await applying
+
+
+async def test_a_revocation_drops_the_rest_of_a_block(membership: Membership) -> None:
+    """It does not wait for what waits; and what was folded is saved, and not read again.
+
+    The partition comes back, is sought where it stood, and goes on from there.
+    """
+    observer: Any = membership.observer
+    dropped: list[int] = []
+    observer.dropped = lambda _tp, records: dropped.append(records)
+    holding, producer, tasks = await halfway(membership)
+    tasks.append(asyncio.ensure_future(membership.on_revoked()))
+    await several_turns()
+    assert not tasks[-1].done()
+    producer.go.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    assert holding.position == holding.saved == 16
+    assert dropped == [2]
+    assert membership.parked == {HERE: holding}
+
+    membership.live, membership.epoch, holding.epoch = {HERE: holding}, 2, 2
+    await membership.apply(block(16, [16, 17], 20, epoch=2))
+    assert fold_of(holding).offsets == list(range(10, 18))
+
+
+async def test_a_stop_in_the_middle_of_a_block_saves_what_was_folded(
+    membership: Membership,
+) -> None:
+    """It must not wait for a block that waits for room which only a save can make."""
+    holding, producer, tasks = await halfway(membership)
+    holding.fold.pending = membership.settings.unsaved_max  # type: ignore[misc]
+    tasks.append(asyncio.ensure_future(membership.on_shutdown()))
+    await several_turns()
+    producer.go.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    assert holding.position == holding.saved == 16
+
+
+async def test_a_seek_drops_the_rest_of_a_block(membership: Membership) -> None:
+    """It is read again from the position, under the new epoch; folding it would count it twice."""
+    holding, producer, checkpoint = await saving(membership)
+    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
+    await several_turns()
+    membership.epoch = holding.epoch = 2
+    producer.go.set()
+    await asyncio.gather(checkpoint, applying)
+    assert holding.position == 12
+    await membership.apply(block(12, EIGHT, 20, epoch=2))
+    assert fold_of(holding).offsets == [10, 11, *EIGHT]
+
+
+async def test_a_block_that_went_on_elsewhere_ends_the_worker(membership: Membership) -> None:
+    """The rest of a block is checked as the block is: each slice starts where the last ended."""
+    holding = membership.live[HERE]
+    applying = asyncio.ensure_future(membership.apply(block(10, list(range(10, 18)), 18)))
+    await asyncio.sleep(0)
+    holding.position = 11
+    with pytest.raises(Fatal, match="13 where 11 was expected"):
+        await applying
+
+
+async def test_much_unsaved_asks_for_a_save(membership: Membership) -> None:
+    """A block that waits for room must not wait for the next checkpoint to be due."""
+    holding = membership.live[HERE]
+    holding.fold.pending = membership.settings.unsaved_max  # type: ignore[misc]
+    applying = asyncio.ensure_future(membership.apply(block(10, [10], 11)))
+    await asyncio.wait_for(membership.full.wait(), 1)
+    holding.producer = Writing()
+    holding.fold.collect = emptied(holding)  # type: ignore[method-assign]
+    await membership.checkpoint()
+    await asyncio.wait_for(applying, 1)
+    assert holding.position == 11
+
+
+def emptied(holding: Holding) -> Callable[[], Batch]:
+    """Return a `collect` after which nothing is pending."""
+
+    def collect() -> Batch:
+        holding.fold.pending = 0  # type: ignore[misc]
+        return Batch([], [], b"")
+
+    return collect
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(TimeoutError(), Exit.TEMPORARY), (ValueError(), Exit.HUMAN)]
+)
+async def test_what_cannot_be_prepared_ends_the_worker(
+    error: Exception, code: Exit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is awaited before the topics are, which it may have to make; and judged as all else is."""
+    left: list[Fatal] = []
+
+    def leave(fatal: Fatal) -> None:
+        left.append(fatal)
+        raise asyncio.CancelledError
+
+    async def prepare() -> None:
+        raise error
+
+    monkeypatch.setattr("stream.engine.engine.leave", leave)
+    engine = Engine("app", [FLOW], Connection(bootstrap="nowhere:9092"), prepare=prepare)
+    with pytest.raises(asyncio.CancelledError):
+        await engine._before()
+    assert [fatal.code for fatal in left] == [code]
+    assert left[0].reason.startswith("preparing: ")
 
 
 def test_a_position_comes_back_as_it_was_saved() -> None:

@@ -6,8 +6,9 @@ from math import exp
 import msgspec
 import pytest
 
-from models.baseline import Prior, fit, unfitted
+from models.baseline import Prior, unfitted
 from models.dial import Dial
+from models.fitting import fit
 from models.inputs import NAMES, freeze, thaw
 from models.online import OnlineModel
 from models.protocol import DIAL_GRID, Example, Facts, Lesson, Sighting, Tally

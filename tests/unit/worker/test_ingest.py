@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from faust.types import TP
+
 from stream.detector.errors import Code
 from stream.wire.dead_letters import original_headers, read_headers
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat
@@ -16,7 +18,7 @@ GOOD = b'{"type":"track","userId":"c1","event":"opened","timestamp":"2026-01-05T
 FUTURE = GOOD.replace(b"2026", b"2099")
 
 
-def fold(metrics: Metrics) -> IngestFold:
+def fold(metrics: Metrics, *, wall_clock: bool = False) -> IngestFold:
     """Return ingest's work on one partition."""
     put_aside = PutAside(
         topic="dead",
@@ -27,8 +29,11 @@ def fold(metrics: Metrics) -> IngestFold:
         clock=lambda: NOW_MS,
     )
     return IngestFold(
-        source="raw",
+        TP("raw", 2),
         usage="usage",
+        usage_partitions=2,
+        origins=3,
+        wall_clock=wall_clock,
         decoder=Decoder(),
         future_skew_ms=60_000,
         put_aside=put_aside,
@@ -51,10 +56,14 @@ def test_events_are_keyed_by_customer_and_the_rest_is_put_aside(
             record(encode_heartbeat(Heartbeat(NOW_MS)), offset=6),
         ]
     )
-    assert work.pending == 3
+    assert work.pending == 4
     batch = work.collect()
     assert work.pending == 0
-    event, nonsense, future = batch.outputs
+    event, nonsense, future, *beats = batch.outputs
+    assert [(beat.topic, beat.partition, beat.key) for beat in beats] == [
+        ("usage", 0, None),
+        ("usage", 1, None),
+    ]
     assert (event.topic, event.partition, event.key) == ("usage", None, b"c1")
     assert Decoder().decode(event.value, NOW_MS).customer_id == "c1"
     assert (nonsense.topic, nonsense.key, nonsense.value) == ("dead", b"k", b"nonsense")
@@ -82,3 +91,54 @@ def test_a_letter_that_is_sent_again_counts_its_attempts(
     second = read_headers(work.collect().outputs[0].headers)
     assert second is not None
     assert second.attempt == 2
+
+
+def heard(work: IngestFold) -> Heartbeat | None:
+    """Give what a collect says of the source's time; None if it says nothing new."""
+    values = [o.value for o in work.collect().outputs if o.topic == "usage" and o.key is None]
+    return Decoder().decode(values[-1], NOW_MS) if values else None  # type: ignore[return-value]
+
+
+def test_a_source_says_that_it_is_there_before_it_has_read_anything(metrics: Metrics) -> None:
+    """Otherwise the others would run ahead of its backlog."""
+    work = fold(metrics)
+    work.begin(None)
+    assert heard(work) == Heartbeat(0, "raw:2", 3, busy=True)
+    assert work.pending == 0
+
+
+def test_a_source_says_how_far_it_has_come_and_that_nothing_is_left(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """Once each, not with every checkpoint."""
+    work = fold(metrics)
+    work.begin(b"5")
+    work.apply([record(GOOD)])
+    at = 1_767_607_200_000
+    assert heard(work) == Heartbeat(at, "raw:2", 3, busy=True)
+    work.tick(NOW_MS, caught_up=True)
+    assert heard(work) == Heartbeat(at, "raw:2", 3, busy=False)
+    work.tick(NOW_MS, caught_up=True)
+    assert heard(work) is None
+
+
+def test_the_wall_clock_tells_the_time_only_while_nothing_is_left_to_read(metrics: Metrics) -> None:
+    """Lag must not look like silence."""
+    work = fold(metrics, wall_clock=True)
+    work.begin(b"5")
+    work.tick(NOW_MS, caught_up=False)
+    assert heard(work) == Heartbeat(5, "raw:2", 3, busy=True)
+    work.tick(NOW_MS, caught_up=True)
+    assert heard(work) == Heartbeat(NOW_MS, "raw:2", 3, busy=False)
+    work.tick(NOW_MS + 100, caught_up=True)
+    assert heard(work) is None
+
+
+def test_a_heartbeat_of_the_source_moves_its_time(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """A product with nothing to report can say so."""
+    work = fold(metrics)
+    work.begin(None)
+    work.apply([record(encode_heartbeat(Heartbeat(77)))])
+    assert heard(work) == Heartbeat(77, "raw:2", 3, busy=True)
