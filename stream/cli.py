@@ -8,6 +8,7 @@ them: `slipaway --help` must not wait for Kafka's libraries.
 # ruff: noqa: PLC0415 - imports inside commands are the point, as said above
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -217,6 +218,8 @@ def model_publish(
 
 def main() -> None:
     """Run the command line."""
+    # Matrices of forty columns: more threads take longer, and may round differently.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     cli()
 
 

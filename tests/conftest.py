@@ -15,6 +15,9 @@ from stream.broker import JarsMissingError, LocalBroker
 
 ROOT = Path(__file__).parents[1]
 
+# As the command line does, and before anything loads numpy: so both round alike.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def lacking(reason: str) -> None:
     """Skip the test that asked, or fail it where everything is required."""

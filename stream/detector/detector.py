@@ -39,6 +39,11 @@ SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
 
 
+NEVER = 1 << 62
+DUES = tuple(Due)
+KINDS = len(DUES)
+
+
 class Models(Protocol):
     """The models by event time."""
 
@@ -230,34 +235,39 @@ class Detector:
 
     def _next(self, customer: Customer) -> tuple[int, Due] | None:
         """Give the first thing due on a customer's time line; None if nothing ever is."""
+        # Moment and kind in one number: the first is the least, and within a moment `Due` decides.
+        first = NEVER
         horizon = self._policy.horizon_ms
-        first: tuple[int, Due] | None = None
         if customer.visit_open:
-            first = (customer.last_at + self._policy.visit_gap_ms, Due.VISIT_ENDS)
+            first = (customer.last_at + self._policy.visit_gap_ms) * KINDS + Due.VISIT_ENDS
         elif customer.visits and customer.observed and not customer.ended:
             landmark = self._ladder.at(customer.last_at, customer.rung)
             if landmark is not None:
-                first = (landmark, Due.LANDMARK)
-            first = _earlier(first, self._decline_due(customer), Due.DECLINE)
+                first = landmark * KINDS + Due.LANDMARK
             if customer.counted:
-                first = _earlier(first, customer.last_at + horizon, Due.LAPSE)
+                first = min(first, (customer.last_at + horizon) * KINDS + Due.LAPSE)
+                if self._policy.decline.enabled:
+                    first = min(first, self._decline_due(customer))
         if customer.waiting:
-            first = _earlier(first, customer.waiting[0].begin, Due.VISIT_BEGINS)
+            first = min(first, customer.waiting[0].begin * KINDS + Due.VISIT_BEGINS)
         if customer.signals:
-            first = _earlier(first, customer.signals[0].at, Due.SIGNAL)
+            first = min(first, customer.signals[0].at * KINDS + Due.SIGNAL)
         if customer.landmarks:
-            label = outcomes.next_release(customer, self._back_ms, horizon)
-            first = _earlier(first, label, Due.LABEL)
-        return first
+            labels = outcomes.next_release(customer, self._back_ms, horizon)
+            if labels is not None:
+                first = min(first, labels * KINDS + Due.LABEL)
+        return None if first == NEVER else (first // KINDS, DUES[first % KINDS])
 
-    def _decline_due(self, customer: Customer) -> int | None:
-        """Give when the silence alone would carry the decline test to its alarm."""
+    def _decline_due(self, customer: Customer) -> int:
+        """Give when the silence alone would carry the decline test to its alarm, for `_next`."""
         policy = self._policy.decline
-        if not policy.enabled or customer.visits < policy.visits_min or not customer.counted:
-            return None
+        if customer.visits < policy.visits_min:
+            return NEVER
         rate = decline.own_rate(customer.rhythm.gaps, customer.span_days, self._horizon_days)
         days = decline.days_to_alarm(customer.levels, rate, policy)
-        return None if days == inf else customer.last_at + round(days * DAY_MS)
+        if days == inf:
+            return NEVER
+        return (customer.last_at + round(days * DAY_MS)) * KINDS + Due.DECLINE
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
@@ -288,8 +298,8 @@ class Detector:
                 self._hear(customer_id, customer, customer.signals.pop(0))
             case Due.LABEL:
                 back_ms, horizon_ms = self._back_ms, self._policy.horizon_ms
-                example = outcomes.release(customer, customer_id, at, back_ms, horizon_ms)
-                self._lessons.append(example)
+                released = outcomes.release(customer, customer_id, at, back_ms, horizon_ms)
+                self._lessons.extend(released)
             case Due.LANDMARK:
                 self._judge(customer_id, customer, at)
             case Due.DECLINE:
@@ -454,10 +464,3 @@ class Detector:
         decisions = Decisions(self._alerts, self._lessons, refused, counts)
         self._alerts, self._lessons = [], []
         return decisions
-
-
-def _earlier(first: tuple[int, Due] | None, at: int | None, due: Due) -> tuple[int, Due] | None:
-    """Give the earlier of two things due; at one moment, the order of `Due` decides."""
-    if at is None or (first is not None and first <= (at, due)):
-        return first
-    return at, due

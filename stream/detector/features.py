@@ -7,7 +7,6 @@ by the model itself, so that the detector never depends on a version.
 from math import log1p
 
 from models.protocol import Facts
-from stream.detector.cadence import days
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
 
@@ -23,24 +22,27 @@ def weekday(at: int) -> int:
 def facts(customer: Customer, at: int) -> Facts:
     """State what is known of the customer at `at` (ms), at or after its last event."""
     rhythm = customer.rhythm
+    last_at = customer.last_at or at
+    levels = customer.levels
+    # By position, in the order of Facts: half the cost of names, and this runs at every landmark.
     return Facts(
-        silence=max(days(at - (customer.last_at or at)), SHORTEST_SILENCE_DAYS),
-        repeats=rhythm.gaps,
-        span=customer.span_days,
-        longest_gap=rhythm.longest_gap,
-        last_gap=rhythm.last_gap,
-        log_gap_mean=rhythm.log_mean,
-        log_gap_variance=rhythm.log_variance,
-        gap_spread=rhythm.spread,
-        long_gaps=rhythm.survived,
-        gap_trend=rhythm.trend,
-        decline_sharp=log1p(customer.levels.sharp),
-        decline_slow=log1p(customer.levels.slow),
-        volume=customer.volume,
-        volume_usual=customer.volume_usual,
-        kinds=float(customer.kinds),
-        kinds_usual=customer.kinds_usual,
-        volume_total=log1p(customer.volume_total),
-        weekday=weekday(at),
-        last_weekday=weekday(customer.last_at),
+        max((at - last_at) / DAY_MS, SHORTEST_SILENCE_DAYS),
+        rhythm.gaps,
+        customer.span_days,
+        rhythm.longest_gap,
+        rhythm.last_gap,
+        rhythm.log_mean,
+        rhythm.log_variance,
+        rhythm.spread,
+        rhythm.survived,
+        rhythm.trend,
+        log1p(levels.sharp),
+        log1p(levels.slow),
+        customer.volume,
+        customer.volume_usual,
+        float(customer.kinds),
+        customer.kinds_usual,
+        log1p(customer.volume_total),
+        weekday(at),
+        weekday(last_at),
     )

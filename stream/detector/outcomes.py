@@ -5,6 +5,8 @@ that age; the two late ones ("lapse": none within the horizon from the landmark;
 "gap": none within the horizon from the last event) together at the horizon.
 """
 
+from collections.abc import Iterator
+
 from models.protocol import Example
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
@@ -22,31 +24,39 @@ def back_age_ms(policy: Policy) -> int:
 
 
 def next_release(customer: Customer, back_ms: int, horizon_ms: int) -> int | None:
-    """Give when the customer's next label is due (ms); None if none is pending."""
+    """Give when the customer's labels are next released (ms); None if none is pending.
+
+    That is the last moment of the event day on which the first of them is due:
+    the trainer turns whole days, and one timer a day serves all of a day's labels.
+    """
     pending = customer.landmarks
     if not pending:
         return None
-    late = pending[0].at + horizon_ms
+    first = pending[0].at + horizon_ms
     if customer.back_released < len(pending):
-        return min(late, pending[customer.back_released].at + back_ms)
-    return late
+        first = min(first, pending[customer.back_released].at + back_ms)
+    return (first // DAY_MS + 1) * DAY_MS - 1
 
 
 def release(
     customer: Customer, customer_id: str, at: int, back_ms: int, horizon_ms: int
-) -> Example:
-    """Take the label due at `at` (ms) out of the customer, as an example to learn from."""
+) -> Iterator[Example]:
+    """Take every label due by `at` (ms) out of the customer, as examples to learn from."""
     pending = customer.landmarks
-    n = customer.back_released
-    if n < len(pending) and pending[n].at + back_ms == at:
-        landmark = pending[n]
+    while customer.back_released < len(pending):
+        landmark = pending[customer.back_released]
+        due = landmark.at + back_ms
+        if due > at:
+            break
         customer.back_released += 1
-        return _example(BACK, at, customer_id, landmark, (_returned(landmark, at),))
-    landmark = pending.pop(0)
-    customer.back_released -= 1
-    lapsed = 1 - _returned(landmark, at)
-    gap = 1 - _returned(landmark, landmark.last_at + horizon_ms)
-    return _example(LAPSE, at, customer_id, landmark, (lapsed, gap))
+        yield _example(BACK, due, customer_id, landmark, (_returned(landmark, due),))
+    while pending and pending[0].at + horizon_ms <= at:
+        landmark = pending.pop(0)
+        customer.back_released -= 1
+        due = landmark.at + horizon_ms
+        lapsed = 1 - _returned(landmark, due)
+        gap = 1 - _returned(landmark, landmark.last_at + horizon_ms)
+        yield _example(LAPSE, due, customer_id, landmark, (lapsed, gap))
 
 
 def _returned(landmark: Landmark, until: int) -> int:
