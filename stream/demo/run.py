@@ -20,7 +20,7 @@ from stream.demo.child import WorkerDiedError
 from stream.demo.showing import Showing
 from stream.demo.simulate import simulate
 
-DAYS = 120
+DAYS = 90
 
 _INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""

@@ -131,11 +131,6 @@ def _short_history(facts: Facts) -> str:
     return f"Has come {facts.repeats + 1} times so far, over {_duration(facts.span)}."
 
 
-def _season(_facts: Facts) -> str:
-    """Say that it is not this customer alone."""
-    return "Many others are quiet at this time, too."
-
-
 class _Group(NamedTuple):
     """Inputs a person would call by one name, and the sentence for them."""
 
@@ -151,7 +146,6 @@ GROUPS = (
     _Group("less_use", ("volume", "volume_usual", "volume_change"), _less_use),
     _Group("narrower_use", ("kinds", "kinds_usual", "kinds_change"), _narrower_use),
     _Group("short_history", ("ln_repeats", "ln_age", "age", "volume_total"), _short_history),
-    _Group("season", ("population_short", "population_long"), _season),
 )
 """The model's inputs in a person's words; the rest is the silence itself, said first."""
 
