@@ -288,12 +288,10 @@ class Settings(BaseSettings):
         description="Lag without progress for so long ends the worker, for its supervisor to"
         " start anew.",
     )
-    block_events_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=1_000,
-        description="Most events worked on without a pause. Nothing else moves meanwhile, not even"
-        " a transaction that is open: with a sparse backlog every event lets much fall due, and"
-        " 10,000 of them have taken longer than checkpoint_timeout_seconds. Larger: a little"
-        " faster; smaller: smoother.",
+    slice_events_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=500,
+        description="Most events worked on before transactions, ticks and the web get their turn."
+        " Larger: a little faster; smaller: smoother.",
     )
     fetch_bytes_max: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
         default=4 << 20,

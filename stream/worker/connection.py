@@ -29,7 +29,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         deadline_seconds=settings.checkpoint_timeout_seconds,
         tick_seconds=settings.tick_interval_seconds,
         stalled_seconds=settings.stall_timeout_seconds,
-        block_records_max=settings.block_events_max,
+        slice_records_max=settings.slice_events_max,
         fetch_bytes_max=settings.fetch_bytes_max,
         session_seconds=settings.session_timeout_seconds,
         heartbeat_seconds=settings.session_timeout_seconds / 5,
