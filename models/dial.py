@@ -12,7 +12,7 @@ the customer comes back, which is known at the return and not a horizon later.
 
 from collections.abc import Iterable
 from itertools import accumulate
-from math import sqrt
+from math import log, sqrt
 
 import msgspec
 
@@ -25,6 +25,11 @@ CAUTION = 0.7
 """Standard errors added to the rate."""
 CREDIT = 5.0
 """False alarms that budget and spending are both thought to have had: no swings at the start."""
+LEAST_NOTICE_SHARE = 0.1
+"""A false alarm has to buy at least this share of the horizon in earlier notice.
+
+Else the dial is left unspent: while little has been learned it would be met with alerts
+that are nearly all false."""
 LEAST_MONTHS = 20.0
 LEAST_CROSSINGS = 50
 """Before this much record no silence alert is opened at all."""
@@ -35,7 +40,7 @@ class Dial(msgspec.Struct):
 
     target: float
     """False alarms per customer-month, as set."""
-    half_life_days: float
+    horizon_days: float
     expected: list[float] = msgspec.field(default_factory=lambda: [0.0] * (len(DIAL_GRID) + 1))
     """Difference array over the grid's cells, faded."""
     months: float = 0.0
@@ -53,7 +58,7 @@ class Dial(msgspec.Struct):
 
     def turn(self, tallies: Iterable[Tally], days: float = 1.0) -> None:
         """Take the tallies of one event day in, and set the threshold anew."""
-        fade = 0.5 ** (days / self.half_life_days)
+        fade = 0.5 ** (days * FADE_SHARE / self.horizon_days)
         self.expected = [value * fade for value in self.expected]
         self.months *= fade
         self.budget *= fade
@@ -78,7 +83,10 @@ class Dial(msgspec.Struct):
         ease = (self.budget + CREDIT) / (self.spent + CREDIT)
         goal = self.target * min(max(ease, 0.25), 4.0)
         above = list(accumulate(reversed(self.expected)))[-2::-1]
+        least = log(self.horizon_days * LEAST_NOTICE_SHARE)
         for threshold, false_alarms in zip(DIAL_GRID, above, strict=True):
+            if threshold < least:
+                continue
             rate = max(false_alarms, 0.0) / self.months
             rate += CAUTION * sqrt(max(rate, 1 / self.months) / self.months)
             if rate <= goal:

@@ -85,7 +85,11 @@ class OnlineModel:
 
 
 def _value(p_lapse: float, p_gap: float, hazard: float, days_left: float) -> float:
-    """Give ln of the days of earlier notice that one false alarm may cost here."""
+    """Give ln of the days of earlier notice that one false alarm may cost here.
+
+    `gain`: days gained if it is true, over the chance that it is false.  `urgency`: days lost
+    by waiting, over the returns that waiting saves.
+    """
     if days_left <= 0:
         return -inf
     gain = log(days_left * p_gap / (1 - p_lapse))

@@ -75,7 +75,7 @@ class Trainer:
         self.horizon_days = horizon_days
         self.back_days = max(1.0, horizon_days / BACK_SHARE)
         self._prior = unfitted(horizon_days)
-        self._dial = Dial(false_alarms_per_customer_month, horizon_days / 4)
+        self._dial = Dial(false_alarms_per_customer_month, horizon_days)
         self._sightings: dict[int, Sighting] = {}
         self._sample_below = ALL_CUSTOMERS
         self._daily_visits: list[int] = []

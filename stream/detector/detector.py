@@ -32,6 +32,7 @@ from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.features import facts
 from stream.detector.policy import EventClass, Policy
 from stream.detector.population import Day
+from stream.detector.reasons import usual_gap
 from stream.detector.timers import Due, Timers
 from stream.detector.watermark import Watermark, check_not_ahead
 
@@ -421,7 +422,8 @@ class Detector:
                 landmarks.Landmark(at, customer.last_at, customer.rung, judged.inputs)
             )
         customer.rung += 1
-        if not customer.counted:
+        patience = self._policy.own_gaps_min * usual_gap(known)
+        if not customer.counted or known.silence < patience:
             return
         best = -inf if customer.best_value is None else customer.best_value
         if judged.value > best:

@@ -62,6 +62,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The dial: how often a customer who stays may be called slipping."""
     visits_min: int = 3
     """Visits before a customer can be alerted on."""
+    own_gaps_min: float = 0.0
+    """Usual gaps of its own that a customer must have been silent for; larger: fewer alerts that
+    look hasty, less notice.  0: as soon as it is worth it."""
     visit_gap_ms: int = 30 * MINUTE_MS
     """Events closer than this belong to one visit."""
     allowed_lateness_ms: int = 10 * SECOND_MS

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from stream.detector.events import DAY_MS, HOUR_MS, SECOND_MS
+from stream.detector.events import DAY_MS, SECOND_MS
 from stream.detector.policy import Decline, Policy
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
@@ -73,12 +73,16 @@ _EVENT_CLASSES = ("ending", "unobserved", "warning", "ignore", "engagement")
 _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
     "events": {name: (name, values.globs) for name in _EVENT_CLASSES},
     "slipping": {
-        "horizon": ("horizon_ms", values.duration(least=HOUR_MS, most=_YEARS_TEN_MS)),
+        "horizon": ("horizon_ms", values.duration(least=DAY_MS, most=_YEARS_TEN_MS)),
         "false_alarms_per_customer_month": (
             "false_alarms_per_customer_month",
             values.number(above=0, below=100, why="more than 0 and less than 100 a month"),
         ),
         "visits_min": ("visits_min", values.whole(least=1, most=1_000)),
+        "own_gaps_min": (
+            "own_gaps_min",
+            values.number(above=-1e-9, below=100, why="0 or more, and less than 100 usual gaps"),
+        ),
         "escalate_at_risk": (
             "escalate_at_risk",
             values.number(above=0, below=1, why="a probability between 0 and 1"),

@@ -233,3 +233,12 @@ def test_the_transition_table_reaches_only_known_stages(stage: Stage, sign: Sign
         Stage.STEADY: {Kind.RECOVERED, Kind.RETRACTED},
     }
     assert kind in expected[reached]
+
+
+def test_nobody_is_alerted_on_before_the_own_gaps_the_policy_asks_for() -> None:
+    """An alert hours after a visit looks hasty, whatever it is worth."""
+    eager = Story(threshold=-3.0).comes(0, 6, 12, 18).until(60)[0]
+    policy = msgspec.structs.replace(POLICY, own_gaps_min=1.0)
+    patient = Story(policy, threshold=-3.0).comes(0, 6, 12, 18).until(60)[0]
+    assert eager.silent_for_seconds < 6 * 86_400 <= patient.silent_for_seconds
+    assert patient.kind is Kind.OPENED

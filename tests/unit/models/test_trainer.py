@@ -180,7 +180,7 @@ def test_contributions_add_up_to_what_the_model_adds_to_its_prior() -> None:
 
 def test_the_dial_opens_nothing_before_it_has_a_record() -> None:
     """Twenty customer-months and fifty crossings, not one less."""
-    dial = Dial(0.05, 7.5)
+    dial = Dial(0.05, 30.0)
     dial.turn([Tally(DAY, 1, 600.0, {300: 1.0}, 60, 0)])
     assert dial.threshold is None
     dial.turn([Tally(2 * DAY, 1, 600.0, {300: 1.0}, 60, 0)])
@@ -189,7 +189,7 @@ def test_the_dial_opens_nothing_before_it_has_a_record() -> None:
 
 def test_the_dial_takes_the_lowest_threshold_within_its_goal() -> None:
     """Half of the silences rise to cell 100, all to cell 50: the dial lies between."""
-    dial = Dial(0.5, 1e9)
+    dial = Dial(0.5, 5.0)
     months = 10_000.0
     crossings = {100: 0.25 * months, 50: 0.75 * months}
     dial.turn([Tally(DAY, 1, months * 30.4375, crossings, 1_000, 5_000)])
@@ -200,7 +200,7 @@ def test_the_dial_takes_the_lowest_threshold_within_its_goal() -> None:
 def test_false_alarms_of_its_own_make_the_dial_stricter() -> None:
     """What was promised and what came of it are held against each other."""
     record = dict.fromkeys(range(0, 320, 4), 3.0)
-    kept, broken = Dial(0.05, 30.0), Dial(0.05, 30.0)
+    kept, broken = Dial(0.05, 120.0), Dial(0.05, 120.0)
     for day in range(1, 30):
         kept.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5)])
         broken.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 20)])
@@ -227,3 +227,11 @@ def test_models_take_over_at_their_time_or_where_the_partition_is() -> None:
         "3",
     ]
     assert timeline.switches() == [(0, "cold"), (100, "2"), (250, "3")]
+
+
+def test_a_dial_that_only_worthless_alerts_could_fill_stays_unspent() -> None:
+    """A false alarm has to buy a tenth of the horizon: here every silence is worth less."""
+    dial = Dial(0.5, 90.0)
+    dial.turn([Tally(DAY, 1, 300_000.0, {50: 100.0}, 1_000, 0)])
+    assert dial.threshold is not None
+    assert dial.threshold >= 2.19
