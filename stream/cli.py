@@ -132,6 +132,7 @@ def replay(
         if to_topic is None:
             from stream.replay.run import Outputs
 
+            _writable({"--alerts": alerts, "--scores": scores, "--save-model": save_model})
             outputs = Outputs(alerts=alerts, scores=scores, snapshots=save_model)
             _replay_here(logs, _policy_file(policy), outputs, moment, model)
             return
@@ -280,6 +281,17 @@ def _policy_file(path: Path | None) -> "PolicyFile":
     return policy_file.PolicyFile(policy=Policy()) if path is None else policy_file.load(path)
 
 
+def _writable(outputs: dict[str, Path | None]) -> None:
+    """Find out that a result cannot be written before it has been worked out."""
+    problems = [
+        f"{option}: {path} cannot be written: {path.parent} is no folder, or {path.name} is one"
+        for option, path in outputs.items()
+        if path is not None and (not path.parent.is_dir() or path.is_dir())
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
 def _snapshots(file: Path) -> list[bytes]:
     """Read a file of snapshots, one a line, and check every one of them."""
     from models.snapshots import Snapshot
@@ -325,6 +337,8 @@ def _replay_here(
     """Replay a log in this process, and say what it came to."""
     from stream.replay.run import load_snapshots, replay
 
+    if model is not None:
+        _snapshots(model)  # says what is wrong with it
     with _Bar(logs) as bar:
         summary = replay(
             logs,

@@ -171,3 +171,23 @@ def test_python_m_stream_is_slipaway() -> None:
     command = [sys.executable, "-m", "stream", "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "slipping away" in done.stdout
+
+
+def test_an_output_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    """An hour of replay must not end in a missing folder."""
+    log = tmp_path / "log.jsonl"
+    log.write_text("")
+    nowhere = tmp_path / "nowhere" / "a.jsonl"
+    done = slipaway("replay", log, "--alerts", nowhere, "--scores", tmp_path)
+    assert done.exit_code == 2
+    assert "--alerts" in done.stderr
+    assert "--scores" in done.stderr
+
+
+def test_pinned_models_that_are_not_there_are_said_plainly(tmp_path: Path) -> None:
+    """Whose fault, and which file."""
+    log = tmp_path / "log.jsonl"
+    log.write_text("")
+    done = slipaway("replay", log, "--model", tmp_path / "models.jsonl")
+    assert done.exit_code == 2
+    assert "models.jsonl: cannot be read" in done.stderr
