@@ -10,20 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from needs import ROOT, lacking
 
 from stream.broker import JarsMissingError, LocalBroker
 
-ROOT = Path(__file__).parents[1]
-
 # As the command line does, and before anything loads numpy: so both round alike.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-def lacking(reason: str) -> None:
-    """Skip the test that asked, or fail it where everything is required."""
-    if os.environ.get("SLIPAWAY_REQUIRE_ALL") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, lacking
+from needs import ROOT, lacking
 
 from stream.settings import CONFIG_VARIABLE, PREFIX, knobs
 
 LINES_MAX = 600
-TEST_VARIABLES = {f"{PREFIX}REQUIRE_ALL"}  # read by tests/conftest.py
+TEST_VARIABLES = {f"{PREFIX}REQUIRE_ALL"}  # read by tests/needs.py
 
 # What must not be found is put together here, or this file would hold it.
 HOSTS = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import ROOT
+from needs import ROOT
 
 from stream.detector.events import UsageEvent
 from stream.detector.policy import EventClass
