@@ -22,6 +22,7 @@ from stream.broker import LocalBroker
 
 PARTITIONS = 4
 READY_SECONDS_MAX = 120
+WEB_SECONDS_MAX = 30  # whoever trains first loads River, for seconds on a busy machine
 
 TOPICS = (
     "usage",
@@ -118,7 +119,7 @@ def worker(
 def get(url: str, or_else: str | None = None) -> str:
     """Return what a URL answers, whatever the status; `or_else` if nobody does."""
     try:
-        with urlopen(url, timeout=5) as response:  # noqa: S310 - our own worker
+        with urlopen(url, timeout=WEB_SECONDS_MAX) as response:  # noqa: S310 - our own worker
             return str(response.read().decode())
     except HTTPError as error:
         with error:
