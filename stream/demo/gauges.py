@@ -14,8 +14,6 @@ _TIMEOUT = aiohttp.ClientTimeout(total=2)
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Where the worker stands."""
 
-    ingested: int = 0
-    """Events of the raw topic that are committed to the usage topic or the dead letters."""
     applied: int = 0
     """Events taken from the usage topic, whatever became of them."""
     dead: int = 0
@@ -26,14 +24,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(text: str, raw: str, usage: str) -> Reading:
     """Read the metrics' text, for the raw and the usage topic of those names."""
-    ingested = applied = dead = 0.0
+    applied = dead = 0.0
     decided: list[int] = []
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             topic = sample.labels.get("topic", usage)
             match sample.name:
-                case "slipaway_checkpoint_outputs_total" if topic == raw:
-                    ingested += sample.value
                 case "slipaway_events_total" if topic == usage:
                     applied += sample.value
                 case "slipaway_dead_letters_total" if topic in (raw, usage):
@@ -41,7 +37,6 @@ def read(text: str, raw: str, usage: str) -> Reading:
                 case "slipaway_watermark_timestamp_seconds" if topic == usage:
                     decided.append(round(sample.value * 1_000))
     return Reading(
-        ingested=int(ingested),
         applied=int(applied),
         dead=int(dead),
         decided_until_ms=tuple(decided),

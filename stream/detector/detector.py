@@ -26,7 +26,7 @@ from stream.detector import alerts, cadence, decline, episodes, landmarks, outco
 from stream.detector.alerts import Alert
 from stream.detector.customer import Customer, Signal, Stage, Trigger
 from stream.detector.duplicates import is_duplicate
-from stream.detector.episodes import Kind, Sign
+from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.features import facts
@@ -443,11 +443,11 @@ class Detector:
 
     def _move(
         self, customer_id: str, customer: Customer, sign: Sign, at: int, cause: str = ""
-    ) -> Kind | None:
+    ) -> None:
         """Let a sign act on the customer's episode, and say what came of it."""
         change = episodes.move(customer, customer_id, sign, at, self._policy.version)
         if change is None:
-            return None
+            return
         alert = alerts.compose(
             customer_id,
             customer.account_id,
@@ -459,7 +459,6 @@ class Detector:
             policy=self._policy,
         )
         self._alerts.append(alert)
-        return change[0]
 
     def _collect(self, refused: list[tuple[int, BadEvent]], counts: Counter[str]) -> Decisions:
         """Hand over what has been decided since the last call."""

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import cast
 
 from stream.detector.errors import BadEvent, Code
 from stream.engine.flow import Output, Record
@@ -56,6 +55,5 @@ class PutAside:
             app_version=APP_VERSION,
             headers=record.headers,
         )
-        # Senders' headers may hold null, which aiokafka carries though its types deny it.
-        headers = cast("list[tuple[str, bytes]]", dead_letter_headers(letter, record.headers))
+        headers = dead_letter_headers(letter, record.headers)
         return Output(self._topic, None, record.key, record.value, headers)

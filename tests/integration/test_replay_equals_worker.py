@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from worker_process import TOPICS
 
 from stream.broker import LocalBroker
 from stream.demo.feed import message
@@ -28,16 +29,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 8
-TOPICS = (
-    "usage",
-    "alerts",
-    "state",
-    "ingest_state",
-    "examples",
-    "trainer_state",
-    "model",
-    "dead_letters",
-)
 
 
 class Run:
