@@ -23,7 +23,7 @@ MEMORY_FLOOR = 0.13
 """Least weight of a new gap in the running moments of ln(gap): about the last eight count."""
 
 
-class Rhythm(msgspec.Struct, array_like=True):
+class Rhythm(msgspec.Struct, array_like=True, gc=False):
     """Running moments of a customer's gaps between visits, in days; constant in size."""
 
     gaps: int = 0

@@ -17,6 +17,9 @@ from stream.detector.events import DAY_MS
 from stream.detector.landmarks import Landmark
 from stream.detector.visits import Visit
 
+Number = int | float
+"""In state, what is whole is kept as an integer: a zero takes one byte instead of nine."""
+
 
 class Trigger(StrEnum):
     """What gave the customer away."""
@@ -36,7 +39,7 @@ class Stage(StrEnum):
     LAPSED = "lapsed"
 
 
-class Episode(msgspec.Struct, array_like=True):
+class Episode(msgspec.Struct, array_like=True, gc=False):
     """One time a customer slipped, from its first alert to its last."""
 
     episode_id: str
@@ -48,7 +51,7 @@ class Episode(msgspec.Struct, array_like=True):
     """Visits since the last warning."""
 
 
-class Signal(msgspec.Struct, array_like=True):
+class Signal(msgspec.Struct, array_like=True, gc=False):
     """A warning, an ending or an end of observation that waits for the watermark."""
 
     at: int
@@ -57,9 +60,12 @@ class Signal(msgspec.Struct, array_like=True):
     """Which of them it is: the `EventClass` by name."""
 
 
-class Customer(msgspec.Struct, array_like=True):
+class Customer(msgspec.Struct, array_like=True, gc=False):
     """Rolling engagement state of one customer; times in ms since 1970 UTC."""
 
+    due: int
+    """The first thing due on the time line, as `Detector` counts: moment and kind; 0: nothing.
+    Stands first, so that it can be read without the rest."""
     rhythm: Rhythm
     levels: Levels
     account_id: str = ""
@@ -77,14 +83,14 @@ class Customer(msgspec.Struct, array_like=True):
     """The last begun visit can still grow."""
     visit_gap_ms: int = 0
     """Silence that the last begun visit ended."""
-    visit_volume: float = 0.0
+    visit_volume: Number = 0
     visit_kinds: int = 0
     volume: float = 0.0
     """ln(1 + volume) of the last folded visit."""
     volume_usual: float = 0.0
     kinds: int = 0
     kinds_usual: float = 0.0
-    volume_total: float = 0.0
+    volume_total: Number = 0
     rung: int = 0
     """Next landmark of this silence."""
     best_value: float | None = None
@@ -99,9 +105,15 @@ class Customer(msgspec.Struct, array_like=True):
     landmarks: list[Landmark] = msgspec.field(default_factory=list)
     waiting: list[Visit] = msgspec.field(default_factory=list)
     signals: list[Signal] = msgspec.field(default_factory=list)
-    recent_ids: list[int] = msgspec.field(default_factory=list)
+    recent_ids: bytes = b""
+    """Marks of the last message ids."""
 
     @property
     def span_days(self) -> float:
         """Give the days from the first visit to the last one folded."""
         return (self.visit_at - self.first_at) / DAY_MS
+
+
+def whole(number: Number) -> Number:
+    """Give a whole number as an integer, any other as it is."""
+    return int(number) if number == int(number) else number

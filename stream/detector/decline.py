@@ -28,12 +28,12 @@ GAP_SHARE = 1 / 3
 """The most one gap may add, of the alarm."""
 
 
-class Levels(msgspec.Struct, array_like=True):
+class Levels(msgspec.Struct, array_like=True, gc=False):
     """The two CUSUMs of one customer as of its last visit, in nats."""
 
-    sharp: float = 0.0
-    slow: float = 0.0
-    frozen_rate: float = 0.0
+    sharp: int | float = 0
+    slow: int | float = 0
+    frozen_rate: int | float = 0
     """Visits a day that the levels are measured against; 0 while it still learns."""
     raised: bool = False
     """The alarm has sounded and the level has not come down since."""
@@ -58,14 +58,14 @@ def fold(levels: Levels, gap_days: float, learned_rate: float, policy: Decline) 
     if highest > alarm / 2:
         levels.frozen_rate = rate
     else:
-        levels.frozen_rate = 0.0
+        levels.frozen_rate = 0
         levels.raised = False
 
 
 def _step(level: float, gap_days: float, rate: float, ratio: float, alarm: float) -> float:
     """Give the level after a gap and the visit that ended it; twice the alarm is enough."""
     growth = min(rate * (1 - ratio) * gap_days, alarm * GAP_SHARE)
-    return min(max(0.0, level + growth + log(ratio)), 2 * alarm)
+    return min(max(0, level + growth + log(ratio)), 2 * alarm)
 
 
 def days_to_alarm(levels: Levels, learned_rate: float, policy: Decline) -> float:

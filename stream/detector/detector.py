@@ -13,7 +13,7 @@ known, in whatever order it came.  Things due at the same moment happen in the
 order of `Due`, across customers in the order of their ids.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import inf, log1p
 from typing import NamedTuple, Protocol
@@ -24,8 +24,8 @@ import msgspec
 from models.protocol import Lesson, RiskModel, Sighting
 from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
-from stream.detector.customer import Customer, Signal, Stage, Trigger
-from stream.detector.duplicates import is_duplicate
+from stream.detector.customer import Customer, Signal, Stage, Trigger, whole
+from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import DAY_MS, UsageEvent
@@ -33,8 +33,9 @@ from stream.detector.features import facts
 from stream.detector.policy import EventClass, Policy
 from stream.detector.population import Day
 from stream.detector.reasons import usual_gap
+from stream.detector.roster import Roster
 from stream.detector.timers import Due, Timers
-from stream.detector.watermark import Watermark, check_not_ahead
+from stream.detector.watermark import Watermark, ahead
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
@@ -43,6 +44,9 @@ SIGNALS_MAX = 64
 NEVER = 1 << 62
 DUES = tuple(Due)
 KINDS = len(DUES)
+ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
+VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, DECLINE, LAPSE = (int(due) for due in DUES)
+"""By name and as plain numbers: looking up an enum's members takes longer than what is done."""
 
 
 class Models(Protocol):
@@ -71,6 +75,8 @@ class Progress(msgspec.Struct):
     latest: int = 0
     """Latest event time seen (ms)."""
     day: Day = msgspec.field(default_factory=Day)
+    policy: str = ""
+    """Version of the policy by which the customers' next things due were reckoned."""
 
 
 class Detector:
@@ -81,17 +87,14 @@ class Detector:
         policy: Policy,
         models: Models,
         *,
-        customers: dict[str, Customer] | None = None,
-        touched: set[str] | None = None,
+        customers: Roster | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Take up the customers and the progress of the last checkpoint, or start afresh.
 
-        `customers` and `touched` belong to the caller: the detector changes the
-        first in place and adds to the second whose state has changed.
+        `customers` belongs to the caller, who saves it.
         """
-        self.customers = {} if customers is None else customers
-        self.touched = set() if touched is None else touched
+        self.customers = Roster() if customers is None else customers
         self.progress = Progress() if progress is None else progress
         self.events_move_time = True
         """False: only ticks do, because the events come from sources at different paces."""
@@ -100,38 +103,46 @@ class Detector:
         self._classes: dict[str, tuple[EventClass, int]] = {}
         self._ladder = landmarks.Ladder(policy)
         self._back_ms = outcomes.back_age_ms(policy)
+        self._horizon_ms = policy.horizon_ms
         self._horizon_days = cadence.days(policy.horizon_ms)
-        self._timers = Timers()
+        self._visit_gap = policy.visit_gap_ms
+        self._timers = Timers(self._due_at)
         self._alerts: list[Alert] = []
         self._lessons: list[Lesson] = []
-        for customer_id, customer in self.customers.items():
-            self._queue(customer_id, customer)
+        same_policy = self.progress.policy == policy.version
+        self.progress.policy = policy.version
+        for customer_id in self.customers:
+            due = self.customers.due(customer_id) if same_policy else None
+            if due is None:
+                self._reckon(customer_id)
+            elif due:
+                self._timers.set(customer_id, due // KINDS)
 
     # ------------------------------------------------------------ the surface
 
     def on_events(self, batch: Sequence[UsageEvent]) -> Decisions:
         """Take events in the order of their log, and decide what has thereby fallen due."""
         refused: list[tuple[int, BadEvent]] = []
-        counts: Counter[str] = Counter()
-        progress, policy = self.progress, self._policy
+        counts: dict[str, int] = defaultdict(int)
+        progress, policy, take = self.progress, self._policy, self._take
         latest, lateness = progress.latest, policy.allowed_lateness_ms
+        skew, events_move_time = policy.max_future_skew_ms, self.events_move_time
         for index, event in enumerate(batch):
             at = event.occurred_at
-            try:
-                check_not_ahead(at, event.received_at, policy.max_future_skew_ms)
-            except BadEvent as bad:
-                refused.append((index, bad))
-                counts["refused"] += 1
+            if at > event.received_at + skew:
+                refused.append((index, ahead(at, event.received_at)))
                 continue
-            if at > latest and self.events_move_time:
+            if at > latest and events_move_time:
                 progress.latest = latest = at
             elif at < latest - lateness:
                 # Settle first what its predecessors had made due: then it does not matter
                 # where a batch was cut.
                 self._decide(progress.watermark.follow(latest, lateness))
-            counts[self._take(event)] += 1
+            counts[take(event)] += 1
+        if refused:
+            counts["refused"] = len(refused)
         self._decide(progress.watermark.follow(latest, lateness))
-        return self._collect(refused, counts)
+        return self._collect(refused, Counter(counts))
 
     def on_tick(self, now: int) -> Decisions:
         """Let time pass without events: decide everything due before `now` less the lateness."""
@@ -140,35 +151,58 @@ class Detector:
 
     # ------------------------------------------------------------ taking an event in
 
-    def _take(self, event: UsageEvent) -> str:
-        """File one event with its customer; say what became of it."""
-        event_class, kind_bit = self._classify(event.name)
-        if event_class is EventClass.IGNORED:
+    def _take(self, event: UsageEvent) -> str:  # noqa: C901 - calls cost more than branches here
+        """File one event with its customer; say what became of it.
+
+        This runs for every event: what most of them are, one more of a visit that is
+        under way, is done here and at once.
+        """
+        event_class, kind_bit = self._classes.get(event.name) or self._classify(event.name)
+        if event_class is IGNORED:
             return "ignored"
         customer_id, at = event.customer_id, event.occurred_at
-        customer = self.customers.get(customer_id)
-        if customer is None:
-            rhythm = cadence.fresh(self._horizon_days)
-            customer = self.customers[customer_id] = Customer(rhythm, decline.Levels())
-        if event.message_id and is_duplicate(customer.recent_ids, event.message_id):
-            return "duplicate"
-        self.touched.add(customer_id)
+        customers = self.customers
+        customer = customers.entries.get(customer_id)
+        if customer.__class__ is not Customer:
+            customer = self._customer(customer_id)
+        if event.message_id:
+            marks = remember(customer.recent_ids, event.message_id)
+            if marks is customer.recent_ids:
+                return "duplicate"
+            customer.recent_ids = marks
+        customers.touched.add(customer_id)
         if event.account_id:
             customer.account_id = event.account_id
-        if event_class is not EventClass.ENGAGEMENT:
+        if event_class is not ENGAGEMENT:
             self._file_signal(customer, Signal(at, event.name, event_class.name))
             self._queue(customer_id, customer)
-            if event_class is not EventClass.WARNING:
+            if event_class is not WARNING:
                 return "applied"
+        gap = self._visit_gap
+        if customer.visit_open and customer.visit_at - gap < at < customer.last_at + gap:
+            customer.visit_volume += event.volume
+            customer.visit_kinds |= kind_bit
+            if at > customer.last_at:  # noqa: PLR1730 - max() takes twice as long
+                customer.last_at = at
+            if customer.waiting:
+                self._absorb(customer)
+            return "applied"
         return self._file_visit(customer_id, customer, at, event.volume, kind_bit)
+
+    def _customer(self, customer_id: str) -> Customer:
+        """Wake a customer, or make the acquaintance of a new one."""
+        if customer_id in self.customers.entries:
+            return self.customers[customer_id]
+        rhythm = cadence.fresh(self._horizon_days)
+        customer = Customer(0, rhythm, decline.Levels())
+        self.customers.entries[customer_id] = customer
+        return customer
 
     def _classify(self, name: str) -> tuple[EventClass, int]:
         """Give an event name's class and its bit in the set of kinds."""
-        known = self._classes.get(name)
-        if known is None:
-            known = self._policy.classify(name), visits.kind_bit(name)
-            if len(self._classes) < 10_000:  # noqa: PLR2004 - names made of ids must not fill memory
-                self._classes[name] = known
+        known = self._policy.classify(name), visits.kind_bit(name)
+        if len(self._classes) < 10_000:  # noqa: PLR2004 - names made of ids must not fill memory
+            self._classes[name] = known
         return known
 
     def _file_signal(self, customer: Customer, signal: Signal) -> None:
@@ -181,23 +215,16 @@ class Detector:
     def _file_visit(
         self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
     ) -> str:
-        """Add engagement to the visit it belongs to."""
-        gap = self._policy.visit_gap_ms
-        if customer.visit_open and customer.visit_at - gap < at < customer.last_at + gap:
-            customer.visit_volume += volume
-            customer.visit_kinds |= kinds
-            customer.last_at = max(customer.last_at, at)
-            self._absorb(customer)
-            return "applied"
+        """Add engagement that is not of the open visit to the one it belongs to."""
         waiting = customer.waiting
         if at > customer.frontier:
             first = waiting[0].begin if waiting else None
-            visits.merge(waiting, at, volume, kinds, gap)
+            visits.merge(waiting, at, volume, kinds, self._visit_gap)
             if waiting[0].begin != first:
                 self._queue(customer_id, customer)
             return "applied"
         if at <= customer.last_at:
-            customer.volume_total += volume
+            customer.volume_total = whole(customer.volume_total + volume)
         else:
             self._return_late(customer_id, customer, at, volume, kinds)
             self._queue(customer_id, customer)
@@ -206,7 +233,7 @@ class Detector:
     def _absorb(self, customer: Customer) -> None:
         """Join the waiting visits that the open one has come to touch."""
         waiting = customer.waiting
-        while waiting and waiting[0].begin - customer.last_at < self._policy.visit_gap_ms:
+        while waiting and waiting[0].begin - customer.last_at < self._visit_gap:
             absorbed = waiting.pop(0)
             customer.visit_volume += absorbed.volume
             customer.visit_kinds |= absorbed.kinds
@@ -231,33 +258,49 @@ class Detector:
     def _queue(self, customer_id: str, customer: Customer) -> None:
         """Set the customer's timer to the first thing due."""
         due = self._next(customer)
-        if due is not None:
-            self._timers.set(customer_id, *due)
+        if due != customer.due:
+            customer.due = due
+            if due:
+                self._timers.set(customer_id, due // KINDS)
 
-    def _next(self, customer: Customer) -> tuple[int, Due] | None:
-        """Give the first thing due on a customer's time line; None if nothing ever is."""
-        # Moment and kind in one number: the first is the least, and within a moment `Due` decides.
+    def _reckon(self, customer_id: str) -> None:
+        """Set the timer of a customer whose row cannot say when it is due by this policy."""
+        customer = self.customers[customer_id]
+        customer.due = 0
+        self._queue(customer_id, customer)
+        self.customers.rest(customer_id)
+
+    def _due_at(self, customer_id: str) -> int:
+        """Give the moment at which a customer is due."""
+        return (self.customers.due(customer_id) or 0) // KINDS
+
+    def _next(self, customer: Customer) -> int:
+        """Give the first thing due on a customer's time line; 0 if nothing ever is.
+
+        Moment and kind are one number: the first is the least, and within a moment
+        `Due` decides.
+        """
         first = NEVER
-        horizon = self._policy.horizon_ms
+        horizon = self._horizon_ms
         if customer.visit_open:
-            first = (customer.last_at + self._policy.visit_gap_ms) * KINDS + Due.VISIT_ENDS
+            first = (customer.last_at + self._visit_gap) * KINDS + VISIT_ENDS
         elif customer.visits and customer.observed and not customer.ended:
             landmark = self._ladder.at(customer.last_at, customer.rung)
             if landmark is not None:
-                first = landmark * KINDS + Due.LANDMARK
+                first = landmark * KINDS + LANDMARK
             if customer.counted:
-                first = min(first, (customer.last_at + horizon) * KINDS + Due.LAPSE)
+                first = min(first, (customer.last_at + horizon) * KINDS + LAPSE)
                 if self._policy.decline.enabled:
                     first = min(first, self._decline_due(customer))
         if customer.waiting:
-            first = min(first, customer.waiting[0].begin * KINDS + Due.VISIT_BEGINS)
+            first = min(first, customer.waiting[0].begin * KINDS + VISIT_BEGINS)
         if customer.signals:
-            first = min(first, customer.signals[0].at * KINDS + Due.SIGNAL)
+            first = min(first, customer.signals[0].at * KINDS + SIGNAL)
         if customer.landmarks:
             labels = outcomes.next_release(customer, self._back_ms, horizon)
             if labels is not None:
-                first = min(first, labels * KINDS + Due.LABEL)
-        return None if first == NEVER else (first // KINDS, DUES[first % KINDS])
+                first = min(first, labels * KINDS + LABEL)
+        return 0 if first == NEVER else first
 
     def _decline_due(self, customer: Customer) -> int:
         """Give when the silence alone would carry the decline test to its alarm, for `_next`."""
@@ -268,21 +311,23 @@ class Detector:
         days = decline.days_to_alarm(customer.levels, rate, policy)
         if days == inf:
             return NEVER
-        return (customer.last_at + round(days * DAY_MS)) * KINDS + Due.DECLINE
+        return (customer.last_at + round(days * DAY_MS)) * KINDS + DECLINE
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
-        timers, day = self._timers, self.progress.day
-        while (due := timers.peek()) is not None and due < watermark:
-            if day.end <= due:
-                self._lessons.extend(day.close_until(due))
-            at, customer_id, what = timers.pop()
-            customer = self.customers[customer_id]
+        timers, day, customers = self._timers, self.progress.day, self.customers
+        while (come := timers.pop_before(watermark)) is not None:
+            at, customer_id = come
+            if day.end <= at:
+                self._lessons.extend(day.close_until(at))
+            customer = customers[customer_id]
+            due = customer.due
+            customer.due = 0
             # Events of an open visit push its end out without setting the timer anew.
-            grown = what is Due.VISIT_ENDS and customer.last_at + self._policy.visit_gap_ms > at
+            grown = due % KINDS == VISIT_ENDS and customer.last_at + self._visit_gap > at
             if not grown:
-                self._do(customer_id, customer, at, what)
-                self.touched.add(customer_id)
+                self._do(customer_id, customer, at, DUES[due % KINDS])
+                customers.touched.add(customer_id)
             self._queue(customer_id, customer)
         if day.end:
             self._lessons.extend(day.close_until(watermark))
@@ -355,7 +400,8 @@ class Detector:
         customer.visit_open = False
         volume = log1p(customer.visit_volume)
         kinds = customer.visit_kinds.bit_count()
-        customer.volume_total += customer.visit_volume
+        customer.volume_total = whole(customer.volume_total + customer.visit_volume)
+        customer.visit_volume = customer.visit_kinds = 0
         if customer.visits == 1:
             customer.volume_usual, customer.kinds_usual = volume, float(kinds)
         else:

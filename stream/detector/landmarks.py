@@ -30,7 +30,7 @@ Whether one is kept depends on earlier landmarks only, never on what came of
 them, so the labels stay unbiased."""
 
 
-class Landmark(msgspec.Struct, array_like=True):
+class Landmark(msgspec.Struct, array_like=True, gc=False):
     """One judgement whose outcome is not yet known."""
 
     at: int

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from models.protocol import RiskModel
-from stream.detector.customer import Customer
 from stream.detector.features import facts
+from stream.detector.roster import Roster
 
 
 class Models(Protocol):
@@ -16,14 +16,14 @@ class Models(Protocol):
         ...
 
 
-def rank(customers: dict[str, Customer], models: Models, at: int) -> Iterator[tuple[str, float]]:
+def rank(customers: Roster, models: Models, at: int) -> Iterator[tuple[str, float]]:
     """Give (customer id, P(no visit within the horizon)) of everybody seen by `at` (ms), by id.
 
     Who left explicitly is gone; who is no longer observed is judged at the
     moment the watching ended.
     """
     for customer_id in sorted(customers):
-        customer = customers[customer_id]
+        customer = customers.look(customer_id)
         if not customer.visits:
             continue
         moment = at if customer.observed else customer.frontier

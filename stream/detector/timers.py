@@ -1,11 +1,19 @@
-"""Timers: who has something due, when, and what.
+"""Timers: who has something due, and when.
 
-Churn is silence, so nothing arrives when it happens: every customer keeps one
-timer, for the first thing that has to be decided about it.
+Churn is silence, so nothing arrives when it happens: every customer has one
+timer, for the first thing that has to be decided about it.  Nearly all of a
+million timers are days away, and each costs no more than a place in the list of
+its hour; only the hours that have come are kept in exact order.
+
+Where a timer is set anew, the old entry stays until its time comes and is told
+by then: a customer knows when it is really due.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+
+from stream.detector.events import HOUR_MS
 
 
 class Due(IntEnum):
@@ -23,30 +31,45 @@ class Due(IntEnum):
 class Timers:
     """The first thing due of every customer, in order of (time, customer)."""
 
-    def __init__(self) -> None:
-        """Start with nobody due."""
-        self._heap: list[tuple[int, str]] = []
-        self._set: dict[str, tuple[int, Due]] = {}
+    def __init__(self, due_at: Callable[[str], int]) -> None:
+        """Start with nobody due; `due_at` gives a customer's moment (ms), exactly and cheaply."""
+        self._due_at = due_at
+        self._come: list[tuple[int, str]] = []  # a heap, of the hours begun
+        self._begun = 0  # the first hour that is not among them
+        self._hours: dict[int, list[str]] = {}  # those ahead
+        self._ahead: list[int] = []  # a heap of their numbers
 
-    def set(self, customer_id: str, at: int, due: Due) -> None:
-        """Let the customer come up at `at` (ms) for `due`, and at no other time."""
-        before = self._set.get(customer_id)
-        self._set[customer_id] = at, due
-        if before is None or before[0] != at:
-            heappush(self._heap, (at, customer_id))
+    def set(self, customer_id: str, at: int) -> None:
+        """Let a customer come up at `at` (ms), which `due_at` must confirm then."""
+        hour = at // HOUR_MS
+        if hour < self._begun:
+            heappush(self._come, (at, customer_id))
+            return
+        waiting = self._hours.get(hour)
+        if waiting is None:
+            self._hours[hour] = [customer_id]
+            heappush(self._ahead, hour)
+        else:
+            waiting.append(customer_id)
 
-    def peek(self) -> int | None:
-        """Give the earliest moment at which somebody comes up; None: nobody does."""
-        heap = self._heap
-        while heap:
-            at, customer_id = heap[0]
-            current = self._set.get(customer_id)
-            if current is not None and current[0] == at:
-                return at
-            heappop(heap)  # has been set to another time since
-        return None
+    def pop_before(self, moment: int) -> tuple[int, str] | None:
+        """Take out the first one due before `moment` (ms); None: nobody is."""
+        while True:
+            while self._come:
+                at, customer_id = self._come[0]
+                if at >= moment:
+                    return None
+                heappop(self._come)
+                if self._due_at(customer_id) == at:
+                    return at, customer_id
+            if not self._ahead or self._ahead[0] * HOUR_MS >= moment:
+                return None
+            self._begin(heappop(self._ahead))
 
-    def pop(self) -> tuple[int, str, Due]:
-        """Take the first one out; call only after `peek` found one."""
-        at, customer_id = heappop(self._heap)
-        return at, customer_id, self._set.pop(customer_id)[1]
+    def _begin(self, hour: int) -> None:
+        """Put the customers of an hour in order; those who were set anew stand elsewhere."""
+        due_at, until = self._due_at, (hour + 1) * HOUR_MS
+        come = ((due_at(customer_id), customer_id) for customer_id in self._hours.pop(hour))
+        self._come = [entry for entry in come if hour * HOUR_MS <= entry[0] < until]
+        heapify(self._come)
+        self._begun = hour + 1

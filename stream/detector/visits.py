@@ -11,7 +11,7 @@ from zlib import crc32
 import msgspec
 
 
-class Visit(msgspec.Struct, array_like=True):
+class Visit(msgspec.Struct, array_like=True, gc=False):
     """A burst of events that has not yet been folded into its customer."""
 
     begin: int

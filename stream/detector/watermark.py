@@ -28,9 +28,14 @@ class Watermark(msgspec.Struct):
 def check_not_ahead(occurred_at: int, received_at: int, max_future_skew_ms: int) -> None:
     """Raise BadEvent where a clock runs further ahead of its receiver's than is allowed."""
     if occurred_at > received_at + max_future_skew_ms:
-        ahead = (occurred_at - received_at) / SECOND_MS
-        raise BadEvent(
-            Code.FUTURE,
-            f"the event says it happened {ahead:.0f} seconds after it was received; "
-            "correct the sender's clock",
-        )
+        raise ahead(occurred_at, received_at)
+
+
+def ahead(occurred_at: int, received_at: int) -> BadEvent:
+    """Say how far a clock runs ahead of its receiver's."""
+    seconds = (occurred_at - received_at) / SECOND_MS
+    return BadEvent(
+        Code.FUTURE,
+        f"the event says it happened {seconds:.0f} seconds after it was received; "
+        "correct the sender's clock",
+    )

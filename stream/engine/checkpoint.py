@@ -74,7 +74,7 @@ class Holding:
             transaction_timeout_ms=int(settings.transaction_seconds * 1000),
             request_timeout_ms=int(settings.producer_request_seconds * 1000),
             max_batch_size=settings.batch_bytes_max,
-            compression_type="lz4",
+            compression_type="zstd",  # smaller than lz4, and aiokafka makes lz4 seven times slower
             linger_ms=0,
         )
         await self.producer.start()

@@ -16,15 +16,7 @@ Row = tuple[bytes, bytes | None]
 
 
 class Record(Protocol):
-    """A record as it was read; aiokafka's `ConsumerRecord`."""
-
-    @property
-    def topic(self) -> str:
-        """The topic it was read from."""
-
-    @property
-    def partition(self) -> int:
-        """The partition it was read from."""
+    """A record as it was read, by aiokafka."""
 
     @property
     def offset(self) -> int:

@@ -19,6 +19,7 @@ from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection
 from stream.engine.exits import Exit, Fatal
 from stream.engine.flow import Record
+from stream.engine.records import drain
 from stream.engine.settings import EngineSettings
 from stream.engine.table import Position, is_position, position_key, unpack_position
 
@@ -133,7 +134,12 @@ class Restore:
         while todo:
             if not self.still_ours():
                 return False
-            fetched = await consumer.getmany(*todo, timeout_ms=200, max_records=_ROWS_AT_ONCE)
+            fetched = await drain(
+                consumer._fetcher,  # noqa: SLF001
+                todo,
+                seconds=0.2,
+                records_max=_ROWS_AT_ONCE,
+            )
             for tp, records in fetched.items():
                 counts[tp] += len(records)
                 for holding in by_state[tp]:

@@ -28,13 +28,18 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, ServiceT
 
 from stream.engine.connection import Connection
 from stream.engine.exits import Exit, Fatal, judge, leave
 from stream.engine.flow import Record
+from stream.engine.records import drain
 from stream.engine.settings import EngineSettings
 
 log = structlog.get_logger("slipaway.engine")
@@ -111,10 +116,19 @@ class BlockThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> Any:
         """Return the fetched records of each partition as a block."""
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher  # noqa: SLF001
+        if fetcher._closed:  # noqa: SLF001
+            raise ConsumerStoppedError
         try:
-            fetched = await super()._fetch_records(
-                consumer, active_partitions, timeout, max_records
-            )
+            with fetcher._subscriptions.fetch_context():  # noqa: SLF001
+                fetched = await drain(
+                    fetcher,
+                    active_partitions,
+                    seconds=timeout or 0.0,
+                    records_max=max_records or self.settings.block_records_max,
+                )
         except OffsetOutOfRangeError as error:
             self._refuse_if_ours(error)
             return await self._nothing()

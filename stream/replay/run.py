@@ -195,7 +195,9 @@ def replay(
             alerts_file.close()
     if outputs.snapshots is not None:
         save_snapshots(outputs.snapshots, run.snapshots)
-    summary.customers = sum(c.visits > 0 for c in run.detector.customers.values())
+    summary.customers = sum(
+        run.detector.customers.look(c).visits > 0 for c in run.detector.customers
+    )
     summary.alerts = run.alerts
     summary.results = run.results
     summary.model_version = run.timeline.at(summary.end or 0).version

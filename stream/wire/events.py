@@ -8,6 +8,7 @@ them, or is one and broken, is `BadEvent`: this module raises nothing else.
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as MappingOf
+from typing import NamedTuple
 
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
@@ -17,12 +18,32 @@ from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.mapping import Mapping, RecordReader
 from stream.wire.usage import encode_usage
 
-__all__ = ["Decoded", "Decoder", "Heartbeat", "encode_heartbeat", "encode_usage"]
+__all__ = ["Block", "Decoded", "Decoder", "Heartbeat", "encode_heartbeat", "encode_usage"]
 
 Decoded = UsageEvent | Heartbeat | None
 """None is a row that the policy's mapping calls no event."""
+Other = Heartbeat | BadEvent | None
+"""A heartbeat, a row that is no event, or what cannot be used."""
 
 _OWN_KEY = "slipaway"
+
+
+class Block(NamedTuple):
+    """Many values, decoded."""
+
+    events: list[UsageEvent]
+    """In the order of their values."""
+    others: list[tuple[int, Other]]
+    """What stands where no usage event is, with its place among the values."""
+
+    def place(self, number: int) -> int:
+        """Give the place among the values of the event of this number."""
+        place = number
+        for index, _ in self.others:
+            if index > place:
+                break
+            place += 1
+        return place
 
 
 class Decoder:
@@ -33,33 +54,41 @@ class Decoder:
         self.mappings = tuple(mappings)
         self._mapped = tuple(RecordReader(mapping) for mapping in self.mappings)
         self._segment = segment.SegmentReader()
+        # What the operator spelled out goes before what we know by heart.
+        self._segment_fast = _leave if self._mapped else self._segment.read_fast
 
     def decode(self, value: bytes | None, received_at: int) -> Decoded:
         """Decode one value received at `received_at` (ms), or raise BadEvent."""
-        if value and value.startswith(usage.PREFIX):
-            event = usage.read_fast(value, received_at)
+        if value:
+            read = usage.read_fast if value.startswith(usage.PREFIX) else self._segment_fast
+            event = read(value, received_at)
             if event is not None:
                 return event
         return self.decode_record(json_object.parse(value), received_at)
 
-    def decode_block(
-        self, values: Sequence[bytes | None], received_at: Sequence[int]
-    ) -> list[Decoded | BadEvent]:
-        """Decode many values, each with its receipt; what cannot be used stands in its place."""
-        prefix, read_fast = usage.PREFIX, usage.read_fast
-        decoded: list[Decoded | BadEvent] = []
-        append = decoded.append
-        for value, at in zip(values, received_at, strict=True):
-            if value and value.startswith(prefix):
-                event = read_fast(value, at)
+    def decode_block(self, values: Sequence[bytes | None], received_at: Sequence[int]) -> Block:
+        """Decode many values, each with its receipt."""
+        events: list[UsageEvent] = []
+        others: list[tuple[int, Other]] = []
+        append = events.append
+        own, segments = usage.read_fast, self._segment_fast
+        for index, (value, at) in enumerate(zip(values, received_at, strict=True)):
+            if value:
+                read = own if value.startswith(usage.PREFIX) else segments
+                event = read(value, at)
                 if event is not None:
                     append(event)
                     continue
             try:
-                append(self.decode_record(json_object.parse(value), at))
+                decoded = self.decode_record(json_object.parse(value), at)
             except BadEvent as bad:
-                append(bad)
-        return decoded
+                others.append((index, bad))
+            else:
+                if isinstance(decoded, UsageEvent):
+                    append(decoded)
+                else:
+                    others.append((index, decoded))
+        return Block(events, others)
 
     def decode_record(self, record: MappingOf[str, object], received_at: int) -> Decoded:
         """Decode a JSON object, or a row of a table by name, or raise BadEvent."""
@@ -91,6 +120,10 @@ class Decoder:
             if present.issuperset(mapping.required()):
                 return mapping
         return None
+
+
+def _leave(value: bytes, received_at: int) -> None:
+    """Leave a value to the careful way."""
 
 
 def _own(tag: object, record: MappingOf[str, object], received_at: int) -> Decoded:

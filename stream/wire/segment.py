@@ -4,17 +4,55 @@
 message.  Where it is absent the same correction is made here, from the two
 clocks that the message itself carries; the broker's clock is never mixed in, or
 a replayed log would differ from the live one.
+
+Nearly every message is faultless: those are read by type, in a quarter of the
+time.  Whatever is not goes the careful way, which knows
+every form and names every fault; both ways say the same of the same message.
 """
 
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
+import msgspec
 import orjson
 
+from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.wire import fields
 from stream.wire.times import TimeReader
 
 TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
+
+
+_FAST_BYTES_MAX = 4_096
+"""Longer messages are read with care: only they can be deep enough to hurt."""
+
+_Id = Annotated[str, msgspec.Meta(max_length=fields.SHORT_CHARACTERS)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=fields.SHORT_CHARACTERS)]
+
+
+class _Properties(msgspec.Struct, gc=False):
+    count: int | float | None = None
+
+
+class _Context(msgspec.Struct, gc=False, rename={"group_id": "groupId"}):
+    group_id: _Id | None = None
+
+
+class _Message(msgspec.Struct, gc=False, rename={"user_id": "userId", "message_id": "messageId"}):
+    """What a faultless message says, as far as anybody here asks."""
+
+    type: Literal["track", "page", "screen", "identify", "group", "alias"]
+    user_id: _Name
+    timestamp: _Name
+    event: _Name | None = None
+    message_id: _Id | None = None
+    properties: _Properties | None = None
+    context: _Context | None = None
+    slipaway: None = None  # a message with our own form's tag is none of Segment's
+
+
+_decode = msgspec.json.Decoder(_Message).decode
 
 
 class SegmentReader:
@@ -23,6 +61,33 @@ class SegmentReader:
     def __init__(self) -> None:
         """Start with nothing remembered."""
         self._times = TimeReader()
+
+    def read_fast(self, value: bytes, received_at: int) -> UsageEvent | None:
+        """Read a faultless message; None leaves `value` to the careful way and its reasons."""
+        if len(value) > _FAST_BYTES_MAX:
+            return None
+        try:
+            message = _decode(value)
+            occurred_at = self._times.read(message.timestamp, "timestamp")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
+            return None
+        customer_id, message_id = message.user_id, message.message_id or ""
+        name = message.event if message.type == "track" else message.type
+        account_id = message.context.group_id or "" if message.context else ""
+        if (
+            name is None
+            or customer_id.isspace()
+            or "\0" in customer_id
+            or "\0" in name
+            or "\0" in message_id
+            or "\0" in account_id
+        ):
+            return None
+        count = message.properties.count if message.properties else None
+        volume = 1.0 if count is None else fields.volume(count)
+        return UsageEvent(
+            customer_id, name, occurred_at, received_at, message_id, volume, account_id
+        )
 
     def read(self, record: Mapping[str, object], received_at: int) -> UsageEvent:
         """Give the usage event of a message of one of `TYPES`, or raise BadEvent."""

@@ -29,6 +29,9 @@ _CLOCK_DIRECTIVES = re.compile(r"%[HIMSfpcXsT]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
 _EPOCH_TEXT = re.compile(r"[+-]?[0-9]{9,}(?:\.[0-9]*)?|[+-]?[0-9]+\.[0-9]*")
 """Eight digits and no fraction are a date (20111208), not a second of 1970."""
+_SECOND_CHARACTERS = len("2026-03-01T09:30:00.")
+_THOUSANDTHS = {f"{n:03d}Z": n for n in range(1_000)}
+"""What follows a second in the form most senders use: seconds come again, milliseconds do not."""
 _KNOWN_MAX = 100_000  # larger: fewer times parsed twice, 10 MB per 100,000
 
 
@@ -71,15 +74,19 @@ class TimeReader:
             EPOCH_MS: self._number_text,
         }
         self._text = readers.get(time_format, self._pattern_text)
+        self._in_iso = time_format in ("", ISO)
+        self._seconds: dict[str, int] = {}
         self._has_clock = bool(_CLOCK_DIRECTIVES.search(time_format))
 
     def read(self, value: object, what: str = "time") -> int:
         """Give milliseconds since 1970 UTC, from 1990 to the year 9999, or raise BadEvent."""
         if isinstance(value, str):
+            second = self._seconds.get(value[:_SECOND_CHARACTERS])
+            thousandths = _THOUSANDTHS.get(value[_SECOND_CHARACTERS:])
+            if second is not None and thousandths is not None:
+                return second + thousandths
             at = self._known.get(value)
-            if at is None:
-                at = self._remember(value, what)
-            return at
+            return self._remember(value, what) if at is None else at
         return _plausible(self._untyped(value, what), value, what)
 
     def read_ms(self, at: int, what: str) -> int:
@@ -97,9 +104,14 @@ class TimeReader:
         except (ValueError, OverflowError) as error:
             raise BadEvent(Code.BAD_TIME, f"{what} is {text!r}: {self._wanted()}") from error
         at = _plausible(at, text, what)
-        if len(self._known) >= _KNOWN_MAX:
+        if len(self._known) + len(self._seconds) >= _KNOWN_MAX:
             self._known.clear()
-        self._known[text] = at
+            self._seconds.clear()
+        thousandths = _THOUSANDTHS.get(text[_SECOND_CHARACTERS:])
+        if thousandths is None or not self._in_iso:
+            self._known[text] = at
+        else:
+            self._seconds[text[:_SECOND_CHARACTERS]] = at - thousandths
         return at
 
     def _untyped(self, value: object, what: str) -> int:

@@ -137,13 +137,14 @@ class Worker:
             origins=self.origins,
         )
 
-    def _train(self, _tp: TP) -> Fold:
+    def _train(self, tp: TP) -> Fold:
         # Of all workers one trains: the others start seconds sooner without River and pandas.
         from models.trainer import Trainer  # noqa: PLC0415
         from stream.worker.training import TrainFold  # noqa: PLC0415
 
         policy = self.product.policy
         return TrainFold(
+            tp.topic,
             fresh=lambda: Trainer(
                 horizon_days=cadence.days(policy.horizon_ms),
                 false_alarms_per_customer_month=policy.false_alarms_per_customer_month,
@@ -160,7 +161,7 @@ class Worker:
         settings = self.settings
         return PutAside(
             topic=settings.topics.dead_letters,
-            source=tp.topic,
+            source=tp,
             stage=stage,
             rule=StopRule(
                 share_max=settings.failing_share_max,

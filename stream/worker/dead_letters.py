@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
+from faust.types import TP
+
 from stream.detector.errors import BadEvent, Code
 from stream.engine.flow import Output, Record
 from stream.wire.dead_letters import dead_letter, dead_letter_headers
@@ -20,7 +22,7 @@ class PutAside:
         self,
         *,
         topic: str,
-        source: str,
+        source: TP,
         stage: str,
         rule: StopRule,
         metrics: Metrics,
@@ -30,7 +32,7 @@ class PutAside:
         self._topic = topic
         self._source = source
         self._stage = stage
-        self._failing = Failing(source, rule)
+        self._failing = Failing(source.topic, rule)
         self._metrics = metrics
         self._clock = clock
 
@@ -40,15 +42,15 @@ class PutAside:
         example = refused[-1][1].message if refused else ""
         self._failing.note(events, codes, example)
         if refused:
-            self._metrics.put_aside(self._source, codes)
+            self._metrics.put_aside(self._source.topic, codes)
         return [self._letter(record, bad) for record, bad in refused]
 
     def _letter(self, record: Record, bad: BadEvent) -> Output:
         """Keep key and value as they came, and the reason in the headers."""
         letter = dead_letter(
             bad,
-            topic=record.topic,
-            partition=record.partition,
+            topic=self._source.topic,
+            partition=self._source.partition,
             offset=record.offset,
             stage=self._stage,
             failed_at=self._clock(),

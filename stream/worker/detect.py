@@ -15,13 +15,13 @@ import structlog
 from faust.types import TP
 
 from models.timeline import Timeline
-from stream.detector.customer import Customer
 from stream.detector.detector import Decisions, Detector, Progress
 from stream.detector.errors import BadEvent
-from stream.detector.events import UsageEvent
 from stream.detector.policy import Policy
+from stream.detector.roster import Roster
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Output, Record, Row
+from stream.wire.customers import CustomerCodec
 from stream.wire.events import Decoder, Heartbeat
 from stream.wire.lessons import encode_lesson
 from stream.wire.state import StateCodec
@@ -36,7 +36,7 @@ log = structlog.get_logger("slipaway.worker")
 # Customers' ids are text without null bytes, so no customer has a row of this name.
 SWITCH_KEY = b"\x00model\x00"
 
-CUSTOMERS = StateCodec(Customer)
+CUSTOMERS = CustomerCodec()
 
 
 class Reached(msgspec.Struct, array_like=True):
@@ -80,8 +80,7 @@ class DetectFold:
         self._examples = examples
         self._wall_clock = wall_clock
         self._origins = Origins(origins)
-        self._customers: dict[str, Customer] = {}
-        self._touched: set[str] = set()
+        self._customers = Roster(CUSTOMERS)
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
         self._timeline: Timeline
         self._detector: Detector
@@ -92,7 +91,7 @@ class DetectFold:
     @property
     def pending(self) -> int:
         """Count what is unsaved."""
-        return len(self._touched) + len(self._rows) + len(self._outputs)
+        return len(self._customers.touched) + len(self._rows) + len(self._outputs)
 
     # ------------------------------------------------------------ restore
 
@@ -102,10 +101,8 @@ class DetectFold:
             version = key.removeprefix(SWITCH_KEY).decode()
             if value is not None:
                 self._switched[version] = int(value)
-        elif value is None:
-            self._customers.pop(key.decode(), None)
         else:
-            self._customers[key.decode()] = CUSTOMERS.decode(value)
+            self._customers.load(key.decode(), value)
 
     def begin(self, progress: bytes | None) -> None:
         """Take up the work where the rows leave it."""
@@ -119,7 +116,6 @@ class DetectFold:
             self._policy,
             self._timeline,
             customers=self._customers,
-            touched=self._touched,
             progress=reached.detector,
         )
         self._detector.events_move_time = not self._origins.move_time
@@ -129,44 +125,39 @@ class DetectFold:
     def apply(self, records: Sequence[Record]) -> None:
         """Take, decode, decide, publish; a heartbeat has its place in the order."""
         self._follow_models()
-        decoded = self._decoder.decode_block(
+        block = self._decoder.decode_block(
             [record.value for record in records], [record.timestamp for record in records]
         )
         results: Counter[str] = Counter()
         refused: list[tuple[Record, BadEvent]] = []
-        batch: list[UsageEvent] = []
-        origins: list[Record] = []
+        done = 0
 
-        def decide() -> None:
-            if not batch:
-                return
-            decisions = self._detector.on_events(batch)
-            refused.extend((origins[index], bad) for index, bad in decisions.refused)
+        def decide_until(end: int) -> None:
+            decisions = self._detector.on_events(block.events[done:end])
             results.update(decisions.counts)
+            for number, bad in decisions.refused:
+                refused.append((records[block.place(done + number)], bad))
             self._publish(decisions)
-            batch.clear()
-            origins.clear()
 
-        for record, event in zip(records, decoded, strict=True):
-            match event:
-                case UsageEvent():
-                    batch.append(event)
-                    origins.append(record)
+        for others_before, (place, other) in enumerate(block.others):
+            match other:
                 case BadEvent():
-                    refused.append((record, event))
+                    refused.append((records[place], other))
                 case Heartbeat():
-                    decide()
+                    decide_until(place - others_before)
+                    done = place - others_before
                     try:
-                        self._hear(event, record.timestamp)
+                        self._hear(other, records[place].timestamp)
                     except BadEvent as bad:
-                        refused.append((record, bad))
+                        refused.append((records[place], bad))
                         continue
-                    results["heartbeat"] += not event.origin
+                    results["heartbeat"] += not other.origin
                 case None:
                     results["ignored"] += 1
                 case _:
-                    assert_never(event)
-        decide()
+                    assert_never(other)
+        decide_until(len(block.events))
+        refused.sort(key=lambda entry: entry[0].offset)
         del results["refused"]  # counted as dead letters, by code
         self._outputs += self._put_aside.letters(len(records), refused)
         self._metrics.took(self._tp.topic, results)
@@ -197,12 +188,7 @@ class DetectFold:
         """Hand over what is unsaved, down to the customers touched."""
         rows, self._rows = self._rows, []
         outputs, self._outputs = self._outputs, []
-        customers = self._customers
-        for customer_id in self._touched:
-            customer = customers.get(customer_id)
-            value = None if customer is None else CUSTOMERS.encode(customer)
-            rows.append((customer_id.encode(), value))
-        self._touched.clear()
+        rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
         return Batch(rows, outputs, REACHED.encode(Reached(self._detector.progress, self._origins)))
 
     # ------------------------------------------------------------ its parts

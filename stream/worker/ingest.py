@@ -15,7 +15,6 @@ from typing import assert_never
 from faust.types import TP
 
 from stream.detector.errors import BadEvent
-from stream.detector.events import UsageEvent
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Output, Record
 from stream.wire.events import Decoder, Heartbeat, encode_usage
@@ -75,35 +74,36 @@ class IngestFold:
 
     def apply(self, records: Sequence[Record]) -> None:
         """Decode, re-key, and put aside what cannot be read."""
-        decoded = self._decoder.decode_block(
+        block = self._decoder.decode_block(
             [record.value for record in records], [record.timestamp for record in records]
         )
-        results = {"ingested": 0, "ignored": 0, "heartbeat": 0}
+        results = {"ingested": len(block.events), "ignored": 0, "heartbeat": 0}
         refused: list[tuple[Record, BadEvent]] = []
-        for record, event in zip(records, decoded, strict=True):
-            match event:
-                case UsageEvent():
-                    try:
-                        self._reach(event.occurred_at, event.received_at)
-                    except BadEvent as bad:
-                        refused.append((record, bad))
-                        continue
-                    key = event.customer_id.encode()
-                    self._outputs.append(Output(self._usage, None, key, encode_usage(event)))
-                    results["ingested"] += 1
+        for number, event in enumerate(block.events):
+            try:
+                self._reach(event.occurred_at, event.received_at)
+            except BadEvent as bad:
+                refused.append((records[block.place(number)], bad))
+                results["ingested"] -= 1
+                continue
+            key = event.customer_id.encode()
+            self._outputs.append(Output(self._usage, None, key, encode_usage(event)))
+        for place, other in block.others:
+            match other:
                 case BadEvent():
-                    refused.append((record, event))
+                    refused.append((records[place], other))
                 case Heartbeat():
                     try:
-                        self._reach(event.watermark, record.timestamp)
+                        self._reach(other.watermark, records[place].timestamp)
                     except BadEvent as bad:
-                        refused.append((record, bad))
+                        refused.append((records[place], bad))
                         continue
                     results["heartbeat"] += 1
                 case None:
                     results["ignored"] += 1
                 case _:
-                    assert_never(event)
+                    assert_never(other)
+        refused.sort(key=lambda entry: entry[0].offset)
         self._outputs += self._put_aside.letters(len(records), refused)
         self._metrics.took(self._source, results)
 

@@ -33,9 +33,16 @@ class TrainFold:
     """The work on the one partition of the examples topic."""
 
     def __init__(
-        self, *, fresh: Callable[[], Trainer], model: str, partitions: int, metrics: Metrics
+        self,
+        source: str,
+        *,
+        fresh: Callable[[], Trainer],
+        model: str,
+        partitions: int,
+        metrics: Metrics,
     ) -> None:
-        """Publish to `model`; `fresh` makes a trainer that knows nothing."""
+        """Read `source`, publish to `model`; `fresh` makes a trainer that knows nothing."""
+        self._source = source
         self._fresh = fresh
         self._model = model
         self._partitions = partitions
@@ -85,13 +92,13 @@ class TrainFold:
             try:
                 partition, lesson = decode_lesson(record.value)
             except LessonError as error:
-                raise Fatal(f"{record.topic}, offset {record.offset}: {error}") from error
+                raise Fatal(f"{self._source}, offset {record.offset}: {error}") from error
             self._trainer.learn(lesson)
             self._keep(record)
             if isinstance(lesson, Tally):
                 self._days.close(partition, lesson.day_end)
                 self._turn()
-        self._metrics.took(records[0].topic, {"applied": len(records)})
+        self._metrics.took(self._source, {"applied": len(records)})
 
     def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
         """Do nothing: event days end by events."""

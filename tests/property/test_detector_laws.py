@@ -12,12 +12,13 @@ from models.online import OnlineModel
 from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind
-from stream.detector.customer import Customer
 from stream.detector.detector import Decisions, Detector, Progress
 from stream.detector.duplicates import REMEMBERED
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.landmarks import PENDING_PER_RUNG, RUNGS
 from stream.detector.policy import Decline, Policy
+from stream.detector.roster import Roster
+from stream.wire.customers import CustomerCodec
 
 START = 1_700_000_000_000
 LATENESS = HOUR_MS
@@ -148,18 +149,39 @@ def test_customers_do_not_see_each_other(log: list[UsageEvent]) -> None:
     assert sorted(together, key=key) == sorted(apart, key=key)
 
 
-@given(logs(), st.integers(0, 40))
+@given(logs(), st.lists(st.integers(0, 40)))
+def test_who_sleeps_between_visits_misses_nothing(log: list[UsageEvent], cuts: list[int]) -> None:
+    """A checkpoint puts customers to sleep, and their rows are all that is left of them."""
+    subject = detector(customers=Roster(CustomerCodec()))
+    alerts, lessons = [], []
+    edges = [0, *sorted(min(cut, len(log)) for cut in cuts), len(log)]
+    for begin, end in pairwise(edges):
+        said = subject.on_events(log[begin:end])
+        alerts += said.alerts
+        lessons += said.lessons
+        list(subject.customers.save())
+    said = subject.on_tick((log[-1].occurred_at if log else START) + 30 * DAY_MS)
+    whole = run(log)
+    assert alerts + said.alerts == whole.alerts
+    assert lessons + said.lessons == whole.lessons
+
+
+@given(logs(), st.integers(0, 40), st.sampled_from(["", "another"]))
 def test_a_restored_detector_goes_on_as_if_it_had_not_stopped(
-    log: list[UsageEvent], stop: int
+    log: list[UsageEvent], stop: int, policy: str
 ) -> None:
-    """Everything a decision needs is in the customers' state and the partition's progress."""
-    first = detector()
+    """Everything a decision needs is in the customers' rows and the partition's progress.
+
+    Where they were reckoned by another policy, what is next due is reckoned anew.
+    """
+    first = detector(customers=Roster(CustomerCodec()))
     before = first.on_events(log[:stop])
-    customers = {
-        key: msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=Customer)
-        for key, value in first.customers.items()
-    }
+    customers = Roster(CustomerCodec())
+    for customer_id, row in first.customers.save():
+        customers.load(customer_id, row)
     progress = msgspec.msgpack.decode(msgspec.msgpack.encode(first.progress), type=Progress)
+    if policy:
+        progress.policy = policy
     second = detector(customers=customers, progress=progress)
     after = second.on_events(log[stop:])
     end = second.on_tick((log[-1].occurred_at if log else START) + 30 * DAY_MS)
@@ -245,7 +267,7 @@ def test_state_stays_bounded(minutes: int, every: int) -> None:
         subject.on_events([UsageEvent("bot", name, at, at, f"m{number}", 1.0)])
     customer = subject.customers["bot"]
     assert len(customer.landmarks) <= PENDING_PER_RUNG * (RUNGS + 5)
-    assert len(customer.recent_ids) <= REMEMBERED
+    assert len(customer.recent_ids) <= 4 * REMEMBERED
     assert len(customer.waiting) <= LATENESS // POLICY.visit_gap_ms + 2
     assert len(customer.signals) <= 64
     assert len(msgspec.msgpack.encode(customer)) < 16_384

@@ -221,7 +221,7 @@ def test_whoever_came_once_or_rarely_is_spoken_of_as_such() -> None:
 
 def test_a_customer_without_landmarks_has_no_label_due() -> None:
     """And one with them has it at the end of an event day."""
-    assert outcomes.next_release(Customer(fresh(30.0), Levels()), DAY_MS, 30 * DAY_MS) is None
+    assert outcomes.next_release(Customer(0, fresh(30.0), Levels()), DAY_MS, 30 * DAY_MS) is None
 
 
 def test_cadence_by_hand() -> None:

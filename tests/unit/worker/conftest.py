@@ -16,8 +16,6 @@ class FakeRecord:
 
     value: bytes | None
     key: bytes | None = None
-    topic: str = "usage"
-    partition: int = 0
     offset: int = 0
     timestamp: int = NOW_MS
     headers: Sequence[tuple[str, bytes]] = ()

@@ -77,7 +77,7 @@ def make(metrics: Metrics, models: ModelLog) -> Make:
         )
         put_aside = PutAside(
             topic="dead",
-            source="usage",
+            source=TP("usage", 0),
             stage="detect",
             rule=StopRule(),
             metrics=metrics,

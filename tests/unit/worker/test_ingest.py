@@ -22,7 +22,7 @@ def fold(metrics: Metrics, *, wall_clock: bool = False) -> IngestFold:
     """Return ingest's work on one partition."""
     put_aside = PutAside(
         topic="dead",
-        source="raw",
+        source=TP("raw", 2),
         stage="decode",
         rule=StopRule(),
         metrics=metrics,
@@ -51,7 +51,7 @@ def test_events_are_keyed_by_customer_and_the_rest_is_put_aside(
     work.apply(
         [
             record(GOOD, key=b"session-7", offset=3),
-            record(b"nonsense", key=b"k", topic="raw", partition=2, offset=4, headers=headers),
+            record(b"nonsense", key=b"k", offset=4, headers=headers),
             record(FUTURE, offset=5),
             record(encode_heartbeat(Heartbeat(NOW_MS)), offset=6),
         ]

@@ -34,6 +34,7 @@ def lessons(days: int, partition: int) -> list[Lesson]:
 def make(metrics: Metrics) -> TrainFold:
     """Return the work on the examples of two partitions."""
     return TrainFold(
+        "examples",
         fresh=lambda: Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.05),
         model="model",
         partitions=2,
@@ -50,7 +51,7 @@ def records(record: Any) -> list[Any]:
         for partition in (0, 1)
         for lesson in by_partition[partition][day * 10 : (day + 1) * 10]
     ]
-    return [record(value, topic="examples", offset=n) for n, value in enumerate(values)]
+    return [record(value, offset=n) for n, value in enumerate(values)]
 
 
 def run(record: Any, metrics: Metrics, size: int, *, restarting: bool) -> list[Batch]:
@@ -103,4 +104,4 @@ def test_a_foreign_message_stops_the_trainer(record: Any, metrics: Metrics) -> N
     fold = make(metrics)
     fold.begin(None)
     with pytest.raises(Fatal, match="offset 3"):
-        fold.apply([record(b"hello", topic="examples", offset=3)])
+        fold.apply([record(b"hello", offset=3)])

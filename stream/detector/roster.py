@@ -1,0 +1,103 @@
+"""Roster: the customers of one partition, most of them asleep.
+
+At any moment few customers are here; the others lie between visits for days.
+A customer who is awake is an object of a kilobyte; asleep, it is the row that
+was last saved, of a few hundred bytes, and one number can be read from it
+without waking it: when it is next due.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from stream.detector.customer import Customer
+
+
+class Codec(Protocol):
+    """How a customer is written; lossless, since nobody may decide otherwise for having slept."""
+
+    def encode(self, customer: Customer) -> bytes:
+        """Write a customer."""
+        ...
+
+    def decode(self, row: bytes) -> Customer:
+        """Read what `encode` wrote."""
+        ...
+
+    def due(self, row: bytes) -> int | None:
+        """Read only `Customer.due`; None where the row is too old to say."""
+        ...
+
+
+class Roster:
+    """Customers by id; finding one that sleeps wakes it."""
+
+    __slots__ = ("_codec", "entries", "touched")
+
+    def __init__(self, codec: Codec | None = None) -> None:
+        """Begin empty; without a codec nobody ever sleeps."""
+        self._codec = codec
+        self.entries: dict[str, Customer | bytes] = {}
+        self.touched: set[str] = set()
+        """Who is not as last saved."""
+
+    def __len__(self) -> int:
+        """Count the customers."""
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids."""
+        return iter(self.entries)
+
+    def __getitem__(self, customer_id: str) -> Customer:
+        """Give a customer, awake from now on until it is saved again."""
+        entry = self.entries[customer_id]
+        if isinstance(entry, Customer):
+            return entry
+        assert self._codec is not None
+        customer = self.entries[customer_id] = self._codec.decode(entry)
+        self.touched.add(customer_id)
+        return customer
+
+    def look(self, customer_id: str) -> Customer:
+        """Give a customer without waking it: for reading only."""
+        entry = self.entries[customer_id]
+        if isinstance(entry, Customer):
+            return entry
+        assert self._codec is not None
+        return self._codec.decode(entry)
+
+    def due(self, customer_id: str) -> int | None:
+        """Say when a customer is due, as `Customer.due` does; None: its row is too old to say."""
+        entry = self.entries[customer_id]
+        if isinstance(entry, Customer):
+            return entry.due
+        assert self._codec is not None
+        return self._codec.due(entry)
+
+    def load(self, customer_id: str, row: bytes | None) -> None:
+        """Take a row as it was saved; None: there is no such customer any more."""
+        if row is None:
+            self.entries.pop(customer_id, None)
+        else:
+            self.entries[customer_id] = row
+
+    def rest(self, customer_id: str) -> None:
+        """Let a customer sleep again, changed, if somebody is to save it."""
+        if self._codec is not None:
+            self.entries[customer_id] = self._codec.encode(self[customer_id])
+            self.touched.add(customer_id)
+
+    def save(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the row of everybody touched; who is not here goes to sleep with it."""
+        assert self._codec is not None
+        encode, entries = self._codec.encode, self.entries
+        touched, self.touched = self.touched, set()
+        for customer_id in touched:
+            entry = entries[customer_id]
+            if isinstance(entry, bytes):
+                yield customer_id, entry
+                continue
+            row = encode(entry)
+            if not (entry.visit_open or entry.waiting or entry.signals):
+                entries[customer_id] = row
+            yield customer_id, row
