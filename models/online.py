@@ -83,6 +83,10 @@ class OnlineModel:
         """Say whether the customer is among those the prior is fitted on."""
         return customer_hash < self.snapshot.sample_below
 
+    def teaches(self, customer_hash: int) -> bool:
+        """Say whether the next model learns from what becomes of this customer, too."""
+        return customer_hash < self.snapshot.teach_below
+
 
 def _value(p_lapse: float, p_gap: float, hazard: float, days_left: float) -> float:
     """Give ln of the days of earlier notice that one false alarm may cost here.

@@ -103,6 +103,10 @@ class RiskModel(Protocol):
         """Say whether the prior is fitted on this customer, too (by the CRC-32 of its id)."""
         ...
 
+    def teaches(self, customer_hash: int) -> bool:
+        """Say whether the next model learns from what becomes of this customer, too."""
+        ...
+
 
 class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
     """A landmark whose outcome has become known, all labels of a target at one age."""
@@ -144,6 +148,8 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     """Landmarks that topped their silence's best value."""
     false_alarms: int
     """Own silence alerts whose customer came back within the horizon, by day of return."""
+    judged: int = 0
+    """Landmarks judged."""
 
 
 Lesson = Example | Sighting | Tally

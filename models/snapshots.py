@@ -36,6 +36,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     prior: Prior
     sample_below: int = ALL_CUSTOMERS
     """Customers whose CRC-32 lies below it report their visits."""
+    teach_below: int = ALL_CUSTOMERS
+    """Customers whose CRC-32 lies below it are learned from."""
     population_short: float = 0.0
     population_long: float = 0.0
     threshold: float | None = None

@@ -31,6 +31,10 @@ WARM_OF_EACH = 30
 """Labels, and labels of the rarer class, below which the prior answers alone."""
 SAMPLE = 4_000
 """Customers the prior is refitted on: those with the lowest hashes, a fair sample."""
+PENDING = 250_000
+"""Landmarks that wait for their outcome at any time, about, over all customers: beyond that many
+a fair sample of the customers is learned from.  More: memory, and hardly any more precision."""
+JUDGED_DAYS = 7
 REFIT_DAYS = 5.0
 REFIT_SHARE = 6
 """The prior is refitted every horizon/6, at least five days."""
@@ -65,6 +69,8 @@ class TrainerState(msgspec.Struct):
     daily_visits: list[int]
     targets: dict[str, TargetState]
     waiting: dict[int, list[Lesson]]
+    daily_judged: list[int] = msgspec.field(default_factory=list)
+    teach_below: int = ALL_CUSTOMERS
 
 
 class Trainer:
@@ -79,6 +85,8 @@ class Trainer:
         self._sightings: dict[int, Sighting] = {}
         self._sample_below = ALL_CUSTOMERS
         self._daily_visits: list[int] = []
+        self._daily_judged: list[int] = []
+        self._teach_below = ALL_CUSTOMERS
         self._targets = {target: _pipeline() for target in TARGETS}
         self._waiting: dict[int, list[Lesson]] = {}
         self._turned = 0
@@ -107,6 +115,7 @@ class Trainer:
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
         self._dial.turn(tallies)
         self._count_visits(sum(tally.visits for tally in tallies))
+        self._choose_teachers(sum(tally.judged for tally in tallies))
         self._turned = day_end
         return self._snapshot(day_end)
 
@@ -160,6 +169,15 @@ class Trainer:
         self._daily_visits.append(visits)
         del self._daily_visits[: -4 * self._windows()[1]]
 
+    def _choose_teachers(self, judged: int) -> None:
+        """Learn from so many customers that about `PENDING` landmarks wait; seldom change who."""
+        self._daily_judged.append(judged)
+        del self._daily_judged[:-JUDGED_DAYS]
+        mean = sum(self._daily_judged) / len(self._daily_judged)
+        wanted = round(ALL_CUSTOMERS * min(1.0, PENDING / max(1.0, mean * self.horizon_days)))
+        if not wanted / 2 <= self._teach_below <= wanted:
+            self._teach_below = wanted
+
     def _windows(self) -> tuple[int, int]:
         """Give the days of the short and the long window of the population's activity."""
         return max(3, round(self.horizon_days / 12)), max(7, round(self.horizon_days / 4))
@@ -182,6 +200,7 @@ class Trainer:
                 back_days=self.back_days,
                 prior=self._prior,
                 sample_below=self._sample_below,
+                teach_below=self._teach_below,
                 population_short=self._activity(short),
                 population_long=self._activity(long),
                 threshold=self._dial.threshold,
@@ -206,6 +225,8 @@ class Trainer:
             daily_visits=self._daily_visits,
             targets={target: _save(pipeline) for target, pipeline in self._targets.items()},
             waiting=self._waiting,
+            daily_judged=self._daily_judged,
+            teach_below=self._teach_below,
         )
 
     @classmethod
@@ -223,6 +244,8 @@ class Trainer:
         trainer._sample_below = state.sample_below
         trainer._daily_visits = state.daily_visits
         trainer._waiting = state.waiting
+        trainer._daily_judged = state.daily_judged
+        trainer._teach_below = state.teach_below
         trainer._targets = {target: _load(saved) for target, saved in state.targets.items()}
         return trainer
 

@@ -230,9 +230,15 @@ class Settings(BaseSettings):
     )
 
     checkpoint_interval_seconds: Seconds = Field(
-        default=0.3,
-        description="Between two transactions of a partition. Longer: alerts come later, restarts"
-        " repeat more; shorter: more small transactions for the brokers.",
+        default=0.05,
+        description="Between two transactions of a partition, at least. Longer: alerts come later;"
+        " shorter: more small transactions for the brokers. Under load the pause grows by itself,"
+        " so that saving takes a tenth of the CPU.",
+    )
+    checkpoint_interval_max_seconds: Seconds = Field(
+        default=1.0,
+        description="Between two transactions of a partition, at most. Longer: a customer busy"
+        " for long is written less often, restarts repeat more.",
     )
     tick_interval_seconds: Seconds = Field(
         default=0.1,
@@ -314,8 +320,12 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         """Refuse combinations that would only show under load."""
         problems = []
-        if self.checkpoint_interval_seconds >= self.checkpoint_timeout_seconds:
-            problems.append("checkpoint_interval_seconds must be below checkpoint_timeout_seconds")
+        longest = max(self.checkpoint_interval_seconds, self.checkpoint_interval_max_seconds)
+        if longest >= self.checkpoint_timeout_seconds:
+            problems.append(
+                "checkpoint_interval_seconds and checkpoint_interval_max_seconds must be below"
+                " checkpoint_timeout_seconds"
+            )
         if self.rebalance_timeout_seconds < self.checkpoint_timeout_seconds:
             problems.append(
                 "rebalance_timeout_seconds must be at least checkpoint_timeout_seconds: work is"

@@ -2,12 +2,13 @@
 
 This is the one mutable value of the detector.  Its size is bounded whatever the
 customer does: moments instead of histories, a few waiting visits (no more than
-fit between the watermark and the latest event), sixteen message ids, and the landmarks whose
+fit between the watermark and the latest event), twelve message ids, and the landmarks whose
 outcome is still open.  Field order is the record's layout in the state topic;
 add at the end, with a default.
 """
 
 from enum import StrEnum
+from zlib import crc32
 
 import msgspec
 
@@ -60,33 +61,41 @@ class Signal(msgspec.Struct, array_like=True, gc=False):
     """Which of them it is: the `EventClass` by name."""
 
 
-class Customer(msgspec.Struct, array_like=True, gc=False):
+class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """Rolling engagement state of one customer; times in ms since 1970 UTC."""
 
-    due: int
+    due: int = 0
     """The first thing due on the time line, as `Detector` counts: moment and kind; 0: nothing.
     Stands first, so that it can be read without the rest."""
-    rhythm: Rhythm
-    levels: Levels
-    account_id: str = ""
-    first_at: int = 0
-    """Begin of the first visit; 0 before it."""
+    touched: bool = False
+    """Not as last saved."""
+
+    # What an event of a visit under way reads and writes: side by side, for the CPU's cache.
+    visit_open: bool = False
+    """The last begun visit can still grow."""
+    visit_at: int = 0
+    """Begin of the last begun visit."""
     last_at: int = 0
     """Last event of the last begun visit."""
+    visit_volume: Number = 0
+    visit_kinds: int = 0
+    waiting: tuple[Visit, ...] = ()
+    recent_ids: bytes = b""
+    """Marks of the last message ids."""
+    account_id: str = ""
+
+    rhythm: Rhythm
+    levels: Levels
+    first_at: int = 0
+    """Begin of the first visit; 0 before it."""
     frontier: int = 0
     """Up to where this customer's own time line is decided: an event at or before it is late."""
     visits: int = 0
     """Visits begun."""
-    visit_at: int = 0
-    """Begin of the last begun visit."""
-    visit_open: bool = False
-    """The last begun visit can still grow."""
     visit_gap_ms: int = 0
     """Silence that the last begun visit ended."""
-    visit_volume: Number = 0
-    visit_kinds: int = 0
-    volume: float = 0.0
-    """ln(1 + volume) of the last folded visit."""
+    volume: Number = 0
+    """Of the last folded visit; `volume_usual` is the running mean of ln(1 + volume)."""
     volume_usual: float = 0.0
     kinds: int = 0
     kinds_usual: float = 0.0
@@ -103,10 +112,7 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     back_released: int = 0
     """How many of the landmarks, oldest first, have had their early label released."""
     landmarks: list[Landmark] = msgspec.field(default_factory=list)
-    waiting: list[Visit] = msgspec.field(default_factory=list)
     signals: list[Signal] = msgspec.field(default_factory=list)
-    recent_ids: bytes = b""
-    """Marks of the last message ids."""
 
     @property
     def span_days(self) -> float:
@@ -117,3 +123,8 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
 def whole(number: Number) -> Number:
     """Give a whole number as an integer, any other as it is."""
     return int(number) if number == int(number) else number
+
+
+def customer_hash(customer_id: str) -> int:
+    """Give the number (32 bits) by which customers are sampled, the same on every machine."""
+    return crc32(customer_id.encode("utf-8", "surrogatepass"))

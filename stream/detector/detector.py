@@ -17,14 +17,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import inf, log1p
 from typing import NamedTuple, Protocol
-from zlib import crc32
 
 import msgspec
 
 from models.protocol import Lesson, RiskModel, Sighting
 from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
-from stream.detector.customer import Customer, Signal, Stage, Trigger, whole
+from stream.detector.customer import Customer, Signal, Stage, Trigger, customer_hash, whole
 from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
@@ -170,7 +169,8 @@ class Detector:
             if marks is customer.recent_ids:
                 return "duplicate"
             customer.recent_ids = marks
-        customers.touched.add(customer_id)
+        if not customer.touched:
+            customers.touch(customer_id, customer)
         if event.account_id:
             customer.account_id = event.account_id
         if event_class is not ENGAGEMENT:
@@ -194,7 +194,7 @@ class Detector:
         if customer_id in self.customers.entries:
             return self.customers[customer_id]
         rhythm = cadence.fresh(self._horizon_days)
-        customer = Customer(0, rhythm, decline.Levels())
+        customer = Customer(rhythm=rhythm, levels=decline.Levels())
         self.customers.entries[customer_id] = customer
         return customer
 
@@ -216,10 +216,10 @@ class Detector:
         self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
     ) -> str:
         """Add engagement that is not of the open visit to the one it belongs to."""
-        waiting = customer.waiting
         if at > customer.frontier:
-            first = waiting[0].begin if waiting else None
-            visits.merge(waiting, at, volume, kinds, self._visit_gap)
+            first = customer.waiting[0].begin if customer.waiting else None
+            waiting = visits.merge(customer.waiting, at, volume, kinds, self._visit_gap)
+            customer.waiting = waiting
             if waiting[0].begin != first:
                 self._queue(customer_id, customer)
             return "applied"
@@ -232,9 +232,9 @@ class Detector:
 
     def _absorb(self, customer: Customer) -> None:
         """Join the waiting visits that the open one has come to touch."""
-        waiting = customer.waiting
-        while waiting and waiting[0].begin - customer.last_at < self._visit_gap:
-            absorbed = waiting.pop(0)
+        while customer.waiting and customer.waiting[0].begin - customer.last_at < self._visit_gap:
+            absorbed, *rest = customer.waiting
+            customer.waiting = tuple(rest)
             customer.visit_volume += absorbed.volume
             customer.visit_kinds |= absorbed.kinds
             customer.last_at = max(customer.last_at, absorbed.end)
@@ -327,7 +327,8 @@ class Detector:
             grown = due % KINDS == VISIT_ENDS and customer.last_at + self._visit_gap > at
             if not grown:
                 self._do(customer_id, customer, at, DUES[due % KINDS])
-                customers.touched.add(customer_id)
+                if not customer.touched:
+                    customers.touch(customer_id, customer)
             self._queue(customer_id, customer)
         if day.end:
             self._lessons.extend(day.close_until(watermark))
@@ -337,7 +338,9 @@ class Detector:
         customer.frontier = max(customer.frontier, at)
         match due:
             case Due.VISIT_BEGINS:
-                self._begin_visit(customer_id, customer, customer.waiting.pop(0))
+                visit, *rest = customer.waiting
+                customer.waiting = tuple(rest)
+                self._begin_visit(customer_id, customer, visit)
             case Due.VISIT_ENDS:
                 self._end_visit(customer_id, customer, at)
             case Due.SIGNAL:
@@ -398,9 +401,10 @@ class Detector:
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""
         customer.visit_open = False
-        volume = log1p(customer.visit_volume)
+        customer.volume = whole(customer.visit_volume)
+        volume = log1p(customer.volume)
         kinds = customer.visit_kinds.bit_count()
-        customer.volume_total = whole(customer.volume_total + customer.visit_volume)
+        customer.volume_total = whole(customer.volume_total + customer.volume)
         customer.visit_volume = customer.visit_kinds = 0
         if customer.visits == 1:
             customer.volume_usual, customer.kinds_usual = volume, float(kinds)
@@ -408,7 +412,7 @@ class Detector:
             self._fold_gap(customer_id, customer, at)
             customer.volume_usual += 0.2 * (volume - customer.volume_usual)
             customer.kinds_usual += 0.2 * (kinds - customer.kinds_usual)
-        customer.volume, customer.kinds = volume, kinds
+        customer.kinds = kinds
         self._sight(customer_id, customer, at, until=0)
 
     def _fold_gap(self, customer_id: str, customer: Customer, at: int) -> None:
@@ -425,10 +429,10 @@ class Detector:
 
     def _sight(self, customer_id: str, customer: Customer, at: int, until: int) -> None:
         """Tell the trainer of a sampled customer's visits."""
-        customer_hash = crc32(customer_id.encode("utf-8", "surrogatepass"))
-        if self._models.at(at).samples(customer_hash):
+        number = customer_hash(customer_id)
+        if self._models.at(at).samples(number):
             seen = customer.first_at, customer.visit_at, customer.rhythm.gaps
-            self._lessons.append(Sighting(at, customer_hash, *seen, until))
+            self._lessons.append(Sighting(at, number, *seen, until))
 
     # ------------------------------------------------------------ signals
 
@@ -463,10 +467,8 @@ class Detector:
         model = self._models.at(at)
         known = facts(customer, at)
         judged = model.assess(known)
-        if landmarks.has_room(customer.landmarks, customer.rung):
-            customer.landmarks.append(
-                landmarks.Landmark(at, customer.last_at, customer.rung, judged.inputs)
-            )
+        self.progress.day.judged += 1
+        self._remember(customer_id, customer, at, model, judged.inputs)
         customer.rung += 1
         patience = self._policy.own_gaps_min * usual_gap(known)
         if not customer.counted or known.silence < patience:
@@ -486,6 +488,17 @@ class Detector:
             and judged.p_lapse >= self._policy.escalate_at_risk
         ):
             self._move(customer_id, customer, Sign.SEVERE, at)
+
+    def _remember(
+        self, customer_id: str, customer: Customer, at: int, model: RiskModel, inputs: bytes
+    ) -> None:
+        """Keep a landmark until its outcome has aged, if the model learns from this customer."""
+        pending = customer.landmarks
+        if not model.teaches(customer_hash(customer_id)):
+            pending.clear()
+            customer.back_released = 0
+        elif landmarks.has_room(pending, customer.rung):
+            pending.append(landmarks.Landmark(at, customer.last_at, customer.rung, inputs))
 
     def _move(
         self, customer_id: str, customer: Customer, sign: Sign, at: int, cause: str = ""

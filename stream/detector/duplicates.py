@@ -8,7 +8,7 @@ about once in 270 million, never where ids differ in four neighbouring bytes onl
 
 from zlib import crc32
 
-REMEMBERED = 16
+REMEMBERED = 12
 """Message ids kept per customer; more: longer retries are caught, state grows by 4 bytes each."""
 _BYTES = 4
 

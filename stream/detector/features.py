@@ -38,7 +38,7 @@ def facts(customer: Customer, at: int) -> Facts:
         rhythm.trend,
         log1p(levels.sharp),
         log1p(levels.slow),
-        customer.volume,
+        log1p(customer.volume),
         customer.volume_usual,
         float(customer.kinds),
         customer.kinds_usual,

@@ -28,6 +28,7 @@ class Day(msgspec.Struct):
     crossings: dict[int, float] = msgspec.field(default_factory=dict)
     crossed: int = 0
     false_alarms: int = 0
+    judged: int = 0
 
     def count_visit(self) -> None:
         """Count a visit that began."""
@@ -67,8 +68,9 @@ class Day(msgspec.Struct):
                 crossings=self.crossings,
                 crossed=self.crossed,
                 false_alarms=self.false_alarms,
+                judged=self.judged,
             )
-            self.customer_ms = self.visits = self.crossed = self.false_alarms = 0
+            self.customer_ms = self.visits = self.crossed = self.false_alarms = self.judged = 0
             self.crossings = {}
             self.end += DAY_MS
 

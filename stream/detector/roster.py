@@ -37,7 +37,7 @@ class Roster:
         """Begin empty; without a codec nobody ever sleeps."""
         self._codec = codec
         self.entries: dict[str, Customer | bytes] = {}
-        self.touched: set[str] = set()
+        self.touched: list[str] = []
         """Who is not as last saved."""
 
     def __len__(self) -> int:
@@ -55,8 +55,13 @@ class Roster:
             return entry
         assert self._codec is not None
         customer = self.entries[customer_id] = self._codec.decode(entry)
-        self.touched.add(customer_id)
+        self.touch(customer_id, customer)
         return customer
+
+    def touch(self, customer_id: str, customer: Customer) -> None:
+        """Note that a customer is to be saved; once only, as `Customer.touched` tells."""
+        customer.touched = True
+        self.touched.append(customer_id)
 
     def look(self, customer_id: str) -> Customer:
         """Give a customer without waking it: for reading only."""
@@ -82,22 +87,24 @@ class Roster:
             self.entries[customer_id] = row
 
     def rest(self, customer_id: str) -> None:
-        """Let a customer sleep again, changed, if somebody is to save it."""
+        """Let a touched customer sleep until it is saved, if anybody saves."""
         if self._codec is not None:
-            self.entries[customer_id] = self._codec.encode(self[customer_id])
-            self.touched.add(customer_id)
+            customer = self[customer_id]
+            customer.touched = False
+            self.entries[customer_id] = self._codec.encode(customer)
 
     def save(self) -> Iterator[tuple[str, bytes]]:
         """Yield the row of everybody touched; who is not here goes to sleep with it."""
         assert self._codec is not None
         encode, entries = self._codec.encode, self.entries
-        touched, self.touched = self.touched, set()
+        touched, self.touched = self.touched, []
         for customer_id in touched:
-            entry = entries[customer_id]
-            if isinstance(entry, bytes):
-                yield customer_id, entry
+            customer = entries[customer_id]
+            if isinstance(customer, bytes):  # was let rest
+                yield customer_id, customer
                 continue
-            row = encode(entry)
-            if not (entry.visit_open or entry.waiting or entry.signals):
+            customer.touched = False
+            row = encode(customer)
+            if not (customer.visit_open or customer.waiting or customer.signals):
                 entries[customer_id] = row
             yield customer_id, row

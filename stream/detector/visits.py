@@ -5,7 +5,6 @@ one in four hundred, because events come in bursts.  Events closer than the
 policy's visit gap are therefore one visit, and every gap is between visits.
 """
 
-from bisect import bisect_right
 from zlib import crc32
 
 import msgspec
@@ -28,27 +27,31 @@ def kind_bit(name: str) -> int:
     return 1 << (crc32(name.encode()) % 62)
 
 
-def merge(waiting: list[Visit], at: int, volume: float, kinds: int, gap_ms: int) -> None:
+def merge(
+    waiting: tuple[Visit, ...], at: int, volume: float, kinds: int, gap_ms: int
+) -> tuple[Visit, ...]:
     """Put one event into the waiting visits, which stay sorted and at least a gap apart.
 
     The result does not depend on the order in which events arrive.
     """
-    i = bisect_right(waiting, at, key=lambda visit: visit.begin)
-    if i and at - waiting[i - 1].end < gap_ms:
-        i -= 1
-        visit = waiting[i]
-        visit.end = max(visit.end, at)
-        visit.volume += volume
-        visit.kinds |= kinds
-    elif i < len(waiting) and waiting[i].begin - at < gap_ms:
-        visit = waiting[i]
-        visit.begin = at
-        visit.volume += volume
-        visit.kinds |= kinds
-    else:
-        waiting.insert(i, Visit(at, at, volume, kinds))
-    if i + 1 < len(waiting) and waiting[i + 1].begin - waiting[i].end < gap_ms:
-        later = waiting.pop(i + 1)
-        waiting[i].end = max(waiting[i].end, later.end)
-        waiting[i].volume += later.volume
-        waiting[i].kinds |= later.kinds
+    if waiting and waiting[-1].begin <= at < waiting[-1].end + gap_ms:
+        last = waiting[-1]
+        last.end = max(last.end, at)
+        last.volume += volume
+        last.kinds |= kinds
+        return waiting
+    merged = Visit(at, at, volume, kinds)
+    before, after = [], []
+    for visit in waiting:
+        if merged.begin - visit.end >= gap_ms:
+            before.append(visit)
+        elif visit.begin - merged.end >= gap_ms:
+            after.append(visit)
+        else:
+            merged = Visit(
+                min(visit.begin, merged.begin),
+                max(visit.end, merged.end),
+                visit.volume + merged.volume,
+                visit.kinds | merged.kinds,
+            )
+    return (*before, merged, *after)

@@ -118,6 +118,7 @@ class Engine:
             stalled_seconds=self.settings.stalled_seconds,
             join_seconds_max=self.settings.join_seconds_max,
         )
+        self._checkpoint_cost = 0.0  # CPU seconds of the last one
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._wire()
@@ -169,10 +170,16 @@ class Engine:
             leave(judge(error, getattr(work, "__name__", "task")))
 
     async def _save_task(self) -> None:
-        """Wait for the next checkpoint, and make it."""
-        await _wait(self.membership.full, self.settings.checkpoint_seconds)
+        """Wait for the next checkpoint, the longer the more the last one cost, and make it."""
+        settings = self.settings
+        share = settings.checkpoint_share
+        pause = min(self._checkpoint_cost * (1 - share) / share, settings.checkpoint_seconds_max)
+        await _wait(self.membership.full, max(pause, settings.checkpoint_seconds))
         if not self._stop.is_set():
+            # Nothing is folded meanwhile, so what this thread uses is the checkpoint's.
+            began = time.thread_time()
             await self.membership.checkpoint()
+            self._checkpoint_cost = time.thread_time() - began
 
     async def _tick_task(self) -> None:
         """Wait for the next tick, and give it to every partition that blocks flow for."""

@@ -11,7 +11,13 @@ class EngineSettings:
     # stops all partitions of all workers for up to the session time-out.
     instance_id: str | None = None
 
-    checkpoint_seconds: float = 0.3  # shorter: earlier alerts, more transactions
+    # Between checkpoints.  The pause is as short as this while they cost little, and grows with
+    # their cost up to the longest, so that saving takes at most the share of the CPU it may.
+    checkpoint_seconds: float = 0.05  # shorter: earlier alerts, more transactions
+    checkpoint_seconds_max: float = (
+        1.0  # longer: fewer rows under load, more to repeat after a kill
+    )
+    checkpoint_share: float = 0.1
     deadline_seconds: float = 15.0  # one checkpoint or one start; longer: slower to give up
     unsaved_max: int = 50_000  # rows and outputs a partition holds before its blocks wait
     tick_seconds: float = 0.1  # shorter: silence is noticed earlier, more CPU when idle

@@ -2,7 +2,7 @@
 
 | version | since | differs from the next |
 | --- | --- | --- |
-| 1 | 0.1 | no `due`; marks of message ids are long numbers, which are forgotten |
+| 1 | 0.1 | no `due`, another order; marks of message ids are long numbers, now forgotten |
 | 2 | 0.2 | |
 
 A row of an earlier version is read as it stands and written anew when its
@@ -27,6 +27,22 @@ _HEAD = Struct(">4xBQ")
 _64_BITS = 0xCF
 
 
+_FIRST_ORDER = (
+    *("rhythm", "levels", "account_id", "first_at", "last_at", "frontier", "visits", "visit_at"),
+    *("visit_open", "visit_gap_ms", "visit_volume", "visit_kinds", "volume", "volume_usual"),
+    *("kinds", "kinds_usual", "volume_total", "rung", "best_value", "counted", "observed"),
+    *("ended", "episode", "back_released", "landmarks", "waiting", "signals"),
+)
+
+_SINCE_FIRST = {"due": 0, "touched": False, "recent_ids": b""}
+
+
+def _from_first(row: list[Any]) -> Customer:
+    """Read a row of version 1, whose fields stood in another order."""
+    named = _SINCE_FIRST | dict(zip(_FIRST_ORDER, row[: len(_FIRST_ORDER)], strict=True))
+    return msgspec.convert([named[name] for name in Customer.__struct_fields__], Customer)
+
+
 class CustomerCodec:
     """Writes rows of this version, reads rows of every version so far."""
 
@@ -41,9 +57,8 @@ class CustomerCodec:
         if not row.startswith(_FIRST):
             return self._codec.decode(row)
         try:
-            *fields, _marks = self._first.decode(row)
-            return msgspec.convert([0, *fields], Customer)
-        except (msgspec.ValidationError, ValueError) as error:
+            return _from_first(self._first.decode(row))
+        except (msgspec.ValidationError, ValueError, IndexError) as error:
             raise broken(Customer, error) from error
 
     def due(self, row: bytes) -> int | None:

@@ -26,6 +26,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
     return EngineSettings(
         instance_id=settings.instance,
         checkpoint_seconds=settings.checkpoint_interval_seconds,
+        checkpoint_seconds_max=settings.checkpoint_interval_max_seconds,
         deadline_seconds=settings.checkpoint_timeout_seconds,
         tick_seconds=settings.tick_interval_seconds,
         stalled_seconds=settings.stall_timeout_seconds,

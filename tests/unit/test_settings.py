@@ -59,7 +59,7 @@ def test_what_would_only_show_under_load_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(nested(wrong))
     (problem,) = caught.value.problems
-    assert "checkpoint_interval_seconds must be below" in problem
+    assert "checkpoint_interval_max_seconds must be below" in problem
     assert "rebalance_timeout_seconds must be at least" in problem
     assert "is not a file" in problem
     with pytest.raises(SettingsError, match="is named twice"):

@@ -25,21 +25,21 @@ START = 1_700_006_400_000
 GAP = 30 * MINUTE_MS
 
 
-def merged(moments: tuple[int, ...]) -> list[Visit]:
+def merged(moments: tuple[int, ...]) -> tuple[Visit, ...]:
     """Merge events at these minutes, in this order."""
-    waiting: list[Visit] = []
+    waiting: tuple[Visit, ...] = ()
     for minute in moments:
-        visits.merge(waiting, minute * MINUTE_MS, 1.0, 1, GAP)
+        waiting = visits.merge(waiting, minute * MINUTE_MS, 1.0, 1, GAP)
     return waiting
 
 
 @pytest.mark.parametrize("order", list(permutations((0, 25, 50, 75, 200))))
 def test_visits_are_the_same_in_whatever_order_events_come(order: tuple[int, ...]) -> None:
     """An event may bridge two visits that had begun apart."""
-    assert merged(order) == [
+    assert merged(order) == (
         Visit(0, 75 * MINUTE_MS, 4.0, 1),
         Visit(200 * MINUTE_MS, 200 * MINUTE_MS, 1.0, 1),
-    ]
+    )
 
 
 def events(*minutes: int) -> list[UsageEvent]:
@@ -221,7 +221,10 @@ def test_whoever_came_once_or_rarely_is_spoken_of_as_such() -> None:
 
 def test_a_customer_without_landmarks_has_no_label_due() -> None:
     """And one with them has it at the end of an event day."""
-    assert outcomes.next_release(Customer(0, fresh(30.0), Levels()), DAY_MS, 30 * DAY_MS) is None
+    assert (
+        outcomes.next_release(Customer(rhythm=fresh(30.0), levels=Levels()), DAY_MS, 30 * DAY_MS)
+        is None
+    )
 
 
 def test_cadence_by_hand() -> None:

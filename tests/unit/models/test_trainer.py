@@ -160,10 +160,10 @@ def test_the_priors_chances_are_chances() -> None:
 
 
 def test_frozen_inputs_thaw_to_what_they_were() -> None:
-    """To the precision of 32 bits, always the same."""
+    """To the precision of 16 bits, always the same."""
     values = [i / 7 for i in range(len(NAMES))]
     frozen = freeze(values, (1.0, 2.0, 3.0))
-    assert thaw(frozen) == pytest.approx([*values, 1.0, 2.0, 3.0], rel=1e-6)
+    assert thaw(frozen) == pytest.approx([*values, 1.0, 2.0, 3.0], rel=5e-4)
     assert freeze(list(thaw(frozen)[: len(NAMES)]), (1.0, 2.0, 3.0)) == frozen
 
 
@@ -175,7 +175,7 @@ def test_contributions_add_up_to_what_the_model_adds_to_its_prior() -> None:
     pushes = sum(push for _, push in model.contributions(judged.inputs))
     offset = thaw(judged.inputs)[len(NAMES)]
     logit = offset + pushes + snapshots[-1].lapse.intercept  # type: ignore[union-attr]
-    assert 1 / (1 + exp(-logit)) == pytest.approx(judged.p_lapse, rel=1e-4)
+    assert 1 / (1 + exp(-logit)) == pytest.approx(judged.p_lapse, rel=1e-3)
 
 
 def test_the_dial_opens_nothing_before_it_has_a_record() -> None:

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 
 from models.protocol import Example, Lesson, Sighting, Tally
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
+from stream.detector.cadence import fresh
+from stream.detector.customer import Customer
+from stream.detector.decline import Levels
 from stream.detector.errors import BadEvent, Code
 from stream.wire import snapshots
 from stream.wire.alerts import alert_headers, decode_alert, encode_alert
+from stream.wire.customers import CustomerCodec
 from stream.wire.dead_letters import (
     DeadLetter,
     dead_letter,
@@ -304,3 +308,46 @@ def test_state_that_cannot_be_taken_over_is_refused(value: bytes, wanted: str) -
     """With what the operator does: nobody is judged as new by accident."""
     with pytest.raises(StateError, match=wanted):
         CODEC.decode(value)
+
+
+def customer(due: int) -> Customer:
+    """Return a customer nothing is known of."""
+    return Customer(due=due, rhythm=fresh(30.0), levels=Levels())
+
+
+def test_a_customers_row_tells_when_it_is_due_without_being_read() -> None:
+    """A million are put in order at a restore; who is due in a month need not be looked at."""
+    codec = CustomerCodec()
+    for due in (0, 1, 2**31, 12_345_678_901_234):
+        assert codec.due(codec.encode(customer(due=due))) == due
+
+
+def test_a_customers_row_of_version_1_is_taken_over() -> None:
+    """An upgrade loses nobody's cadence; when they are due is reckoned anew."""
+    rhythm = [7, 1.5, 9.0, 0.25, 0.5, 0.125, -0.5, 1]
+    visit, signal = [5_000, 6_000, 2.0, 3], [7_000, "cancel", "WARNING"]
+    landmark = [4_000, 3_000, 2, b"inputs", 0]
+    episode = ["e1", 3_500, "silence", "slipping", 3_500, 0]
+    row = [
+        *(rhythm, [0.5, 0.25, 0.0, False], "acme", 1_000, 3_000, 4_000, 8, 2_000, True, 86_400_000),
+        *(3.0, 5, 1.25, 1.5, 2, 1.75, 20.0, 3, -1.5, True, True, False, episode, 1, [landmark]),
+        *([visit], [signal], [2**60]),
+    ]
+    value = b"\1" + msgspec.msgpack.encode(row)
+    codec = CustomerCodec()
+    found = codec.decode(value)
+    assert codec.due(value) is None
+    assert (found.account_id, found.visits, found.last_at) == ("acme", 8, 3_000)
+    assert (found.rhythm.gaps, found.levels.sharp, found.best_value) == (7, 0.5, -1.5)
+    assert (found.waiting[0].end, found.signals[0].name) == (6_000, "cancel")
+    assert (found.landmarks[0].inputs, found.recent_ids) == (b"inputs", b"")
+    assert found.episode is not None
+    assert found.episode.trigger is Trigger.SILENCE
+    assert codec.decode(codec.encode(found)) == found
+
+
+@pytest.mark.parametrize("value", [b"\1\x90", b"\1\x91\1", b"\2\x91\1", b"\3\x90", b""])
+def test_a_customers_row_that_cannot_be_read_is_refused(value: bytes) -> None:
+    """Nobody is judged as new by accident."""
+    with pytest.raises(StateError, match=r"Operator action|tombstone"):
+        CustomerCodec().decode(value)
