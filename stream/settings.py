@@ -295,9 +295,9 @@ class Settings(BaseSettings):
         " start anew.",
     )
     slice_events_max: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=500,
-        description="Most events worked on before transactions, ticks and the web get their turn."
-        " Larger: a little faster; smaller: smoother.",
+        default=1_000,
+        description="Most events worked on before transactions, ticks and the web get their turn;"
+        " fewer where events take long. Larger: a little faster; smaller: smoother.",
     )
     fetch_bytes_max: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
         default=4 << 20,

@@ -176,10 +176,9 @@ class Engine:
         pause = min(self._checkpoint_cost * (1 - share) / share, settings.checkpoint_seconds_max)
         await _wait(self.membership.full, max(pause, settings.checkpoint_seconds))
         if not self._stop.is_set():
-            # Nothing is folded meanwhile, so what this thread uses is the checkpoint's.
-            began = time.thread_time()
+            began = time.thread_time() - self.membership.folding_seconds
             await self.membership.checkpoint()
-            self._checkpoint_cost = time.thread_time() - began
+            self._checkpoint_cost = time.thread_time() - self.membership.folding_seconds - began
 
     async def _tick_task(self) -> None:
         """Wait for the next tick, and give it to every partition that blocks flow for."""

@@ -2,9 +2,8 @@
 
 A flow is one source topic and the work done on it.  The work on one partition,
 for as long as this worker holds it, is a `Fold`: state that blocks of records
-and ticks of the clock are folded into.  The engine calls it from one thread,
-never twice at once, and never while a transaction is open; so a fold has no
-locks, no `async` and no Kafka.
+and ticks of the clock are folded into.  The engine calls it from one thread and
+never twice at once, so a fold has no locks, no `async` and no Kafka.
 """
 
 from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ our next commit is refused; the generation only spares us that end.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -29,7 +29,7 @@ from stream.engine import failpoints
 from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection
 from stream.engine.exits import Fatal, judge, leave
-from stream.engine.flow import Flow, Observer, Record
+from stream.engine.flow import Flow, Observer
 from stream.engine.restore import Restore
 from stream.engine.settings import EngineSettings
 from stream.engine.transport import Block, BlockConsumer
@@ -42,24 +42,15 @@ def _numbers(tps: Iterable[TP]) -> list[str]:
     return [f"{tp.topic}/{tp.partition}" for tp in sorted(tps)]
 
 
-def _slices(block: Block, records_max: int) -> Iterator[tuple[Sequence[Record], int]]:
-    """Yield the records of a block in slices, each with the position behind it."""
-    records = block.records
-    for start in range(0, len(records), records_max):
-        piece = records[start : start + records_max]
-        last = start + records_max >= len(records)
-        yield piece, block.end if last else piece[-1].offset + 1
-
-
 class Membership:
     """The partitions of this worker, and what becomes of them in a rebalance.
 
     Faust calls it from one event loop.  Its handlers of a rebalance run one at
     a time; `apply` and `save` run beside them and beside each other, and take
-    turns: nothing is folded while a transaction is open.  Working off a sparse
-    backlog, one record can let months fall due, and a transaction that was
-    open meanwhile used up its time without having had any: the worker ended,
-    started again, and ended at the same place.
+    turns.  The turns of `apply` are short, whatever the records: working off a
+    sparse backlog, one of them can let days fall due, and a transaction that
+    was open meanwhile used up its time without having had any: the worker
+    ended, started again, and ended at the same place.
     """
 
     def __init__(
@@ -85,9 +76,8 @@ class Membership:
         self.restoring = False
         self.settled = False  # an assignment is in force, even an empty one
         self.full = asyncio.Event()  # a partition has much unsaved: save now
-        self._saving = 0  # calls of `save` that are under way
-        self._quiet = asyncio.Event()  # set while there is none
-        self._quiet.set()
+        self.folding_seconds = 0.0  # this thread's time in folds, all told
+        self._turn_records = settings.slice_records_max
         self._revoked_generation = -1
         self._background: set[asyncio.Task[Any]] = set()  # the loop itself keeps no task alive
 
@@ -193,13 +183,14 @@ class Membership:
         rest of it: the position went along with every slice, so it is read
         again from where the folding stopped.
         """
-        assert block.start <= block.records[0].offset
-        assert block.records[-1].offset < block.end
-        start, left = block.start, len(block.records)
-        for records, end in _slices(block, self.settings.slice_records_max):
+        start, done = block.start, 0
+        while done < len(block.records):
+            records = block.records[done : done + self._turn_records]
+            done += len(records)
+            end = block.end if done == len(block.records) else records[-1].offset + 1
             holding = await self._turn(block)
             if holding is None:
-                self.observer.dropped(block.tp, left)
+                self.observer.dropped(block.tp, len(block.records) - done + len(records))
                 return
             if start != holding.position:
                 raise Fatal(
@@ -207,11 +198,14 @@ class Membership:
                     f"{holding.position} was expected. Nothing wrong was saved, and starting again "
                     "reads from the saved position. Operator action: report this bug."
                 )
-            began = time.perf_counter()
+            # Asked of live blocks only: one drained between an assignment and its seek comes from
+            # the group's own offsets, which are behind, and may start anywhere.
+            assert start <= records[0].offset
+            assert records[-1].offset < end
+            began = time.thread_time()
             holding.fold.apply(records)
             holding.position = start = end
-            left -= len(records)
-            self.observer.applied(block.tp, len(records), time.perf_counter() - began)
+            self._took(block.tp, len(records), time.thread_time() - began)
             failpoints.reach("after_fold")
             if holding.fold.pending >= self.settings.unsaved_max:
                 self.full.set()
@@ -220,31 +214,38 @@ class Membership:
     async def _turn(self, block: Block) -> Holding | None:
         """Return a block's partition once it may be folded into; None if the block is stale.
 
-        It may not while any save is under way, nor while the partition has
-        much unsaved: memory stays bounded, and so does the next transaction.
-        No save waits for this, so a revocation cannot hang on it.
+        It may not while the partition has much unsaved: memory stays bounded,
+        and so does the next transaction.  No save waits for this, so a
+        revocation cannot hang on it.
         """
         while (holding := self._holding_of(block)) is not None:
-            if holding.fold.pending >= self.settings.unsaved_max:
-                self.full.set()
-                holding.room.clear()
-                await holding.room.wait()
-            elif self._saving:
-                await self._quiet.wait()
-            else:
+            if holding.fold.pending < self.settings.unsaved_max:
                 break
+            self.full.set()
+            holding.room.clear()
+            await holding.room.wait()
         return holding
 
+    def _took(self, tp: TP, records: int, seconds: float) -> None:
+        """Note how long a turn took, and make the next one as long as a turn may be."""
+        self.observer.applied(tp, records, seconds)
+        self.folding_seconds += seconds
+        settings = self.settings
+        if seconds > settings.turn_seconds:
+            self._turn_records = max(1, int(records * settings.turn_seconds / seconds))
+        else:
+            self._turn_records = min(settings.slice_records_max, self._turn_records * 2)
+
     async def tick(self, tp: TP, now: Callable[[Holding], tuple[int, bool]]) -> None:
-        """Tick a partition, if it is live and sought, once no save is under way.
+        """Tick a partition, if it is live and sought.
 
         `now` gives the wall clock, and whether the partition is caught up.
         """
-        while self._saving:
-            await self._quiet.wait()
         holding = self.live.get(tp)
         if holding is not None and holding.epoch == self.epoch:
+            began = time.thread_time()
             holding.fold.tick(*now(holding))
+            self.folding_seconds += time.thread_time() - began
             await asyncio.sleep(0)
 
     def _holding_of(self, block: Block) -> Holding | None:
@@ -300,16 +301,10 @@ class Membership:
         unsaved = [holding for holding in holdings if holding.unsaved]
         if not unsaved:
             return
-        self._saving += 1
-        self._quiet.clear()
         try:
             await asyncio.gather(*[self._save(holding) for holding in unsaved])
         except BaseException as error:  # noqa: BLE001 - a cancelled commit is in doubt as well
             leave(judge(error, "checkpoint"))
-        finally:
-            self._saving -= 1
-            if not self._saving:
-                self._quiet.set()
 
     async def _save(self, holding: Holding) -> None:
         """Commit one partition's work within the deadline."""

@@ -95,7 +95,8 @@ class Restore:
         consumer.assign([*by_state, *sources])
         consumer.pause(*sources)
         ends = await consumer.end_offsets([*by_state, *sources])
-        starts = await consumer.beginning_offsets(sources)
+        starts = await consumer.beginning_offsets([*by_state, *sources])
+        self._check_whole({state: starts[state] for state in by_state})
 
         if not await self._load(consumer, by_state, ends):
             return False
@@ -118,6 +119,17 @@ class Restore:
                     f"{holding.tp.topic} has {source} partitions and its state topic "
                     f"{holding.flow.state} has {state}: with another count, keys live elsewhere. "
                     "Operator action: put the count back, or replay into a new app id."
+                )
+
+    def _check_whole(self, starts: dict[TopicPartition, int]) -> None:
+        """Refuse a state topic that lost rows: compaction leaves the log's start where it was."""
+        for state, start in starts.items():
+            if start > 0:
+                raise Fatal(
+                    f"{state.topic}/{state.partition}: the first {start} records were deleted from "
+                    "the state topic, and with them what was known of some keys. Operator action: "
+                    "restore the topic, or start over under a new app id with new state topics; "
+                    "to keep it from happening again, leave cleanup.policy at compact."
                 )
 
     async def _load(

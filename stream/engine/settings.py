@@ -27,9 +27,11 @@ class EngineSettings:
     join_seconds_max: float = 180.0  # without an assignment, and not restoring, so long: leave
 
     block_records_max: int = 10_000  # larger: fewer fetches, more memory
-    # Folded in one turn of the event loop, in which nothing else moves: 0.8 s at the 1.6 ms a
-    # record that a sparse backlog takes.  Larger: a little faster; smaller: smoother.
-    slice_records_max: int = 500
+    # Folded in one turn of the event loop, in which nothing else moves.  Larger: a little faster.
+    slice_records_max: int = 1_000
+    # A turn that took longer makes the next ones smaller, down to one record.  Larger: faster with
+    # sparse backlogs, later checkpoints.
+    turn_seconds: float = 0.05
     blocks_waiting_max: int = 8  # fetched ahead per flow; more: memory, and no more speed
     fetch_bytes_max: int = 4 << 20  # per partition and fetch; larger: fewer fetches, more memory
     fetch_wait_ms_max: int = 500  # a quiet log answers this late; the stop waits for it

@@ -36,6 +36,7 @@ from aiokafka.errors import (
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, ServiceT
 
+from stream.engine import failpoints
 from stream.engine.connection import Connection
 from stream.engine.exits import Exit, Fatal, judge, leave
 from stream.engine.flow import Record
@@ -241,6 +242,7 @@ class BlockConsumer(driver.Consumer):
         A seek made earlier, in the handler of the rebalance, would be undone.
         """
         await self.transport.seek()
+        await failpoints.linger()
 
     async def verify_all_partitions_active(self) -> None:
         """Leave this to the engine's own watchdog, which knows what was applied."""

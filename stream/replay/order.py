@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -55,12 +56,27 @@ def in_order(
         yield from spill.merged()
 
 
+class _Run(NamedTuple):
+    """Sorted events on disk."""
+
+    path: Path
+    first: int
+    """Event time of the first and the last (ms)."""
+    last: int
+
+    def read(self) -> Iterator[UsageEvent]:
+        """Yield the events."""
+        with self.path.open("rb") as file:
+            while length := file.read(_LENGTH_BYTES):
+                yield from _decode(file.read(int.from_bytes(length, "big")))
+
+
 class _Spill:
-    """Sorted runs on disk, in the order of the log."""
+    """Runs, in the order of the log."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._runs: list[Path] = []
+        self._runs: list[_Run] = []
         self._written = 0
 
     def add(self, events: Iterable[UsageEvent]) -> None:
@@ -68,27 +84,42 @@ class _Spill:
         if len(self._runs) == _RUNS_MAX:
             merged = self._write(self.merged())
             for run in self._runs:
-                run.unlink()
+                run.path.unlink()
             self._runs = [merged]
         self._runs.append(self._write(events))
 
     def merged(self) -> Iterator[UsageEvent]:
-        """Yield all events in order; `heapq.merge` takes equal ones from the earlier run first."""
-        return heapq.merge(*(_read(run) for run in self._runs), key=_at)
+        """Yield all events in order; of one moment, those of the earlier run first.
 
-    def _write(self, events: Iterable[UsageEvent]) -> Path:
+        Runs that follow each other, as those of a log in order do, are only read:
+        merging takes as long as all that is decided of an event.
+        """
+        for together in self._overlapping():
+            runs = [run.read() for run in together]
+            yield from runs[0] if len(runs) == 1 else heapq.merge(*runs, key=_at)
+
+    def _overlapping(self) -> list[list[_Run]]:
+        """Group runs, in order, so that every event of a group comes before all of the next."""
+        groups: list[list[tuple[int, _Run]]] = []
+        until, newest = -1, -1
+        for number, run in sorted(enumerate(self._runs), key=lambda entry: entry[1].first):
+            follows = run.first > until or (run.first == until and number > newest)
+            if follows or not groups:
+                groups.append([])
+            groups[-1].append((number, run))
+            until, newest = max(until, run.last), max(newest, number)
+        return [[run for _, run in sorted(group)] for group in groups]
+
+    def _write(self, events: Iterable[UsageEvent]) -> _Run:
         path = self._folder / f"{self._written:06d}.run"
         self._written += 1
         source = iter(events)
+        first, last = None, 0
         with path.open("wb") as file:
             while block := list(islice(source, _BLOCK_EVENTS)):
+                first = block[0].occurred_at if first is None else first
+                last = block[-1].occurred_at
                 packed = _encode(block)
                 file.write(len(packed).to_bytes(_LENGTH_BYTES, "big"))
                 file.write(packed)
-        return path
-
-
-def _read(path: Path) -> Iterator[UsageEvent]:
-    with path.open("rb") as file:
-        while length := file.read(_LENGTH_BYTES):
-            yield from _decode(file.read(int.from_bytes(length, "big")))
+        return _Run(path, first or 0, last)

@@ -9,7 +9,8 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from functools import partial
-from itertools import chain, repeat
+from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,11 +20,11 @@ import pyarrow.parquet as pq
 
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
-from stream.detector.watermark import check_not_ahead
+from stream.detector.watermark import ahead, check_not_ahead
 from stream.replay.errors import LogError
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
 from stream.replay.source import OnBytes, open_log
-from stream.wire.events import Decoded, Decoder, Heartbeat
+from stream.wire.events import Block, Decoded, Decoder, Heartbeat
 from stream.wire.json_object import BYTES_MAX
 from stream.wire.mapping import RowReader
 from stream.wire.policy_file import LogFormat
@@ -41,10 +42,13 @@ _BY_NAME = {
 _PACKED = (".gz", ".zst")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PARQUET_MAGIC = b"PAR1"
+_CHUNK_BYTES = 1 << 18  # larger: more memory, no faster
 _PARQUET_ROWS = 65_536  # larger: more memory, no faster
 
 Numbered = Iterator[tuple[int, Any]]
 """(number in the file, what `ReadRow` takes); a BadEvent in place of what cannot be split off."""
+
+DecodeBlock = Callable[[list[bytes]], Block]
 
 
 class ReadRow(Protocol):
@@ -79,7 +83,10 @@ def read_log(
             elif layout == "csv":
                 rows, read, show = _csv(stream, file, log, decoder)
             else:
-                rows, read, show = _json_lines(stream), decoder.decode, _shown_line
+                trial = FileTrial(file, refusals, decoder, _shown_line)
+                decode = partial(_decode_believed, decoder, received_at, max_future_skew_ms)
+                yield from _json_events(stream, decode, trial, refusals)
+                continue
             trial = FileTrial(file, refusals, decoder, show)
             believed = partial(_believed, read, received_at, max_future_skew_ms)
             yield from _events(rows, believed, trial, refusals)
@@ -135,17 +142,62 @@ def _format_of(file: str, stream: io.BufferedReader) -> str:
     return "jsonl" if begins.startswith(b"{") else "csv"
 
 
-def _json_lines(stream: io.BufferedReader) -> Numbered:
-    # One byte more than an event may have, and its line end: longer lines are cut, and refused.
-    lines = iter(partial(stream.readline, BYTES_MAX + 2), b"")
-    first = next(lines, b"").removeprefix(_BYTE_ORDER_MARK)
-    for number, line in enumerate(chain((first,), lines), 1):
-        if len(line) == BYTES_MAX + 2 and not line.endswith(b"\n"):
-            rest = line
-            while rest and not rest.endswith(b"\n"):
-                rest = stream.readline(BYTES_MAX)
-        if line and not line.isspace():
-            yield number, line
+def _json_events(
+    stream: io.BufferedReader, decode: DecodeBlock, trial: FileTrial, refusals: Refusals
+) -> Iterator[UsageEvent]:
+    """Yield the events of JSON lines, a thousand lines at a time."""
+    rows = 0
+    tried = False
+    try:
+        for first, lines in _line_blocks(stream):
+            events, others = decode(lines)
+            rows += len(lines)
+            for place, other in others:
+                if isinstance(other, Heartbeat):
+                    refusals.heartbeats += 1
+                elif other is None:
+                    refusals.ignored += 1
+                elif lines[place] and not lines[place].isspace():
+                    trial.refuse(first + place, other, lines[place])
+                else:
+                    rows -= 1
+            yield from events
+            if rows >= TRIAL_ROWS and not tried:
+                trial.judge(rows)
+                tried = True
+        if not tried:
+            trial.judge(rows)
+    finally:
+        refusals.rows += rows
+
+
+def _decode_believed(
+    decoder: Decoder, received_at: int, max_future_skew_ms: int, values: list[bytes]
+) -> Block:
+    """Decode values, and refuse those whose clock runs ahead."""
+    block = decoder.decode_block(values, [received_at] * len(values))
+    limit = received_at + max_future_skew_ms
+    early = [n for n, event in enumerate(block.events) if event.occurred_at > limit]
+    if not early:
+        return block
+    refused = [(block.place(n), ahead(block.events[n].occurred_at, received_at)) for n in early]
+    events = [event for event in block.events if event.occurred_at <= limit]
+    return Block(events, sorted([*block.others, *refused], key=itemgetter(0)))
+
+
+def _line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield (number of the first line, lines); a line that no event may have is cut."""
+    number, rest = 1, stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
+    more = True
+    while more:
+        chunk = stream.read(_CHUNK_BYTES)
+        more = bool(chunk)
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()[: BYTES_MAX + 1] if more else b""
+        lines[:1] = [line[: BYTES_MAX + 1] for line in lines[:1]]
+        for begin in range(0, len(lines), TRIAL_ROWS):
+            yield number + begin, lines[begin : begin + TRIAL_ROWS]
+        number += len(lines)
 
 
 def _shown_line(row: Any) -> str:

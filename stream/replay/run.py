@@ -8,9 +8,11 @@ alone: not on the size of the batches, and not on when it is run.
 """
 
 import csv
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -103,14 +105,16 @@ class Replay:
     def take(self, events: Sequence[UsageEvent]) -> None:
         """Take events in order of their time, turning every day that they complete."""
         begin = 0
-        for index, event in enumerate(events):
+        while begin < len(events):
+            first = events[begin].occurred_at
             if self._next_midnight is None:
-                self._next_midnight = _midnight_after(event.occurred_at)
-            if event.occurred_at - self._lateness >= self._next_midnight:
-                self._decide(events[begin:index])
-                begin = index
-                self.run_until(event.occurred_at - self._lateness)
-        self._decide(events[begin:])
+                self._next_midnight = _midnight_after(first)
+            if first - self._lateness >= self._next_midnight:
+                self.run_until(first - self._lateness)
+            turn = self._next_midnight + self._lateness
+            end = bisect_left(events, turn, lo=begin, key=attrgetter("occurred_at"))
+            self._decide(events[begin:end])
+            begin = end
 
     def run_until(self, moment: int) -> None:
         """Let event time pass up to `moment` (ms), turning days on the way."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -215,58 +216,68 @@ async def test_a_large_block_is_folded_in_slices(membership: Membership) -> None
     assert seen == {(10, 0), (16, 3), (22, 6), (30, 7)}
 
 
-async def test_nothing_is_folded_while_a_transaction_is_open(membership: Membership) -> None:
-    """A fold that takes seconds would use up the time that the transaction has."""
+async def test_turns_that_take_long_become_smaller(membership: Membership) -> None:
+    """What opens a transaction must get its turns, whatever a record makes fall due."""
+    holding = membership.live[HERE]
+    fold, apply = fold_of(holding), fold_of(holding).apply
+
+    def slowly(records: Any) -> None:
+        until = time.thread_time() + 0.03 * len(records)
+        while time.thread_time() < until:
+            pass
+        apply(records)
+
+    fold.apply = slowly  # type: ignore[method-assign]
+    await membership.apply(block(10, list(range(10, 16)), 16))
+    assert fold.slices[0] == 3
+    assert max(fold.slices[1:]) <= 2
+    fold.apply = apply  # type: ignore[method-assign]
+    await membership.apply(block(16, list(range(16, 28)), 28))
+    assert fold.slices[-1] == 3
+
+
+async def test_folding_goes_on_while_a_transaction_is_open(membership: Membership) -> None:
+    """With many partitions one always is; what comes meanwhile is the next transaction's."""
     holding, producer, checkpoint = await saving(membership)
-    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
-    ticking = asyncio.ensure_future(membership.tick(HERE, lambda _: (7, True)))
-    await several_turns()
-    assert holding.position == 12
-    assert fold_of(holding).ticks == []
-    producer.go.set()
-    await asyncio.gather(checkpoint, applying, ticking)
+    await membership.apply(block(12, EIGHT, 20))
+    await membership.tick(HERE, lambda _: (7, True))
     assert holding.position == 20
-    assert holding.saved == 12
     assert fold_of(holding).ticks == [7]
+    producer.go.set()
+    await checkpoint
+    assert holding.saved == 12
+    await membership.checkpoint()
+    assert holding.saved == 20
 
 
 async def halfway(membership: Membership) -> tuple[Holding, Writing, list["asyncio.Task[None]"]]:
-    """Begin a block, and a checkpoint in the middle of it; leave its transaction open."""
+    """Begin a block, and stop after its first slice; transactions stay open."""
     holding = membership.live[HERE]
     holding.producer = producer = Writing()
     producer.go.clear()
     applying = asyncio.ensure_future(membership.apply(block(10, list(range(10, 18)), 20)))
     await asyncio.sleep(0)
     assert holding.position == 13
-    checkpoint = asyncio.ensure_future(membership.checkpoint())
-    await several_turns()
-    assert producer.begun == 1
-    return holding, producer, [applying, checkpoint]
+    return holding, producer, [applying]
 
 
-async def test_a_checkpoint_comes_between_two_slices(membership: Membership) -> None:
-    """It waits for no more than the one that runs, and saves how far that went."""
+async def test_a_checkpoint_speaks_of_one_moment(membership: Membership) -> None:
+    """Its position is the one at which the fold was asked, whatever is folded while it is sent."""
     holding, producer, tasks = await halfway(membership)
-    assert holding.position == 16
+    asked: list[int] = []
+
+    def collect() -> Batch:
+        asked.append(holding.position)
+        return Batch([], [], b"")
+
+    holding.fold.collect = collect  # type: ignore[method-assign]
+    tasks.append(asyncio.ensure_future(membership.checkpoint()))
+    await several_turns()
+    await membership.apply(block(20, [20, 21], 30))
     producer.go.set()
     await asyncio.gather(*tasks)
-    assert holding.saved == 16
-    assert holding.position == 20
-
-
-async def test_checkpoints_one_after_the_other_leave_turns_to_fold(membership: Membership) -> None:
-    """After each, what waited for it folds a slice, however soon the next is due."""
-    holding, producer, checkpoint = await saving(membership)
-    holding.fold.pending = 1  # type: ignore[misc]
-    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
-    await several_turns()
-    producer.go.set()
-    await checkpoint
-    for _ in range(3):
-        await membership.checkpoint()
-    assert producer.begun == 4
-    assert holding.position == 20
-    await applying
+    assert asked == [holding.saved]
+    assert holding.saved < holding.position == 30
 
 
 async def test_a_revocation_drops_the_rest_of_a_block(membership: Membership) -> None:
@@ -298,24 +309,21 @@ async def test_a_stop_in_the_middle_of_a_block_saves_what_was_folded(
     """It must not wait for a block that waits for room which only a save can make."""
     holding, producer, tasks = await halfway(membership)
     holding.fold.pending = membership.settings.unsaved_max  # type: ignore[misc]
-    tasks.append(asyncio.ensure_future(membership.on_shutdown()))
     await several_turns()
+    tasks.append(asyncio.ensure_future(membership.on_shutdown()))
     producer.go.set()
     await asyncio.wait_for(asyncio.gather(*tasks), 1)
-    assert holding.position == holding.saved == 16
+    assert holding.position == holding.saved == 13
 
 
 async def test_a_seek_drops_the_rest_of_a_block(membership: Membership) -> None:
     """It is read again from the position, under the new epoch; folding it would count it twice."""
-    holding, producer, checkpoint = await saving(membership)
-    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
-    await several_turns()
+    holding, _, tasks = await halfway(membership)
     membership.epoch = holding.epoch = 2
-    producer.go.set()
-    await asyncio.gather(checkpoint, applying)
-    assert holding.position == 12
-    await membership.apply(block(12, EIGHT, 20, epoch=2))
-    assert fold_of(holding).offsets == [10, 11, *EIGHT]
+    await asyncio.gather(*tasks)
+    assert holding.position == 13
+    await membership.apply(block(13, [14, 15], 20, epoch=2))
+    assert fold_of(holding).offsets == [10, 11, 12, 14, 15]
 
 
 async def test_a_block_that_went_on_elsewhere_ends_the_worker(membership: Membership) -> None:
