@@ -20,6 +20,7 @@ from stream.wire import snapshots
 from stream.wire.alerts import encode_alert
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat, encode_usage
 from stream.wire.lessons import decode_lesson
+from stream.worker import detect
 from stream.worker.dead_letters import PutAside
 from stream.worker.detect import DetectFold
 from stream.worker.failing import StopRule
@@ -203,6 +204,26 @@ def test_lag_is_no_silence(make: Make, record: Any, models: ModelLog) -> None:
     fold.tick(NOW_MS, caught_up=True)
     assert fold._detector.progress.watermark.at == NOW_MS - POLICY.allowed_lateness_ms
     assert all(b'"backfill":false' in value for value in before + said([fold.collect()]))
+
+
+def test_much_time_passes_in_short_turns(
+    make: Make, record: Any, models: ModelLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage days fall due for everybody at once, and transactions need their turns."""
+    models.take(snapshots.encode(snapshot(0)))
+    at_once, in_turns = restored(make(wall=True), []), restored(make(wall=True), [])
+    for fold in (at_once, in_turns):
+        fold.apply([record(encode_usage(event)) for event in events()])
+    at_once.tick(NOW_MS, caught_up=True)
+    monkeypatch.setattr(detect, "TICK_SECONDS", 0.0)
+    turns = 0
+    while in_turns._detector.progress.watermark != at_once._detector.progress.watermark:
+        in_turns.tick(NOW_MS, caught_up=True)
+        turns += 1
+    assert turns > 10
+    said = at_once.collect()
+    assert in_turns.collect() == said
+    assert said.outputs
 
 
 def test_the_event_clock_takes_no_ticks(make: Make) -> None:
