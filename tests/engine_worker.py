@@ -59,7 +59,7 @@ class Copy:
 class Tally:
     """Count records per key, publish each tenth; ticks while caught up are counted apart.
 
-    `drag` holds everything up for so many seconds, once a call.
+    `drag` holds everything up for so many seconds a record.
     """
 
     def __init__(self, alerts: str, partition: int, drag: float) -> None:
@@ -87,7 +87,7 @@ class Tally:
         assert self.total == sum(self.table.entries.values()), "progress and rows are out of step"
 
     def apply(self, records: Sequence[Record]) -> None:
-        time.sleep(self.drag)
+        time.sleep(self.drag * len(records))
         for record in records:
             assert record.key is not None
             key = record.key.decode()

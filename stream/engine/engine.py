@@ -176,9 +176,9 @@ class Engine:
         pause = min(self._checkpoint_cost * (1 - share) / share, settings.checkpoint_seconds_max)
         await _wait(self.membership.full, max(pause, settings.checkpoint_seconds))
         if not self._stop.is_set():
-            began = time.thread_time() - self.membership.folding_seconds
+            began = time.thread_time() - self.membership.folding_cpu_seconds
             await self.membership.checkpoint()
-            self._checkpoint_cost = time.thread_time() - self.membership.folding_seconds - began
+            self._checkpoint_cost = time.thread_time() - self.membership.folding_cpu_seconds - began
 
     async def _tick_task(self) -> None:
         """Wait for the next tick, and give it to every partition that blocks flow for."""

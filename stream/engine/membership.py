@@ -47,10 +47,11 @@ class Membership:
 
     Faust calls it from one event loop.  Its handlers of a rebalance run one at
     a time; `apply` and `save` run beside them and beside each other, and take
-    turns.  The turns of `apply` are short, whatever the records: working off a
-    sparse backlog, one of them can let days fall due, and a transaction that
-    was open meanwhile used up its time without having had any: the worker
-    ended, started again, and ended at the same place.
+    turns.  A save has dozens of turns, so while one is under way those of
+    `apply` are very short, or none where a single record takes long: working
+    off a sparse backlog, it can let days fall due, and a transaction that was
+    open meanwhile used up its time without having had any; the worker ended,
+    started again, and ended at the same place.
     """
 
     def __init__(
@@ -76,8 +77,11 @@ class Membership:
         self.restoring = False
         self.settled = False  # an assignment is in force, even an empty one
         self.full = asyncio.Event()  # a partition has much unsaved: save now
-        self.folding_seconds = 0.0  # this thread's time in folds, all told
-        self._turn_records = settings.slice_records_max
+        self.folding_cpu_seconds = 0.0  # this thread's time in folds, all told
+        self._record_seconds = 0.0  # what a record took in the last turn
+        self._saving = 0  # calls of `save` that are under way
+        self._quiet = asyncio.Event()  # set while there is none
+        self._quiet.set()
         self._revoked_generation = -1
         self._background: set[asyncio.Task[Any]] = set()  # the loop itself keeps no task alive
 
@@ -185,13 +189,13 @@ class Membership:
         """
         start, done = block.start, 0
         while done < len(block.records):
-            records = block.records[done : done + self._turn_records]
-            done += len(records)
-            end = block.end if done == len(block.records) else records[-1].offset + 1
             holding = await self._turn(block)
             if holding is None:
-                self.observer.dropped(block.tp, len(block.records) - done + len(records))
+                self.observer.dropped(block.tp, len(block.records) - done)
                 return
+            records = block.records[done : done + self._records_at_once()]
+            done += len(records)
+            end = block.end if done == len(block.records) else records[-1].offset + 1
             if start != holding.position:
                 raise Fatal(
                     f"{block.tp.topic}/{block.tp.partition}: a block starts at {start} where "
@@ -202,10 +206,13 @@ class Membership:
             # the group's own offsets, which are behind, and may start anywhere.
             assert start <= records[0].offset
             assert records[-1].offset < end
-            began = time.thread_time()
+            began, cpu_began = time.perf_counter(), time.thread_time()
             holding.fold.apply(records)
             holding.position = start = end
-            self._took(block.tp, len(records), time.thread_time() - began)
+            seconds = time.perf_counter() - began
+            self.folding_cpu_seconds += time.thread_time() - cpu_began
+            self._record_seconds = seconds / len(records)
+            self.observer.applied(block.tp, len(records), seconds)
             failpoints.reach("after_fold")
             if holding.fold.pending >= self.settings.unsaved_max:
                 self.full.set()
@@ -215,37 +222,42 @@ class Membership:
         """Return a block's partition once it may be folded into; None if the block is stale.
 
         It may not while the partition has much unsaved: memory stays bounded,
-        and so does the next transaction.  No save waits for this, so a
-        revocation cannot hang on it.
+        and so does the next transaction.  Nor while a save is under way, if a
+        record takes longer than the save can wait.  No save waits for this, so
+        a revocation cannot hang on it.
         """
+        settings = self.settings
         while (holding := self._holding_of(block)) is not None:
-            if holding.fold.pending < self.settings.unsaved_max:
+            if holding.fold.pending >= settings.unsaved_max:
+                self.full.set()
+                holding.room.clear()
+                await holding.room.wait()
+            elif self._saving and self._record_seconds > settings.turn_seconds_saving:
+                await self._quiet.wait()
+            else:
                 break
-            self.full.set()
-            holding.room.clear()
-            await holding.room.wait()
         return holding
 
-    def _took(self, tp: TP, records: int, seconds: float) -> None:
-        """Note how long a turn took, and make the next one as long as a turn may be."""
-        self.observer.applied(tp, records, seconds)
-        self.folding_seconds += seconds
+    def _records_at_once(self) -> int:
+        """Return how many records a turn may take, judged by the last one."""
         settings = self.settings
-        if seconds > settings.turn_seconds:
-            self._turn_records = max(1, int(records * settings.turn_seconds / seconds))
-        else:
-            self._turn_records = min(settings.slice_records_max, self._turn_records * 2)
+        seconds = settings.turn_seconds_saving if self._saving else settings.turn_seconds
+        if self._record_seconds * settings.slice_records_max <= seconds:
+            return settings.slice_records_max
+        return max(1, int(seconds / self._record_seconds))
 
     async def tick(self, tp: TP, now: Callable[[Holding], tuple[int, bool]]) -> None:
-        """Tick a partition, if it is live and sought.
+        """Tick a partition, if it is live and sought, once no save is under way.
 
         `now` gives the wall clock, and whether the partition is caught up.
         """
+        while self._saving:
+            await self._quiet.wait()
         holding = self.live.get(tp)
         if holding is not None and holding.epoch == self.epoch:
             began = time.thread_time()
             holding.fold.tick(*now(holding))
-            self.folding_seconds += time.thread_time() - began
+            self.folding_cpu_seconds += time.thread_time() - began
             await asyncio.sleep(0)
 
     def _holding_of(self, block: Block) -> Holding | None:
@@ -301,10 +313,16 @@ class Membership:
         unsaved = [holding for holding in holdings if holding.unsaved]
         if not unsaved:
             return
+        self._saving += 1
+        self._quiet.clear()
         try:
             await asyncio.gather(*[self._save(holding) for holding in unsaved])
         except BaseException as error:  # noqa: BLE001 - a cancelled commit is in doubt as well
             leave(judge(error, "checkpoint"))
+        finally:
+            self._saving -= 1
+            if not self._saving:
+                self._quiet.set()
 
     async def _save(self, holding: Holding) -> None:
         """Commit one partition's work within the deadline."""

@@ -29,9 +29,9 @@ class EngineSettings:
     block_records_max: int = 10_000  # larger: fewer fetches, more memory
     # Folded in one turn of the event loop, in which nothing else moves.  Larger: a little faster.
     slice_records_max: int = 1_000
-    # A turn that took longer makes the next ones smaller, down to one record.  Larger: faster with
-    # sparse backlogs, later checkpoints.
-    turn_seconds: float = 0.05
+    # The time of a turn; records that take longer are folded fewer at a time, down to one.
+    turn_seconds: float = 0.05  # larger: hardly faster, later checkpoints
+    turn_seconds_saving: float = 0.005  # while a save is under way: it has dozens of turns itself
     blocks_waiting_max: int = 8  # fetched ahead per flow; more: memory, and no more speed
     fetch_bytes_max: int = 4 << 20  # per partition and fetch; larger: fewer fetches, more memory
     fetch_wait_ms_max: int = 500  # a quiet log answers this late; the stop waits for it

@@ -433,12 +433,12 @@ async def test_records_deleted_before_they_were_read_end_the_worker(stage: Stage
 
 @pytest.mark.integration
 async def test_slow_work_is_no_reason_to_leave(stage: Stage) -> None:
-    """Slices slower than the deadline of a checkpoint are slow, and nothing else is the matter."""
+    """Records that take long are slow, and nothing else is the matter."""
     await stage.produce("usage", 0, 400)
-    options = {"flows": "count", "deadline_seconds": 3.0, "drag": 1.0, "slice_records_max": 20}
+    options = {"flows": "count", "deadline_seconds": 3.0, "drag": 0.1, "slice_records_max": 40}
     worker = stage.worker("w", **options)
     worker.start()
-    await stage.drained(400, 60)
+    await stage.drained(400, 120)
     worker.signal(signal.SIGTERM)
     assert await worker.ended() == 0
     assert worker.lines("leaving") == []
