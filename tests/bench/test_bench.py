@@ -1,0 +1,76 @@
+"""The figures' own test: that each can still be taken.  What they come to is not judged."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from stream.broker import LocalBroker
+from tests.bench import customers, file_replay, landmarks, memory, mix, worker
+from tests.bench.child import ROOT, YARDSTICK
+from tests.bench.figure import Figure, Size, line
+from tests.bench.machine import yardstick_us
+
+
+def here(function: Callable[..., dict[str, Any]], /, **arguments: object) -> dict[str, Any]:
+    """Call a measurement in this process: starting one for each would take most of the time."""
+    return {**function(**arguments), YARDSTICK: yardstick_us()}
+
+
+def check(figures: list[Figure]) -> None:
+    """Hold what any figure must be."""
+    assert figures
+    assert len({figure.name for figure in figures}) == len(figures)
+    for figure in figures:
+        assert math.isfinite(figure.value), figure
+        assert json.loads(line(figure, 0.5))["name"] == figure.name
+
+
+@pytest.mark.parametrize(
+    "module", [customers, file_replay, landmarks, memory, mix], ids=lambda module: module.__name__
+)
+def test_a_figure_without_a_broker_can_still_be_taken(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They reach into what they measure: a change there must not leave them behind."""
+    monkeypatch.setattr(module, "call", here)
+    check(list(module.measure(Size.TINY)))
+
+
+@pytest.mark.integration
+def test_the_worker_can_still_be_held_against_the_raw_loop(broker: LocalBroker) -> None:
+    """A worker that is watched works off a topic, every event applied, and ends in order."""
+    check(list(worker.measure(Size.TINY, broker.bootstrap)))
+
+
+@pytest.mark.integration
+def test_the_contestant_keeps_to_what_the_peers_ask_of_it(
+    broker: LocalBroker, topic_names: Callable[[str], str]
+) -> None:
+    """Its last line on standard output is the result, and its end is a good one."""
+    events = 1_000
+    environment = {
+        "BOOTSTRAP": broker.bootstrap,
+        "TOPIC": worker.filled(broker.bootstrap, events, partitions=2),
+        "N": str(events),
+        "RUN_ID": topic_names("contestant"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.contestant"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["events"] == events
+    assert said["results"] == {"applied": events}
+    assert {"peer", "wall_s", "cpu_s", "events_per_s", "drain_s"} <= said.keys()
