@@ -160,6 +160,35 @@ def demo(
     raise typer.Exit(show(seconds=seconds, customers=customers, seed=seed, broker=broker))
 
 
+@cli.command()
+def doctor(
+    config: Config = None,
+    assign: Assign = None,
+    bootstrap_servers: Brokers = None,
+    policy: PolicyPath = None,
+    *,
+    create_topics: Annotated[
+        bool, typer.Option("--create-topics", help="Create missing topics first, as a worker does.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+) -> None:
+    """Check that a worker with these settings would work; change nothing on the broker."""
+    with _reported():
+        settings = _settings(config, assign, bootstrap_servers, policy)
+        from stream.doctor.examine import examine
+        from stream.doctor.findings import Verdict, as_values, worst
+        from stream.doctor.show import show
+        from stream.worker.logs import to_stderr
+
+        to_stderr(settings.log_level, settings.log_format)
+        findings = asyncio.run(examine(settings, create_topics=create_topics))
+        if as_json:
+            typer.echo(orjson.dumps(as_values(findings), option=orjson.OPT_INDENT_2))
+        else:
+            show(findings)
+        raise typer.Exit(WRONG if worst(findings) is Verdict.FAILURE else 0)
+
+
 @topics_cli.command("create")
 def topics_create(
     config: Config = None, assign: Assign = None, bootstrap_servers: Brokers = None

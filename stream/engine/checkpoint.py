@@ -41,6 +41,7 @@ class Holding:
         "flow",
         "fold",
         "generation",
+        "partitions",
         "position",
         "producer",
         "room",
@@ -56,6 +57,7 @@ class Holding:
         self.generation = generation  # of the group, at the last assignment
         self.epoch = -1  # of the last seek; blocks of others are stale
         self.position = -1  # the source offset that comes next
+        self.partitions = 0  # of the source, when this one was restored
         self.saved = -1  # the position in the last committed transaction
         self.producer: Any = None
         self.room = asyncio.Event()  # set by every save: blocks that waited may go on
@@ -98,7 +100,8 @@ class Holding:
             position = self.position
             key = position_key(self.tp.topic)
             rows: list[_Item] = [(key, value, None) for key, value in batch.rows]
-            rows.append((key, pack_position(Position(position, batch.progress)), None))
+            said = Position(position, batch.progress, self.partitions)
+            rows.append((key, pack_position(said), None))
 
             failpoints.reach("after_snapshot")
             await self.producer.begin_transaction()

@@ -16,13 +16,28 @@ from typing import Any
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import AuthenticationFailedError, KafkaError, for_code
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+    for_code,
+)
+from aiokafka.protocol.metadata import MetadataRequest
 
 from stream.engine.exits import Fatal
 
 log = structlog.get_logger("slipaway.engine")
 
-_SHUT_OUT = "Operator action: correct the credentials; the broker answers but refuses them."
+SHUT_OUT = "Operator action: correct the credentials; the broker answers but refuses them."
+REFUSED = (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +78,10 @@ async def wait_for_broker(connection: Connection, topics: Collection[str] = ()) 
     while True:
         try:
             counts = await _ask(connection, topics)
-        except AuthenticationFailedError as error:
-            raise Fatal(f"{connection.bootstrap}: {error!r}. {_SHUT_OUT}") from error
         except (KafkaError, OSError, TimeoutError) as error:
+            for host, answer in (await knock(connection)).items():
+                if isinstance(answer, REFUSED):
+                    raise Fatal(f"{host}: {answer!r}. {SHUT_OUT}") from answer
             log.warning("broker away", broker=connection.bootstrap, error=str(error), pause=pause)
         else:
             missing = sorted(topic for topic in topics if not counts.get(topic))
@@ -81,7 +97,7 @@ async def _ask(connection: Connection, topics: Collection[str]) -> dict[str, int
     admin = AIOKafkaAdminClient(**connection.client(), request_timeout_ms=5_000)
     try:
         await asyncio.wait_for(admin.start(), 10)
-        found = await asyncio.wait_for(admin.describe_topics(sorted(topics)), 10) if topics else []
+        found = await asyncio.wait_for(describe(admin, topics), 10) if topics else []
     finally:
         await admin.close()
     counts = {}
@@ -91,6 +107,36 @@ async def _ask(connection: Connection, topics: Collection[str]) -> dict[str, int
             raise Fatal(f"Topic {topic['topic']}: {error.message}. Operator action: allow it.")
         counts[topic["topic"]] = len(topic["partitions"])
     return counts
+
+
+async def knock(connection: Connection) -> dict[str, Exception | None]:
+    """Return how each of the hosts to ask first answers: with an error, or None.
+
+    aiokafka's clients only tell that they found nobody, whether it is the host
+    that is away or the password that is wrong.
+    """
+    options = {k: v for k, v in connection.client().items() if k != "bootstrap_servers"}
+    answers: dict[str, Exception | None] = {}
+    for host, port, _ in collect_hosts(connection.bootstrap):
+        try:
+            opened = await create_conn(host, port, **options, request_timeout_ms=5_000)
+            await opened.close()
+            answers[f"{host}:{port}"] = None
+        except (KafkaError, OSError, TimeoutError) as error:
+            answers[f"{host}:{port}"] = error
+    return answers
+
+
+async def describe(admin: AIOKafkaAdminClient, topics: Collection[str]) -> list[dict[str, Any]]:
+    """Return what the broker says of each topic; one that is not there stays so.
+
+    Asked in the client's own way, a broker that makes topics on first use would
+    make a misspelt one, and whoever waits for the right one would never know.
+    """
+    request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
+    response = await admin._send_request(request)  # noqa: SLF001 - the public way cannot say it
+    found: list[dict[str, Any]] = response.to_object()["topics"]
+    return found
 
 
 class Muffle(logging.Filter):

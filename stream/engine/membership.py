@@ -274,6 +274,7 @@ class Membership:
         began = time.monotonic()
         live = self._take_live()
         await self.save(live.values())
+        await self._quiet.wait()  # a checkpoint that was under way is still writing
         self.parked.update(live)
         seconds = time.monotonic() - began
         self.observer.revoked(sorted(live), seconds)
@@ -289,6 +290,7 @@ class Membership:
         began = time.monotonic()
         live = self._take_live()
         await self.save(live.values())
+        await self._quiet.wait()  # a checkpoint that was under way needs its producers open
         everyone = [*live.values(), *self.parked.values()]
         self.parked = {}
         await asyncio.gather(*[self._close(holding) for holding in everyone])

@@ -16,8 +16,10 @@ V = TypeVar("V")
 
 # No customer id, nor any other key of text, begins with a null byte.
 _MARK = b"\x00position\x00"
-_VERSION = 1
-_HEAD = struct.Struct(">Bq")  # version, next source offset
+_VERSION = 2
+_HEAD = struct.Struct(">BqI")  # version, next source offset, partitions of the source
+_VERSION_BEFORE = 1
+_HEAD_BEFORE = struct.Struct(">Bq")  # which did not say how many partitions there were
 
 
 class Table(Generic[V]):
@@ -42,6 +44,7 @@ class Position(NamedTuple):
 
     offset: int  # the source offset that comes next
     progress: bytes  # the fold's own word on the partition as a whole
+    partitions: int = 0  # of the source as it was saved: where a key lives; 0: nobody noted it
 
 
 def position_key(source: str) -> bytes:
@@ -56,7 +59,7 @@ def is_position(key: bytes) -> bool:
 
 def pack_position(position: Position) -> bytes:
     """Return a position as the value of its row."""
-    return _HEAD.pack(_VERSION, position.offset) + position.progress
+    return _HEAD.pack(_VERSION, position.offset, position.partitions) + position.progress
 
 
 def unpack_position(row: bytes) -> Position:
@@ -64,11 +67,15 @@ def unpack_position(row: bytes) -> Position:
 
     Raises `Fatal` where a version of this software that we do not know wrote it.
     """
-    if not row or row[0] != _VERSION or len(row) < _HEAD.size:
-        found = f"version {row[0]}" if row else "an empty record"
-        raise Fatal(
-            f"The saved position is {found}; this release reads version {_VERSION}. Operator "
-            "action: run the release that wrote it, or replay under a new app id."
-        )
-    _, offset = _HEAD.unpack_from(row)
-    return Position(offset, row[_HEAD.size :])
+    version = row[0] if row else None
+    if version == _VERSION and len(row) >= _HEAD.size:
+        _, offset, partitions = _HEAD.unpack_from(row)
+        return Position(offset, row[_HEAD.size :], partitions)
+    if version == _VERSION_BEFORE and len(row) >= _HEAD_BEFORE.size:
+        _, offset = _HEAD_BEFORE.unpack_from(row)
+        return Position(offset, row[_HEAD_BEFORE.size :])
+    found = f"{len(row)} bytes of version {version}" if row else "an empty record"
+    raise Fatal(
+        f"The saved position is {found}; this release reads versions {_VERSION_BEFORE} and "
+        f"{_VERSION}. Operator action: run the release that wrote it, or replay under a new app id."
+    )

@@ -269,7 +269,7 @@ class BlockConsumer(driver.Consumer):
         if not active:  # all are full or paused; Faust would sleep a second here
             await self.sleep(0.05)
             return {}
-        blocks = cast(Mapping[TP, Block], await self._thread.getmany(active, timeout=1.0))
+        blocks = cast(Mapping[TP, Block], await self._thread.getmany(active, timeout=0.2))
         if not blocks:
             await asyncio.sleep(0)
         return blocks

@@ -13,7 +13,6 @@ year, but they are sent now, so ordinary retention keeps a replay whole.
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -89,6 +88,7 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
 def misfits(wanted: Iterable[Spec], counts: Mapping[str, int], topics: Topics) -> list[str]:
     """Say which existing topics have the wrong number of partitions, and the way out."""
     single = {topics.examples, topics.trainer_state, topics.model}
+    places = {state_of_source(topics, source) for source in topics.sources}
     problems = []
     for spec in wanted:
         found = counts.get(spec.name, spec.partitions)
@@ -98,6 +98,12 @@ def misfits(wanted: Iterable[Spec], counts: Mapping[str, int], topics: Topics) -
             problems.append(
                 f"{spec.name} has {found} partitions and needs exactly 1: its order counts."
                 " Operator action: delete it, or set another name."
+            )
+        elif spec.name in places and found < spec.partitions:
+            problems.append(
+                f"{spec.name} has {found} partitions, the raw topic it speaks of has"
+                f" {spec.partitions}. Operator action: kafka-topics --alter --topic {spec.name}"
+                f" --partitions {spec.partitions}; it holds no customers, so nobody moves."
             )
         elif spec.compacted:
             problems.append(
@@ -125,7 +131,8 @@ async def ensure(
         counts = await _counts(admin)
         wanted = specs(settings, counts)
         problems = misfits(wanted, counts, topics)
-        problems += await _not_compacted(admin, [s for s in wanted if s.name in counts])
+        existing = [spec.name for spec in wanted if spec.compacted and spec.name in counts]
+        problems += forgetful(await knobs(admin, ConfigResourceType.TOPIC, existing))
         if problems:
             raise Fatal("\n".join(problems))
         missing = [spec for spec in wanted if spec.name not in counts]
@@ -154,62 +161,64 @@ async def _counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     }
 
 
-async def _not_compacted(admin: AIOKafkaAdminClient, existing: list[Spec]) -> list[str]:
-    """Say which existing topics would delete what must stay."""
-    names = [spec.name for spec in existing if spec.compacted]
-    if not names:
-        return []
-    found = await _config(admin, ConfigResourceType.TOPIC, names, "cleanup.policy")
+def forgetful(compacted: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Say which topics, given with their configuration, would delete what must stay."""
     return [
-        f"{name} has cleanup.policy={policy} and would forget customers. Operator action:"
-        f" kafka-configs --alter --topic {name} --add-config cleanup.policy=compact"
-        for name, policy in found.items()
-        if policy != "compact"
+        f"{name} has cleanup.policy={found['cleanup.policy']} and would forget customers. Operator"
+        f" action: kafka-configs --alter --topic {name} --add-config cleanup.policy=compact"
+        for name, found in compacted.items()
+        if found.get("cleanup.policy", "compact") != "compact"
     ]
 
 
 async def _create(admin: AIOKafkaAdminClient, missing: list[Spec], replication: int) -> None:
     """Create topics; that another worker was faster is fine."""
+    refused = await refusals(admin, missing, replication, validate_only=False)
+    if refused:
+        raise Fatal("\n".join(refused))
+
+
+async def refusals(
+    admin: AIOKafkaAdminClient, missing: list[Spec], replication: int, *, validate_only: bool
+) -> list[str]:
+    """Create topics, or have it tried (`validate_only`); say which were refused."""
     if not missing:
-        return
+        return []
     copies = replication or await _default_replication(admin)
     response = await admin.create_topics(
         [
             NewTopic(spec.name, spec.partitions, copies, topic_configs=dict(spec.config))
             for spec in missing
-        ]
+        ],
+        validate_only=validate_only,
     )
-    refused = [
-        f"{name}: {message or for_code(code).__name__}"
+    return [
+        f"The broker refuses to create {name}: {message or for_code(code).__name__}. Operator"
+        f" action: allow it or create it yourself; `replication` ({copies}) may not exceed the"
+        " brokers."
         for name, code, message in response.topic_errors
         if code and for_code(code) is not TopicAlreadyExistsError
     ]
-    if refused:
-        raise Fatal(
-            f"The broker refused to create topics: {'; '.join(refused)}. Operator action: allow"
-            f" it or create them yourself; `replication` ({copies}) may not exceed the brokers."
-        )
 
 
 async def _default_replication(admin: AIOKafkaAdminClient) -> int:
     """Ask a broker how many copies it makes by itself; this protocol version cannot say "yours"."""
-    broker = next(iter(admin._client.cluster.brokers())).nodeId  # noqa: SLF001 - no public way
-    name = "default.replication.factor"
-    found = await _config(admin, ConfigResourceType.BROKER, [str(broker)], name)
-    return int(found.get(str(broker)) or 1)
+    broker = str(next(iter(admin._client.cluster.brokers())).nodeId)  # noqa: SLF001 - no public way
+    found = await knobs(admin, ConfigResourceType.BROKER, [broker])
+    return int(found[broker].get("default.replication.factor") or 1)
 
 
-async def _config(
-    admin: AIOKafkaAdminClient, kind: ConfigResourceType, names: list[str], knob: str
-) -> dict[str, Any]:
-    """Read one knob of several topics or brokers."""
+async def knobs(
+    admin: AIOKafkaAdminClient, kind: ConfigResourceType, names: list[str]
+) -> dict[str, dict[str, str]]:
+    """Read the configuration of several topics or brokers; empty where we may not."""
+    if not names:
+        return {}
     responses = await admin.describe_configs([ConfigResource(kind, name) for name in names])
     return {
-        resource_name: entry[1]
+        resource_name: {entry[0]: entry[1] for entry in entries}
         for response in responses
         for _, _, _, resource_name, entries in response.resources
-        for entry in entries
-        if entry[0] == knob
     }
 
 

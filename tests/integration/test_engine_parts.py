@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 
@@ -358,6 +358,31 @@ async def test_much_unsaved_asks_for_a_save(membership: Membership) -> None:
     await membership.checkpoint()
     await asyncio.wait_for(applying, 1)
     assert holding.position == 11
+
+
+@pytest.mark.parametrize("leave", [Membership.on_shutdown, Membership.on_revoked])
+async def test_whoever_lets_go_waits_for_the_checkpoint_that_is_under_way(
+    membership: Membership, leave: Callable[[Membership], Coroutine[Any, Any, None]]
+) -> None:
+    """It took what was pending and moved no position, so nothing looks unsaved while it writes.
+
+    Its producer was stopped under it, and the worker ended with 70 where it should with 0.
+    """
+    holding = membership.live[HERE]
+    holding.producer = producer = Writing()
+    holding.saved = holding.position
+    holding.fold.pending = 1  # type: ignore[misc]
+    holding.fold.collect = emptied(holding)  # type: ignore[method-assign]
+    producer.go.clear()
+    checkpoint = asyncio.ensure_future(membership.checkpoint())
+    await several_turns()
+    assert not holding.unsaved
+    leaving = asyncio.ensure_future(leave(membership))
+    await several_turns()
+    too_early = leaving.done()
+    producer.go.set()
+    await asyncio.wait_for(asyncio.gather(checkpoint, leaving), 1)
+    assert not too_early
 
 
 def emptied(holding: Holding) -> Callable[[], Batch]:

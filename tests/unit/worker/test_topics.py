@@ -37,6 +37,15 @@ def test_a_changed_number_of_partitions_is_refused_with_the_way_out() -> None:
     assert "slipaway.examples has 2 partitions and needs exactly 1" in examples
 
 
+def test_a_raw_topic_that_grew_takes_its_places_along() -> None:
+    """They are no customers: nobody has to start over because a source has more partitions."""
+    counts = {"raw": 6, "slipaway.ingest-state.raw": 3}
+    (problem,) = misfits(specs(SETTINGS, counts), counts, SETTINGS.topics)
+    assert "--topic slipaway.ingest-state.raw --partitions 6" in problem
+    (shrunk,) = misfits(specs(SETTINGS, {"raw": 2}), {**counts, "raw": 2}, SETTINGS.topics)
+    assert "set a new app_id" in shrunk
+
+
 def test_topics_without_state_may_have_any_number() -> None:
     """More partitions of alerts change nothing for us."""
     counts = {"slipaway.alerts": 32, "slipaway.dead-letters": 1}

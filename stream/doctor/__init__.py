@@ -1,0 +1,1 @@
+"""Whether a worker with these settings would work, before one is started."""
