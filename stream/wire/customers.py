@@ -22,7 +22,7 @@ VERSION: Final = 2
 _FIRST: Final = bytes([FIRST])
 
 
-_HEAD = Struct(">4xBQ")
+_HEAD = Struct(">B3xBQ")
 """Of a row: version, MessagePack's 3 bytes for a long array, its mark for 64 bits, and `due`."""
 _64_BITS = 0xCF
 
@@ -65,5 +65,8 @@ class CustomerCodec:
         """Read when a customer is next due; None where that has to be reckoned."""
         if row.startswith(_FIRST):
             return None
-        mark, due = _HEAD.unpack_from(row)
-        return due if mark == _64_BITS else self.decode(row).due
+        if len(row) >= _HEAD.size:
+            version, mark, due = _HEAD.unpack_from(row)
+            if version == VERSION and mark == _64_BITS:
+                return int(due)
+        return self.decode(row).due

@@ -546,7 +546,10 @@ def test_a_position_outside_the_log_is_refused(start: int, end: int, words: str)
 
 
 def test_a_position_inside_the_log_is_taken() -> None:
-    """With the progress it was saved with; and without one, work begins at the log's start."""
+    """With the progress it was saved with; and without one, work begins at the log's start.
+
+    That is then saved, although nothing came: the next time it is found, and nobody searches.
+    """
     holding, restore = restoring(10)
     restore._begin(holding, 0, 10)
     assert holding.position == holding.saved == 10
@@ -554,7 +557,7 @@ def test_a_position_inside_the_log_is_taken() -> None:
     holding, restore = restoring(None)
     restore._begin(holding, 4, 10)
     assert holding.position == 4
-    assert not holding.unsaved
+    assert holding.unsaved
     assert holding.fold.begun == [None]  # type: ignore[attr-defined]
 
 
