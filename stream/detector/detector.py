@@ -41,6 +41,7 @@ SIGNALS_MAX = 64
 
 
 NEVER = 1 << 62
+APPLIED = "applied"
 DUES = tuple(Due)
 KINDS = len(DUES)
 ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
@@ -122,7 +123,7 @@ class Detector:
     def on_events(self, batch: Sequence[UsageEvent]) -> Decisions:
         """Take events in the order of their log, and decide what has thereby fallen due."""
         refused: list[tuple[int, BadEvent]] = []
-        counts: dict[str, int] = defaultdict(int)
+        others: dict[str, int] = defaultdict(int)
         progress, policy, take = self.progress, self._policy, self._take
         latest, lateness = progress.latest, policy.allowed_lateness_ms
         skew, events_move_time = policy.max_future_skew_ms, self.events_move_time
@@ -137,11 +138,16 @@ class Detector:
                 # Settle first what its predecessors had made due: then it does not matter
                 # where a batch was cut.
                 self._decide(progress.watermark.follow(latest, lateness))
-            counts[take(event)] += 1
-        if refused:
-            counts["refused"] = len(refused)
+            result = take(event)
+            if result != APPLIED:
+                others[result] += 1
         self._decide(progress.watermark.follow(latest, lateness))
-        return self._collect(refused, Counter(counts))
+        if refused:
+            others["refused"] = len(refused)
+        counts = Counter(others)
+        if counts.total() < len(batch):
+            counts[APPLIED] = len(batch) - counts.total()
+        return self._collect(refused, counts)
 
     def on_tick(self, now: int) -> Decisions:
         """Let time pass without events: decide everything due before `now` less the lateness."""
@@ -171,13 +177,13 @@ class Detector:
             customer.recent_ids = marks
         if not customer.touched:
             customers.touch(customer_id, customer)
-        if event.account_id:
+        if event.account_id and event.account_id != customer.account_id:
             customer.account_id = event.account_id
         if event_class is not ENGAGEMENT:
             self._file_signal(customer, Signal(at, event.name, event_class.name))
             self._queue(customer_id, customer)
             if event_class is not WARNING:
-                return "applied"
+                return APPLIED
         gap = self._visit_gap
         if customer.visit_open and customer.visit_at - gap < at < customer.last_at + gap:
             customer.visit_volume += event.volume
@@ -186,7 +192,7 @@ class Detector:
                 customer.last_at = at
             if customer.waiting:
                 self._absorb(customer)
-            return "applied"
+            return APPLIED
         return self._file_visit(customer_id, customer, at, event.volume, kind_bit)
 
     def _customer(self, customer_id: str) -> Customer:
@@ -222,7 +228,7 @@ class Detector:
             customer.waiting = waiting
             if waiting[0].begin != first:
                 self._queue(customer_id, customer)
-            return "applied"
+            return APPLIED
         if at <= customer.last_at:
             customer.volume_total = whole(customer.volume_total + volume)
         else:
