@@ -27,7 +27,7 @@ lint: && requirements-agree deploy-valid
 
 # the tests that need no broker
 test *args:
-    {{uv}} run pytest -m "not integration and not fault and not bench" {{args}}
+    {{uv}} run pytest -m "not integration and not fault" {{args}}
 
 # the tests against a real broker, which starts by itself
 integration *args:
@@ -37,9 +37,9 @@ integration *args:
 fault *args:
     {{uv}} run pytest -m fault {{args}}
 
-# the figures: they judge nothing, and want a quiet machine
+# the figures: they judge nothing, and want a quiet machine; `just bench --quick`
 bench *args:
-    {{uv}} run pytest -m bench -s {{args}}
+    {{uv}} run python -m tests.bench {{args}}
 
 # event logs in, alerts out: `just replay events.jsonl`
 replay *args:
@@ -64,4 +64,4 @@ deploy-valid:
 
 # what CI runs: everything but the figures
 check: lint
-    {{uv}} run pytest -m "not bench"
+    {{uv}} run pytest

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import orjson
 import typer
 
+from stream import garbage
 from stream.settings import Settings, SettingsError, knobs, load, nested, redacted
 
 if TYPE_CHECKING:
@@ -369,6 +370,7 @@ def _replay_here(
     if model is not None:
         _snapshots(model)  # says what is wrong with it
     with _Bar(logs) as bar:
+        garbage.look_rarely()
         summary = replay(
             logs,
             product,

@@ -9,7 +9,6 @@ what it was to write.
 """
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ import structlog
 from faust.app.base import BootStrategy
 from faust.types import TP, StreamT
 
+from stream import garbage
 from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection, muffle_clients, wait_for_broker
 from stream.engine.exits import Exit, judge, leave
@@ -270,19 +270,8 @@ class Engine:
             await wait_for_broker(self.connection, topics)
         except Exception as error:  # noqa: BLE001 - Faust would take 14 s to end
             leave(judge(error, "preparing"))
-        _relieve_collector()
+        garbage.look_rarely()
         self._start_tasks()
-
-
-def _relieve_collector() -> None:
-    """Let Python look for garbage in cycles rarely: by default it cost a third of all CPU.
-
-    It counts objects made, and a block of records makes ten thousand that all live
-    on for a while; hardly anything here is in a cycle.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
 
 
 class _Worker(faust.Worker):

@@ -21,6 +21,7 @@ from tests.bench import (
     restore,
     worker,
 )
+from tests.bench.child import ChildFailedError
 from tests.bench.figure import Figure, Size, line
 from tests.bench.machine import busy_share
 
@@ -41,20 +42,29 @@ NAMES = [*ON_A_BROKER, *ALONE]
 
 
 def main() -> int:
-    """Take the figures that were asked for."""
+    """Take the figures that were asked for; 1 if one could not be taken."""
     asked = _arguments()
+    failed = False
     names = asked.names or NAMES
     with _broker(asked.bootstrap, needed=any(name in ON_A_BROKER for name in names)) as bootstrap:
         if asked.profile:
             sys.stderr.write(worker.profile(asked.size, bootstrap))
             return 0
         for name in names:
-            busy = busy_share()
-            alone = ALONE.get(name)
-            taken = alone(asked.size) if alone else ON_A_BROKER[name](asked.size, bootstrap)
-            for figure in taken:
-                print(line(figure, busy), flush=True)  # noqa: T201 - it is what was asked for
-    return 0
+            try:
+                _take(name, asked.size, bootstrap)
+            except ChildFailedError as error:  # the others are worth having all the same
+                sys.stderr.write(f"{name}: {error}\n")
+                failed = True
+    return int(failed)
+
+
+def _take(name: str, size: Size, bootstrap: str) -> None:
+    """Take one figure, and print its lines as they come."""
+    busy = busy_share()
+    alone = ALONE.get(name)
+    for figure in alone(size) if alone else ON_A_BROKER[name](size, bootstrap):
+        print(line(figure, busy), flush=True)  # noqa: T201 - it is what was asked for
 
 
 def _arguments() -> argparse.Namespace:

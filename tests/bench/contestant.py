@@ -6,8 +6,8 @@ The worker is what `slipaway run` starts, with a user's defaults: full detection
 learning in the same process, exactly-once transactions.  The topic is keyed by
 customer, so it is the usage topic; its Segment calls are read as they are.
 `wall_s` and `cpu_s` (all threads) are for the time from the first event to the
-N-th folded; `saved_s` is the time from there until all of it is committed,
-`drain_s` until the worker has stopped in order, too.
+N-th folded; `saved_s` (and `saved_cpu_s`) is from there until all of it is
+committed, `drain_s` until the worker has stopped in order, too.
 
 What it does and no peer does: events up to ten seconds late are put in order and
 later ones are corrected; a message delivered twice counts once; every customer

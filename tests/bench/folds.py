@@ -17,6 +17,7 @@ from stream.settings import Topics, load
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.policy_file import PolicyFile
 from stream.worker.app import Worker
+from tests.bench.machine import Yardstick
 from tests.bench.tracks import Track
 
 EXAMPLES = Topics().examples
@@ -65,13 +66,14 @@ class Fed(NamedTuple):
     events: int
     apply_s: float
     collect_s: float
+    yardstick_us: float
 
 
 def feed(
     fold: Fold, tracks: Iterable[Track], on_save: Callable[[Batch], object] = lambda _: None
 ) -> Fed:
     """Fold events slice by slice; collect what is unsaved as checkpoints would, for `on_save`."""
-    events, apply_s, collect_s = 0, 0.0, 0.0
+    events, apply_s, collect_s, yardstick = 0, 0.0, 0.0, Yardstick()
     for number, slice_ in enumerate(_slices(tracks), 1):
         began = time.process_time()
         fold.apply(slice_)
@@ -82,8 +84,10 @@ def feed(
             batch = fold.collect()
             collect_s += time.process_time() - applied
             on_save(batch)
+            yardstick.measure()
     on_save(fold.collect())
-    return Fed(events, apply_s, collect_s)
+    yardstick.measure()
+    return Fed(events, apply_s, collect_s, yardstick.us)
 
 
 class Saved:
@@ -126,7 +130,12 @@ def pass_time(fold: Fold, until_ms: int) -> float:
 
 def clones(rows: Mapping[bytes, bytes], customers: int) -> Iterator[tuple[bytes, bytes]]:
     """Give the rows of so many customers: the same ones again, under names of their own."""
-    copies = ((b"%s-%d" % (key, n), value) for n in count() for key, value in rows.items())
+    # Each row a copy of its own, as a restore would find it: shared ones would weigh nothing.
+    copies = (
+        (b"%s-%d" % (key, n), bytes(bytearray(value)))
+        for n in count()
+        for key, value in rows.items()
+    )
     return islice(copies, customers)
 
 

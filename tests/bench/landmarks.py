@@ -18,6 +18,7 @@ from stream.engine.flow import Fold
 from tests.bench.child import YARDSTICK, call
 from tests.bench.figure import Figure, Size
 from tests.bench.folds import Lessons, detect_fold, feed, learn, pass_time
+from tests.bench.machine import Yardstick
 from tests.bench.tracks import START_MS, Track, Tracks
 
 CUSTOMERS = {Size.TINY: 50, Size.QUICK: 2_000, Size.NORMAL: 10_000, Size.FULL: 100_000}
@@ -55,8 +56,9 @@ def cost(customers: int) -> dict[str, Any]:
     # Until the first labels are due, a silence has landmarks and nothing else.
     early = last + back_age_ms(policy) - STEP_MS
     end = last + policy.horizon_ms + LAST_LABELS_MS
-    judged_s, _ = _pass(fold, last, early)
-    rest_s, lessons = _pass(fold, early, end)
+    yardstick = Yardstick()
+    judged_s, _ = _pass(fold, last, early, yardstick)
+    rest_s, lessons = _pass(fold, early, end, yardstick)
     judged_us = judged_s / (_rungs(policy, last, early) * customers) * 1e6
     # Of the rest, those judged are taken out; what remains is the labels' release.
     late = _rungs(policy, last, end) - _rungs(policy, last, early)
@@ -67,6 +69,7 @@ def cost(customers: int) -> dict[str, Any]:
         "released_us": (rest_s * 1e6 - late * customers * judged_us) / released,
         "learned_us": learn(policy, lessons) * 1e6 / released,
         "lessons": len(lessons),
+        YARDSTICK: yardstick.us,
     }
 
 
@@ -85,11 +88,14 @@ def _rungs(policy: Policy, last_at: int, until: int) -> int:
     return sum(1 for at in takewhile(lambda at: at is not None, rungs) if at and at < until)
 
 
-def _pass(fold: Fold, begin_ms: int, end_ms: int) -> tuple[float, Lessons]:
+def _pass(fold: Fold, begin_ms: int, end_ms: int, yardstick: Yardstick) -> tuple[float, Lessons]:
     """Pass time hour by hour, as it passes in a log; give CPU seconds, and the lessons."""
     seconds = 0.0
     lessons = Lessons()
+    yardstick.measure()
     for moment in range(begin_ms, end_ms + STEP_MS, STEP_MS):
         seconds += pass_time(fold, min(moment, end_ms))
         lessons(fold.collect())
+        if (moment - begin_ms) % DAY_MS == 0:
+            yardstick.measure()
     return seconds, lessons

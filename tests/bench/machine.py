@@ -9,7 +9,7 @@ import gc
 import resource
 import time
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 
 import orjson
 
@@ -18,7 +18,6 @@ from tests.bench.tracks import workload
 _STAT = Path("/proc/stat")
 _STATM = Path("/proc/self/statm")
 _YARDSTICK_EVENTS = 2_000
-_YARDSTICK_ROUNDS = 9
 
 
 def busy_share(seconds: float = 1.0) -> float | None:
@@ -50,17 +49,26 @@ def held_bytes() -> int:
     return int(_STATM.read_text().split()[1]) * resource.getpagesize()
 
 
-def yardstick_us() -> float:
-    """Give the CPU time that decoding one event takes here and now.
+class Yardstick:
+    """What decoding one event takes here and now, measured now and then beside a measurement.
 
     Even CPU seconds depend on who else is at work: on shared cores and caches they are up to
-    twice as long.  This tells by how much: a figure taken beside it can be held against it.
+    twice as long.  This tells when: a figure is to be trusted where it stood at its least.
     """
-    value = next(workload(1)).value
-    took = []
-    for _ in range(_YARDSTICK_ROUNDS):
+
+    def __init__(self) -> None:
+        """Begin with no measurement."""
+        self._value = next(workload(1)).value
+        self._took: list[float] = []
+
+    def measure(self) -> None:
+        """Measure once more; it takes two milliseconds."""
         began = time.process_time()
         for _ in range(_YARDSTICK_EVENTS):
-            orjson.loads(value)
-        took.append((time.process_time() - began) / _YARDSTICK_EVENTS)
-    return round(median(took) * 1e6, 3)
+            orjson.loads(self._value)
+        self._took.append((time.process_time() - began) / _YARDSTICK_EVENTS)
+
+    @property
+    def us(self) -> float:
+        """Give the mean, in microseconds of CPU."""
+        return round(fmean(self._took) * 1e6, 3)

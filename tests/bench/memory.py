@@ -27,7 +27,7 @@ from tests.bench.tracks import START_MS, Track, Usages
 
 TARGET = "<= 400 bytes at 1,000,000"
 SIZES = {
-    Size.TINY: {"lived": (200,), "restored": (400,), "judged": 100},
+    Size.TINY: {"lived": (50,), "restored": (50,), "judged": 20},
     Size.QUICK: {"lived": (10_000,), "restored": (10_000, 100_000), "judged": 500},
     Size.NORMAL: {
         "lived": (10_000, 100_000),
@@ -41,6 +41,7 @@ SIZES = {
     },
 }
 TEMPLATES = {"between visits": 1_000, "judged": 500}
+WARM = 100  # customers beforehand: what is made once is made then
 VISITS, EVENTS = 6, 3  # eighteen events: the ids remembered for duplicates are all there
 
 
@@ -73,7 +74,7 @@ def _figure(kind: str, how: str, took: dict[str, Any]) -> Figure:
 
 def lived_through(kind: str, customers: int) -> dict[str, Any]:
     """Let customers live event by event; give what each makes the process grow by."""
-    feed(detect_fold(Policy()), _life(kind, 100))
+    feed(detect_fold(Policy()), _life(kind, min(WARM, customers)))
     before = held_bytes()
     fold = detect_fold(Policy())
     feed(fold, _life(kind, customers))

@@ -76,9 +76,9 @@ class Watch(EngineReport):
         self._events = events
         self.folded = 0
         self.begin: Clocks
-        self.end: Clocks
-        self.end_at = 0.0
+        self.end: Clocks | None = None
         self.saved_at = 0.0
+        self.saved_cpu = 0.0
         self.checkpoints: list[float] = []
 
     def applied(self, tp: TP, records: int, seconds: float) -> None:
@@ -93,9 +93,8 @@ class Watch(EngineReport):
             if self._profile is not None:
                 self._profile.enable()
         self.folded += records
-        if self.folded >= self._events and not self.end_at:
+        if self.folded >= self._events and self.end is None:
             self.end = Clocks()
-            self.end_at = self.end.wall
             if self._profile is not None:
                 self._profile.disable()
             stop()
@@ -104,7 +103,7 @@ class Watch(EngineReport):
         """Note how long it took, and when the last of them was."""
         super().checkpointed(tp, seconds, rows, outputs)
         if tp.topic == self._topic:
-            self.saved_at = time.perf_counter()
+            self.saved_at, self.saved_cpu = time.perf_counter(), time.process_time()
             self.checkpoints.append(seconds)
 
 
@@ -134,7 +133,7 @@ def work_off(
     worker = Worker(settings, read_policy(settings))
     worker.report = watch = Watch(worker.metrics, settings.topics.usage, events, profile)
     run_to_end(worker)
-    if not watch.end_at:
+    if watch.end is None:
         sys.exit(f"stopped after {watch.folded} of {events} events")
     wall_s = watch.end.wall - watch.begin.wall
     threads = {
@@ -145,8 +144,9 @@ def work_off(
         "wall_s": round(wall_s, 4),
         "cpu_s": round(watch.end.cpu - watch.begin.cpu, 4),
         "events_per_s": round(watch.folded / wall_s, 1),
-        "drain_s": round(time.perf_counter() - watch.end_at, 3),
-        "saved_s": round(max(0.0, watch.saved_at - watch.end_at), 3),
+        "drain_s": round(time.perf_counter() - watch.end.wall, 3),
+        "saved_s": round(max(0.0, watch.saved_at - watch.end.wall), 3),
+        "saved_cpu_s": round(max(0.0, watch.saved_cpu - watch.end.cpu), 3),
         "results": _results(worker, settings.topics.usage),
         "cpu_by_thread_s": {name: round(cpu, 3) for name, cpu in threads.items() if cpu >= 0.01},
         "checkpoints_s": [round(seconds, 4) for seconds in watch.checkpoints],

@@ -41,6 +41,7 @@ def measure(size: Size, bootstrap: str) -> Iterator[Figure]:
             "rounds": [round(ratio, 4) for ratio in ratios],
             "drain_s": median(worker["drain_s"] for _, worker in rounds),
             "saved_s": median(worker["saved_s"] for _, worker in rounds),
+            "saved_cpu_s": median(worker["saved_cpu_s"] for _, worker in rounds),
         },
     )
     yield Figure(
