@@ -10,7 +10,6 @@ what it was to write.
 
 import asyncio
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NoReturn
 
@@ -127,7 +126,7 @@ class Engine:
     def _wire(self) -> None:
         """Join Faust's signals, transport and agents to the membership."""
         app, membership = self.app, self.membership
-        self._transport = app.transport = BlockTransport(
+        app.transport = BlockTransport(
             app.conf.broker_consumer,
             app,
             connection=self.connection,
@@ -268,9 +267,7 @@ class Engine:
         try:
             if self.prepare is not None:
                 await self.prepare()
-            counts = await wait_for_broker(self.connection, topics)
-            layout = repr(sorted((flow.source, counts[flow.source]) for flow in self.flows))
-            self._transport.layout = f"{zlib.crc32(layout.encode()):08x}"
+            await wait_for_broker(self.connection, topics)
         except Exception as error:  # noqa: BLE001 - Faust would take 14 s to end
             leave(judge(error, "preparing"))
         garbage.look_rarely()

@@ -66,26 +66,6 @@ class Mark(NamedTuple):
     fetched_ms: int  # when the broker last answered for it, milliseconds since 1970
 
 
-class NamedAssignor:
-    """Faust's assignor, under a name that says what there is to divide.
-
-    A static member that comes back within its session is given the partitions
-    it had, whatever it asks for now: brokers divide anew only when the name
-    that all members agree on is another one.  So a source that was added, or
-    given partitions, changes the name.  The plain name stays second: while
-    workers are replaced one by one, it is the one they have in common.
-    """
-
-    def __init__(self, assignor: Any, layout: str) -> None:
-        """Be `assignor`; `layout` stands for what there is to divide."""
-        self._assignor = assignor
-        self.name = f"{assignor.name}-{layout}"
-
-    def __getattr__(self, name: str) -> Any:
-        """Do as the assignor does."""
-        return getattr(self._assignor, name)
-
-
 class BlockThread(driver.AIOKafkaConsumerThread):
     """The thread aiokafka lives in.
 
@@ -115,10 +95,7 @@ class BlockThread(driver.AIOKafkaConsumerThread):
             client_id=self.app.conf.broker_client_id,
             group_id=self.app.conf.id,
             group_instance_id=settings.instance_id,
-            partition_assignment_strategy=[
-                NamedAssignor(self._assignor, transport.layout),
-                self._assignor,
-            ],
+            partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -348,4 +325,3 @@ class BlockTransport(driver.Transport):
         self.connection = connection
         self.settings = settings
         self.seek = seek
-        self.layout = ""  # what there is to divide, in a word; known once the broker was asked
