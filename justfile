@@ -33,9 +33,13 @@ test *args:
 integration *args:
     {{uv}} run pytest -m integration {{args}}
 
-# the tests that kill and stop processes on purpose
+# the tests that kill and stop processes on purpose; longer: `--rounds 50 --seed 7 --soak-seconds 3600`
 fault *args:
-    {{uv}} run pytest -m fault {{args}}
+    {{uv}} run pytest tests/fault -m fault {{args}}
+
+# what the same faults do to plain faust-streaming, as a table: it judges nothing
+fault-stock *args:
+    {{uv}} run python tests/fault/stock_tables.py {{args}}
 
 # the figures: they judge nothing, and want a quiet machine; `just bench --quick`
 bench *args:

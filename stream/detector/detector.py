@@ -127,6 +127,7 @@ class Detector:
         progress, policy, take = self.progress, self._policy, self._take
         latest, lateness = progress.latest, policy.allowed_lateness_ms
         skew, events_move_time = policy.max_future_skew_ms, self.events_move_time
+        decided = progress.watermark.at
         for index, event in enumerate(batch):
             at = event.occurred_at
             if at > event.received_at + skew:
@@ -134,10 +135,11 @@ class Detector:
                 continue
             if at > latest and events_move_time:
                 progress.latest = latest = at
-            elif at < latest - lateness:
+            elif at < decided or at < latest - lateness:
                 # Settle first what its predecessors had made due: then it does not matter
                 # where a batch was cut.
-                self._decide(progress.watermark.follow(latest, lateness))
+                decided = progress.watermark.follow(latest, lateness)
+                self._decide(decided)
             result = take(event)
             if result != APPLIED:
                 others[result] += 1

@@ -1,102 +1,33 @@
-"""The engine on a real broker, under kills, rebalances, gaps and truncation.
+"""The engine on a real broker, by itself: what no churn detector needs to be there for.
 
-`engine_worker` is what the tests start and kill.  The law is the same everywhere:
-what is read back is the plain fold of the input, with nothing missing and
-nothing twice.
+`engine_worker` is what the tests start, freeze and stop.  The law is the same
+everywhere: what is read back is the plain fold of the input, with nothing
+missing and nothing twice.
 """
-
-# ruff: noqa: D102 - the fold protocol documents its methods, and sets their form
 
 import asyncio
 import json
-import os
-import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import engine_worker
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from processes import ROOT, Worker, until
+from readback import KafkaLog
 
 from stream.engine.checkpoint import partition_for
 from stream.engine.table import is_position, unpack_position
 
-ROOT = Path(__file__).parents[2]
 PARTITIONS = 8
 KEYS = 300
-
-
-# -- the supervisor
-
-
-@dataclass
-class Worker:
-    """A worker process, and the log it writes."""
-
-    app: str
-    bootstrap: str
-    name: str
-    log_file: Path
-    options: dict[str, Any] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
-    failpoint: str = ""
-
-    def start(self, failpoint: str = "") -> None:
-        self.failpoint = failpoint
-        with self.log_file.open("ab") as log:
-            log.write(b'{"event": "started"}\n')
-            log.flush()
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    engine_worker.__file__,
-                    self.app,
-                    self.bootstrap,
-                    self.name,
-                    json.dumps(self.options),
-                ],
-                env=os.environ | {"SLIPAWAY_FAILPOINT": failpoint, "PYTHONPATH": str(ROOT)},
-                stderr=log,
-                stdout=log,
-            )
-
-    @property
-    def code(self) -> int | None:
-        assert self.process is not None
-        return self.process.poll()
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    async def ended(self, seconds: float = 30) -> int:
-        await until(lambda: self.code is not None, seconds, f"{self.name} has not ended")
-        assert self.code is not None
-        return self.code
-
-    @property
-    def works(self) -> bool:
-        """Whether it runs and has taken up its partitions, of which there may be none."""
-        log = self.log_file.read_text()
-        return self.code is None and '"event": "assigned"' in log[log.rindex("started") :]
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """Return the log lines of one event."""
-        found = []
-        for line in self.log_file.read_text().splitlines():
-            if line.startswith("{"):
-                entry = json.loads(line)
-                if entry["event"] == event:
-                    found.append(entry)
-        return found
 
 
 @dataclass
@@ -107,25 +38,17 @@ class Stage:
     bootstrap: str
     folder: Path
     workers: list[Worker] = field(default_factory=list)
-    deaths: Counter[int] = field(default_factory=Counter)
-
-    async def supervise(self, workers: list[Worker], plan: list[str]) -> None:
-        """Start workers, and start again what ends, each with the next failpoint of `plan`."""
-        for worker in workers:
-            worker.start(plan.pop(0))
-        while True:
-            for worker in workers:
-                if worker.code is not None:
-                    self.deaths[worker.code] += 1
-                    worker.start(plan.pop(0) if plan else "")
-            await asyncio.sleep(0.2)
 
     def worker(self, name: str, **options: Any) -> Worker:
-        worker = Worker(self.app, self.bootstrap, name, self.folder / f"{name}.log", options)
+        """Return a worker that nobody has started."""
+        module = str(engine_worker.__file__)
+        command = [sys.executable, module, self.app, self.bootstrap, name, json.dumps(options)]
+        worker = Worker(name, command, {"PYTHONPATH": str(ROOT)}, self.folder)
         self.workers.append(worker)
         return worker
 
     async def create(self) -> None:
+        """Create its topics."""
         compact = {"cleanup.policy": "compact", "segment.ms": "5000"}
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
@@ -174,49 +97,17 @@ class Stage:
         finally:
             await producer.stop()
 
-    async def read(self, topic: str, isolation: str = "read_committed") -> list[Any]:
-        """Return every record of a topic, by partition and offset."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            isolation_level=isolation,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-        )
-        await consumer.start()
-        try:
-            places = [TopicPartition(f"{self.app}.{topic}", p) for p in range(PARTITIONS)]
-            consumer.assign(places)
-            todo = {tp: end for tp, end in (await consumer.end_offsets(places)).items() if end}
-            records = []
-            while todo:
-                for found in (await consumer.getmany(*todo, timeout_ms=200)).values():
-                    records += found
-                for tp in list(todo):
-                    if await consumer.position(tp) >= todo[tp]:
-                        del todo[tp]
-        finally:
-            await consumer.stop()
-        return sorted(records, key=lambda r: (r.partition, r.offset))
+    async def read(self, topic: str) -> list[Any]:
+        """Return every committed record of a topic, by partition and offset."""
+        return await KafkaLog(self.bootstrap).records(f"{self.app}.{topic}")
 
     async def hanging(self) -> dict[str, int]:
         """Return how many records of each topic stand behind an open transaction."""
-        ends = {}
-        for isolation in ("read_committed", "read_uncommitted"):
-            consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, isolation_level=isolation)
-            await consumer.start()
-            try:
-                places = [
-                    TopicPartition(f"{self.app}.{topic}", p)
-                    for topic in ("usage", "state", "places", "alerts")
-                    for p in range(PARTITIONS)
-                ]
-                consumer.assign(places)
-                ends[isolation] = await consumer.end_offsets(places)
-            finally:
-                await consumer.stop()
+        log = KafkaLog(self.bootstrap)
         behind = {
-            f"{tp.topic}/{tp.partition}": end - ends["read_committed"][tp]
-            for tp, end in ends["read_uncommitted"].items()
+            f"{topic}/{partition}": ends.high - ends.stable
+            for topic in ("usage", "state", "places", "alerts")
+            for partition, ends in (await log.ends(f"{self.app}.{topic}")).items()
         }
         return {place: count for place, count in behind.items() if count}
 
@@ -270,14 +161,6 @@ class Stage:
             assert record.offset < ends[record.partition]
 
 
-async def until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    """Return once `condition` holds; fail with `otherwise` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
-        await asyncio.sleep(0.1)
-
-
 @pytest.fixture
 async def stage(broker: Any, unique: str, tmp_path: Path) -> AsyncIterator[Stage]:
     """Return an app of this test's own; its workers never outlive the test."""
@@ -285,55 +168,12 @@ async def stage(broker: Any, unique: str, tmp_path: Path) -> AsyncIterator[Stage
     await stage.create()
     yield stage
     for worker in stage.workers:
-        if worker.process is not None and worker.code is None:
-            worker.signal(signal.SIGKILL)
-            worker.process.wait()
+        worker.kill()
 
 
 def numbered(count: int) -> Counter[bytes]:
     """Return the values that `count` records hold, each once."""
     return Counter(str(number).encode() for number in range(count))
-
-
-# -- the laws
-
-
-@pytest.mark.fault
-@pytest.mark.timeout(240)
-async def test_kills_lose_nothing_and_repeat_nothing(stage: Stage) -> None:
-    """Whatever point a worker dies at, the next one goes on as if it had not."""
-    dice = random.Random(7)
-    points = ["after_fold", "after_snapshot", "mid", "before_commit", "after_commit"]
-    plan = [f"{point}:{dice.randint(2, 9)}" for point in points] + ["in_restore:1"]
-    workers = [stage.worker(f"w{i}") for i in range(3)]
-    supervisor = asyncio.ensure_future(stage.supervise(workers, plan))
-
-    produced = 0
-
-    async def produce_until(condition: Callable[[], bool]) -> None:
-        nonlocal produced
-        deadline = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < deadline, f"left of the plan: {plan}"
-            await stage.produce("raw", produced, 350)
-            produced += 350
-            await asyncio.sleep(0.2)
-
-    await produce_until(lambda: not plan and not any(worker.failpoint for worker in workers))
-    assert stage.deaths[-signal.SIGKILL] == len(points) + 1
-    for _ in range(5):
-        again = time.monotonic() + dice.uniform(1, 4)
-        await produce_until(lambda again=again: time.monotonic() > again)
-        dice.choice(workers).signal(signal.SIGKILL)
-    await stage.drained(produced)
-    await until(lambda: all(worker.works for worker in workers), 60, "a worker did not return")
-    supervisor.cancel()
-    for worker in workers:
-        worker.signal(signal.SIGTERM)
-    assert [await worker.ended() for worker in workers] == [0, 0, 0]
-    # 75 is a worker that met its own ghost's transaction, or a partition taken over; 70 is a bug.
-    assert set(stage.deaths) <= {-signal.SIGKILL, 75}
-    await stage.verify(numbered(produced))
 
 
 @pytest.mark.integration
@@ -354,27 +194,6 @@ async def test_sigterm_saves_the_last_work_and_exits_with_0(stage: Stage) -> Non
     assert await worker.ended() == 0
     assert time.monotonic() - began < 5
     await stage.verify(numbered(500))
-
-
-@pytest.mark.integration
-async def test_restore_ends_at_a_marker(stage: Stage) -> None:
-    """The tail of a state topic is always a transaction's marker, which no reader sees."""
-    await stage.produce("usage", 0, 800)
-    first = stage.worker("first", flows="count")
-    first.start()
-    await stage.drained(800)
-    first.signal(signal.SIGKILL)
-    await first.ended()
-    tails = Counter(r.partition for r in await stage.read("state", "read_uncommitted"))
-    assert len(tails) == PARTITIONS
-
-    second = stage.worker("first", flows="count")
-    second.start()
-    await stage.produce("usage", 800, 200)
-    await stage.drained(1000)
-    second.signal(signal.SIGTERM)
-    assert await second.ended() == 0
-    await stage.verify(numbered(1000))
 
 
 @pytest.mark.integration
@@ -400,35 +219,6 @@ async def test_a_joining_worker_takes_its_share_and_the_rest_is_kept(stage: Stag
     assert [await worker.ended() for worker in (one, two)] == [0, 0]
     await stage.verify(numbered(1200))
     assert {r.headers for r in await stage.read("usage")} == {(("copied", b"yes"), ("null", None))}
-
-
-@pytest.mark.integration
-async def test_records_deleted_before_they_were_read_end_the_worker(stage: Stage) -> None:
-    """A position below the log's start is loss: it says so, and never goes on in silence."""
-    await stage.produce("usage", 0, 400)
-    worker = stage.worker("w", flows="count")
-    worker.start()
-    await stage.drained(400)
-    worker.signal(signal.SIGTERM)
-    assert await worker.ended() == 0
-
-    await stage.produce("usage", 400, 400)
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_records(
-            {
-                TopicPartition(f"{stage.app}.usage", p): RecordsToDelete(before_offset=-1)
-                for p in range(PARTITIONS)
-            }
-        )
-    finally:
-        await admin.close()
-    worker.start()
-    assert await worker.ended() == 70
-    reason = worker.lines("leaving")[-1]["reason"]
-    assert "below the log's start" in reason
-    assert "Operator action" in reason
 
 
 @pytest.mark.integration
@@ -467,25 +257,23 @@ async def test_gaps_of_markers_and_aborted_records_are_no_loss(stage: Stage) -> 
 
 
 @pytest.mark.fault
-async def test_a_frozen_worker_cannot_write_over_its_successor(stage: Stage) -> None:
-    """Thawed with unsaved work, it is refused, writes nothing and exits to be started again."""
+async def test_a_frozen_worker_with_nothing_unsaved_is_not_ended(stage: Stage) -> None:
+    """Others took over and nobody has to be stopped: it joins again and restores."""
     options = {"flows": "count", "session_seconds": 6.0}
-    frozen = stage.worker("frozen", checkpoint_seconds=3600.0, **options)
+    frozen, successor = stage.worker("frozen", **options), stage.worker("successor", **options)
     frozen.start()
     await stage.produce("usage", 0, 500)
-    await until(
-        lambda: sum(entry["total"] for entry in frozen.lines("quiet")) >= 500,
-        40,
-        "not everything was applied",
-    )
-    frozen.signal(signal.SIGSTOP)
-    successor = stage.worker("successor", **options)
+    await stage.drained(500)
     successor.start()
-    await stage.produce("usage", 500, 200)
-    await stage.drained(700)
+    await until(lambda: successor.works and len(frozen.holds) < PARTITIONS, 60, "no sharing")
+    frozen.signal(signal.SIGSTOP)
+    await until(lambda: len(successor.holds) == PARTITIONS, 60, "nobody took over")
     frozen.signal(signal.SIGCONT)
-    assert await frozen.ended() == 75
-    assert "Fenced" in frozen.lines("leaving")[-1]["reason"]
-    successor.signal(signal.SIGTERM)
-    assert await successor.ended() == 0
-    await stage.verify(numbered(700))
+    await until(lambda: len(successor.holds) < PARTITIONS, 60, "it did not come back")
+    await stage.produce("usage", 500, 500)
+    await stage.drained(1000)
+    assert frozen.lines("leaving") == []
+    for worker in (frozen, successor):
+        worker.signal(signal.SIGTERM)
+    assert [await worker.ended() for worker in (frozen, successor)] == [0, 0]
+    await stage.verify(numbered(1000))

@@ -12,6 +12,7 @@ from models.online import OnlineModel
 from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind
+from stream.detector.customer import Customer
 from stream.detector.detector import Decisions, Detector, Progress
 from stream.detector.duplicates import REMEMBERED
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
@@ -111,6 +112,48 @@ def test_where_batches_are_cut_changes_nothing_even_out_of_order(
     assert run(log, cuts) == run(log)
 
 
+@given(
+    logs(),
+    st.randoms(use_true_random=False),
+    st.lists(st.integers(0, 40)),
+    st.lists(st.integers(0, 40), max_size=5),
+)
+def test_where_batches_are_cut_changes_nothing_even_where_only_ticks_move_time(
+    log: list[UsageEvent], chance: object, cuts: list[int], ticks: list[int]
+) -> None:
+    """Several sources tell the time together; one that was behind brings its events late."""
+    chance.shuffle(log)  # type: ignore[attr-defined]
+
+    def outcome(cuts: list[int]) -> tuple[list[Alert], dict[str, Customer]]:
+        subject = detector()
+        subject.events_move_time = False
+        said: list[Alert] = []
+        edges = sorted({0, len(log), *(min(cut, len(log)) for cut in (*cuts, *ticks))})
+        for begin, end in pairwise(edges):
+            if begin in ticks or not begin:
+                said += subject.on_tick(max(e.occurred_at for e in log[: begin + 1])).alerts
+            said += subject.on_events(log[begin:end]).alerts
+        said += subject.on_tick(START + 900 * DAY_MS).alerts
+        return said, {name: subject.customers[name] for name in subject.customers}
+
+    assert outcome(cuts) == outcome([])
+
+
+def test_what_comes_behind_the_time_is_settled_one_by_one() -> None:
+    """Two late events at once are decided as if a batch had ended between them."""
+    moments = [START, START + 10 * MINUTE_MS]
+    late = [UsageEvent("ann", "open", at, at, f"m{at}") for at in moments]
+    outcomes = []
+    for batches in ([late], [late[:1], late[1:]]):
+        subject = detector()
+        subject.events_move_time = False
+        subject.on_tick(START + DAY_MS)
+        for batch in batches:
+            subject.on_events(batch)
+        outcomes.append(subject.customers["ann"])
+    assert outcomes[0] == outcomes[1]
+
+
 @given(logs(), st.randoms(use_true_random=False))
 def test_order_within_the_allowed_lateness_is_irrelevant(
     log: list[UsageEvent], chance: object
@@ -149,9 +192,12 @@ def test_customers_do_not_see_each_other(log: list[UsageEvent]) -> None:
     assert sorted(together, key=key) == sorted(apart, key=key)
 
 
-@given(logs(), st.lists(st.integers(0, 40)))
-def test_who_sleeps_between_visits_misses_nothing(log: list[UsageEvent], cuts: list[int]) -> None:
+@given(logs(), st.randoms(use_true_random=False), st.lists(st.integers(0, 40)))
+def test_who_sleeps_between_visits_misses_nothing(
+    log: list[UsageEvent], chance: object, cuts: list[int]
+) -> None:
     """A checkpoint puts customers to sleep, and their rows are all that is left of them."""
+    chance.shuffle(log)  # type: ignore[attr-defined]
     subject = detector(customers=Roster(CustomerCodec()))
     alerts, lessons = [], []
     edges = [0, *sorted(min(cut, len(log)) for cut in cuts), len(log)]
@@ -166,14 +212,20 @@ def test_who_sleeps_between_visits_misses_nothing(log: list[UsageEvent], cuts: l
     assert lessons + said.lessons == whole.lessons
 
 
-@given(logs(), st.integers(0, 40), st.sampled_from(["", "another"]))
+@given(
+    logs(),
+    st.randoms(use_true_random=False),
+    st.integers(0, 40),
+    st.sampled_from(["", "another"]),
+)
 def test_a_restored_detector_goes_on_as_if_it_had_not_stopped(
-    log: list[UsageEvent], stop: int, policy: str
+    log: list[UsageEvent], chance: object, stop: int, policy: str
 ) -> None:
     """Everything a decision needs is in the customers' rows and the partition's progress.
 
     Where they were reckoned by another policy, what is next due is reckoned anew.
     """
+    chance.shuffle(log)  # type: ignore[attr-defined]
     first = detector(customers=Roster(CustomerCodec()))
     before = first.on_events(log[:stop])
     customers = Roster(CustomerCodec())
