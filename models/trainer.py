@@ -31,7 +31,7 @@ WARM_OF_EACH = 30
 """Labels, and labels of the rarer class, below which the prior answers alone."""
 SAMPLE = 4_000
 """Customers the prior is refitted on: those with the lowest hashes, a fair sample."""
-PENDING = 250_000
+PENDING = 400_000
 """Landmarks that wait for their outcome at any time, about, over all customers: beyond that many
 a fair sample of the customers is learned from.  More: memory, and hardly any more precision."""
 JUDGED_DAYS = 7

@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = Field(
         default="slipaway",
         description="Names the consumer group and the transactions. Workers that share it share"
-        " the work; a new one starts from the beginning of the log with empty state.",
+        " the work; a new one, with new state topics, starts from the beginning of the log.",
     )
     instance_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = Field(
         default="",

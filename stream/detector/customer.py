@@ -2,7 +2,7 @@
 
 This is the one mutable value of the detector.  Its size is bounded whatever the
 customer does: moments instead of histories, a few waiting visits (no more than
-fit between the watermark and the latest event), twelve message ids, and the landmarks whose
+fit between the watermark and the latest event), ten message ids, and the landmarks whose
 outcome is still open.  Field order is the record's layout in the state topic;
 add at the end, with a default.
 """

@@ -3,12 +3,12 @@
 Senders retry, so a repeated message follows its original closely among the
 events of its customer.  The last few ids per customer are therefore enough,
 and bounded.  Each is kept as its CRC-32: a new message is taken for an old one
-about once in 360 million, never where ids differ in four neighbouring bytes only.
+about once in 430 million, never where ids differ in four neighbouring bytes only.
 """
 
 from zlib import crc32
 
-REMEMBERED = 12
+REMEMBERED = 10
 """Message ids kept per customer; more: longer retries are caught, state grows by 4 bytes each."""
 _BYTES = 4
 

@@ -77,5 +77,6 @@ def unpack_position(row: bytes) -> Position:
     found = f"{len(row)} bytes of version {version}" if row else "an empty record"
     raise Fatal(
         f"The saved position is {found}; this release reads versions {_VERSION_BEFORE} and "
-        f"{_VERSION}. Operator action: run the release that wrote it, or replay under a new app id."
+        f"{_VERSION}. Operator action: run the release that wrote it, or replay into a new app id "
+        "with new state topics."
     )

@@ -153,7 +153,8 @@ class BlockThread(driver.AIOKafkaConsumerThread):
             raise Fatal(
                 f"{where.topic}/{where.partition}: offset {offset} is outside the log: records "
                 "were deleted before they were read, or the topic was made anew. Operator "
-                "action: raise retention.ms; to go on without them, start under a new app id.",
+                "action: raise retention.ms; to go on without them, start under a new app id "
+                "with new state topics.",
                 Exit.HUMAN,
             )
 
