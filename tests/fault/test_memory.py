@@ -60,7 +60,7 @@ async def test_a_source_that_is_faster_than_the_work_does_not_fill_memory(
         lacking("/proc tells how much memory a process has, on Linux only")
     await make_topics(broker, unique)
     await write(broker, f"{unique}.usage")
-    options = {"drag": 0.2, "slice_records_max": 500}  # 2,500 a second at most
+    options = {"drag": 0.0004, "slice_records_max": 500}  # 2,500 a second at most
     with running(engine_worker, unique, broker, tmp_path / "w.log", **options) as run:
         await until(lambda: run.said("assigned"))
         most, ends_at = 0.0, time.monotonic() + WATCHED_SECONDS
