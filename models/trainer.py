@@ -175,7 +175,7 @@ class Trainer:
         del self._daily_judged[:-JUDGED_DAYS]
         mean = sum(self._daily_judged) / len(self._daily_judged)
         wanted = round(ALL_CUSTOMERS * min(1.0, PENDING / max(1.0, mean * self.horizon_days)))
-        if not wanted / 2 <= self._teach_below <= wanted:
+        if wanted == ALL_CUSTOMERS or not wanted / 2 <= self._teach_below <= wanted:
             self._teach_below = wanted
 
     def _windows(self) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """A customer's row in the state topic, and how rows of earlier releases are read.
 
-| version | since | differs from the next |
-| --- | --- | --- |
-| 1 | 0.1 | no `due`, another order; marks of message ids are long numbers, now forgotten |
-| 2 | 0.2 | |
+| version | what it lacks of the next |
+| --- | --- |
+| 1 | `due`; another order of fields; marks of message ids as long numbers, now forgotten |
+| 2 | |
 
 A row of an earlier version is read as it stands and written anew when its
 customer is next touched: an upgrade needs no migration, a downgrade is refused.

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from models.online import OnlineModel
-from models.protocol import Facts
+from models.protocol import Example, Facts, Tally
 from models.snapshots import cold
 from models.timeline import KEPT, Timeline
 from stream.detector import outcomes, visits
 from stream.detector.cadence import deadline, expected_gap, fresh
-from stream.detector.customer import Customer, Trigger
+from stream.detector.customer import Customer, Trigger, customer_hash
 from stream.detector.decline import Levels
 from stream.detector.detector import SIGNALS_MAX, Detector
 from stream.detector.episodes import Kind
@@ -225,6 +225,28 @@ def test_a_customer_without_landmarks_has_no_label_due() -> None:
         outcomes.next_release(Customer(rhythm=fresh(30.0), levels=Levels()), DAY_MS, 30 * DAY_MS)
         is None
     )
+
+
+def test_who_does_not_teach_is_judged_and_forgotten() -> None:
+    """What waits for its outcome is most of what a customer weighs; the dial counts everybody."""
+    snapshot = cold(30.0, 2.5)
+    timeline = Timeline(OnlineModel(snapshot))
+    subject = Detector(Policy(), timeline)
+    subject.on_events(
+        [UsageEvent(who, "open", START, START, who) for who in ("ann", "bob", "eve", "zoe")]
+    )
+    subject.on_tick(START + 3 * DAY_MS)
+    assert all(subject.customers[who].landmarks for who in subject.customers)
+    some = msgspec.structs.replace(
+        snapshot, version="some", effective_from=1, teach_below=1 + customer_hash("bob")
+    )
+    timeline.add(OnlineModel(some))
+    lessons = subject.on_tick(START + 90 * DAY_MS).lessons
+    taught = {lesson.customer_id for lesson in lessons if isinstance(lesson, Example)}
+    assert taught == {who for who in subject.customers if customer_hash(who) < some.teach_below}
+    assert 0 < len(taught) < 4
+    judged = sum(lesson.judged for lesson in lessons if isinstance(lesson, Tally))
+    assert judged == 4 * (subject.customers["ann"].rung - 4)  # four were in the days before
 
 
 def test_cadence_by_hand() -> None:

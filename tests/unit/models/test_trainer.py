@@ -12,9 +12,9 @@ from models.fitting import fit
 from models.inputs import NAMES, freeze, thaw
 from models.online import OnlineModel
 from models.protocol import DIAL_GRID, Example, Facts, Lesson, Sighting, Tally
-from models.snapshots import Snapshot, cold
+from models.snapshots import ALL_CUSTOMERS, Snapshot, cold
 from models.timeline import Timeline
-from models.trainer import SAMPLE, Trainer, TrainerState
+from models.trainer import PENDING, SAMPLE, Trainer, TrainerState
 
 DAY = 86_400_000
 
@@ -235,3 +235,27 @@ def test_a_dial_that_only_worthless_alerts_could_fill_stays_unspent() -> None:
     dial.turn([Tally(DAY, 1, 300_000.0, {50: 100.0}, 1_000, 0)])
     assert dial.threshold is not None
     assert dial.threshold >= 2.19
+
+
+def taught_by(judged_a_day: list[int]) -> list[float]:
+    """Give the share of customers learned from after each day with so many landmarks judged."""
+    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    shares = []
+    for day, judged in enumerate(judged_a_day, 1):
+        trainer.learn(Tally(day * DAY, 0, 0.0, {}, 0, 0, judged))
+        trainer = Trainer.resume(trainer.state())
+        shares.append(trainer.turn(day * DAY).teach_below / ALL_CUSTOMERS)
+    return shares
+
+
+def test_everybody_teaches_while_few_landmarks_wait() -> None:
+    """A sample of a small product would teach less, and save nothing."""
+    assert taught_by([PENDING // 30] * 9) == [1.0] * 9
+
+
+def test_a_fair_sample_teaches_where_many_landmarks_would_wait() -> None:
+    """Memory stays where it is when a product grows, and whom it learns from seldom changes."""
+    many = 4 * PENDING // 30
+    assert taught_by([many] * 3) == pytest.approx([0.25] * 3, rel=1e-3)
+    assert taught_by([many] * 7 + [many * 3 // 4] * 7)[6:] == pytest.approx([0.25] * 8, rel=1e-3)
+    assert taught_by([many] * 7 + [many // 8] * 14)[-1] == 1.0
