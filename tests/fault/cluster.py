@@ -229,14 +229,14 @@ class Cluster:
         await until(work, PATIENCE_SECONDS, lambda: f"not everybody works\n{self.words()}")
 
     async def settled(self) -> None:
-        """Wait until every partition is worked on by one of the workers, and by one alone."""
+        """Wait until everybody works, and on every partition one worker alone."""
         everything = {f"{self.raw}/{p}" for p in range(self.traffic.partitions)}
         everything |= {f"{self.topics.usage}/{p}" for p in range(PARTITIONS)}
 
         def shared() -> bool:
             self.check()
             held = Counter(tp for worker in self.workers if worker.works for tp in worker.holds)
-            return held == Counter(everything)
+            return held == Counter(everything) and all(worker.works for worker in self.staying)
 
         await until(
             shared, PATIENCE_SECONDS, lambda: f"the partitions are not shared\n{self.words()}"
