@@ -55,6 +55,10 @@ def judge(error: BaseException, during: str) -> Fatal:
     if isinstance(error, _FOR_GOOD):
         action = "Operator action: allow it on the broker, then start again."
         return Fatal(f"{during}: {error!r}. {action}", Exit.HUMAN)
+    if isinstance(error, kafka.IllegalOperation):
+        # What aiokafka says to the next send once it was fenced: its own state, not our mistake.
+        ended = "the transaction ended before we did (ProducerFenced, or its time was up)"
+        return Fatal(f"{during}: {error!r}: {ended}. Starting again is safe.", Exit.TEMPORARY)
     if isinstance(error, kafka.KafkaError | TimeoutError | OSError):
         return Fatal(f"{during}: {error!r}. Starting again is safe.", Exit.TEMPORARY)
     return Fatal(f"{during}: {error!r}. Operator action: report this bug.", Exit.HUMAN)

@@ -489,6 +489,7 @@ def test_repeated_lines_are_held_back() -> None:
     ("error", "code"),
     [
         (kafka.ProducerFenced(), Exit.TEMPORARY),
+        (kafka.IllegalOperation("not in transaction"), Exit.TEMPORARY),
         (kafka.KafkaConnectionError(), Exit.TEMPORARY),
         (TimeoutError(), Exit.TEMPORARY),
         (kafka.MessageSizeTooLargeError(), Exit.HUMAN),
