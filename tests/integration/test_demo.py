@@ -17,7 +17,7 @@ KINDS = ("opened", "escalated", "recovered", "lapsed")
 
 def test_the_demo_shows_alerts_and_judges_them(broker: LocalBroker) -> None:
     """Kafka, ingest, detector, trainer and reader together, in one command."""
-    command = [sys.executable, "-m", "stream", "demo", "--seconds", "20", "--customers", "150"]
+    command = [sys.executable, "-m", "stream", "demo", "--seconds", "45", "--customers", "150"]
     done = subprocess.run(
         [*command, "--broker", broker.bootstrap],
         capture_output=True,
