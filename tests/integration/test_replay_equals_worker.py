@@ -8,12 +8,11 @@ import asyncio
 import gzip
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,7 +27,24 @@ from stream.demo.simulate import simulate
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "stream" / "demo" / "policy.toml"
+RETAIL = ROOT / "examples" / "online-retail.toml"
 PARTITIONS = 8
+DEATHS = ("before_commit:2", "after_commit:2", "mid:2")
+"""Where the first worker is killed, life after life."""
+
+
+def slipaway(environment: dict[str, str], *arguments: object) -> None:
+    """Run a command to its end, which must be a good one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stream", *map(str, arguments)],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 class Run:
@@ -56,29 +72,26 @@ class Run:
             **{f"SLIPAWAY_TOPICS__{t.upper()}": topic_names(t) for t in TOPICS},
         }
 
-    def slipaway(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, which must be a good one."""
-        done = subprocess.run(
-            [sys.executable, "-m", "stream", *map(str, arguments)],
-            env={**self.environment, **environment},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done
-
-    def worker(self, number: int) -> subprocess.Popen[bytes]:
-        """Start a worker."""
-        with (self.folder / f"worker-{number}.log").open("ab") as log:
+    def worker(self, number: int, failpoint: str = "") -> subprocess.Popen[bytes]:
+        """Start a worker, to die at `failpoint`; each life has a log of its own."""
+        life = len(list(self.folder.glob(f"worker-{number}-*.log")))
+        with (self.folder / f"worker-{number}-{life}.log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "stream", "run"],
-                env={**self.environment, "SLIPAWAY_INSTANCE_ID": f"w{number}"},
+                env={
+                    **self.environment,
+                    "SLIPAWAY_INSTANCE_ID": f"w{number}",
+                    "SLIPAWAY_FAILPOINT": failpoint,
+                },
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
             )
+
+    def at_work(self, number: int) -> bool:
+        """Tell whether the worker's latest life has its partitions."""
+        latest = max(self.folder.glob(f"worker-{number}-*.log"))
+        return '"event": "assigned"' in latest.read_text()
 
     def logs(self) -> str:
         """Give what the workers said."""
@@ -114,34 +127,35 @@ async def committed(broker: LocalBroker, topic: str) -> list[bytes]:
 async def through_kafka(
     run: Run, expected: Sequence[bytes], *, workers: int, kills: int
 ) -> list[bytes]:
-    """Let workers work off the usage topic, killing some on the way; give all their alerts."""
-    processes = [run.worker(number) for number in range(workers)]
-    chance = random.Random(workers)
+    """Let workers work off the usage topic, the first dying on the way; give all their alerts.
+
+    The others start after its first death, so that there is work left to die in.
+    """
+    failpoints = deque(DEATHS[:kills])
+    processes = [run.worker(0, failpoints[0] if failpoints else "")]
     deadline = time.monotonic() + 400
-    killed = 0
     try:
         values: list[bytes] = []
-        while len(values) < len(expected):
+        while failpoints or len(values) < len(expected):
             await asyncio.sleep(1)
             assert time.monotonic() < deadline, run.logs()
+            if failpoints and processes[0].poll() == -signal.SIGKILL:
+                failpoints.popleft()
+                processes[0] = run.worker(0, failpoints[0] if failpoints else "")
+            if len(failpoints) < kills or not kills:
+                processes += [run.worker(number) for number in range(len(processes), workers)]
+            ended = [process.poll() for process in processes]
+            assert not any(ended[1:]), run.logs()
+            assert not ended[0] or failpoints, run.logs()
             values = await committed(run.broker, run.alerts)
-            for number, process in enumerate(processes):
-                assert process.poll() is None, run.logs()
-                if killed < kills and len(values) > (killed + 1) * len(expected) / (kills + 2):
-                    victim = chance.randrange(workers)
-                    processes[victim].kill()
-                    processes[victim].wait()
-                    processes[victim] = run.worker(victim)
-                    killed += 1
-                    break
-                del number
-        await asyncio.sleep(2)
+        while not all(map(run.at_work, range(workers))):
+            assert time.monotonic() < deadline, run.logs()
+            await asyncio.sleep(0.5)
         codes = []
         for process in processes:
             process.send_signal(signal.SIGTERM)
             codes.append(process.wait(30))
         assert codes == [0] * workers, run.logs()
-        assert killed == kills, "the run was over before anybody was killed"
         return await committed(run.broker, run.alerts)
     finally:
         for process in processes:
@@ -150,35 +164,57 @@ async def through_kafka(
                 process.wait()
 
 
-async def compare(run: Run, logs: Sequence[Path], *, workers: int, kills: int) -> None:
-    """Replay from files, then through Kafka, and hold the alerts against each other."""
-    alerts, models = run.folder / "alerts.jsonl", run.folder / "models.jsonl"
-    files = [str(path) for path in logs]
-    policy = ("--policy", run.policy)
-    run.slipaway("replay", *files, *policy, "--alerts", alerts, "--save-model", models)
-    expected = alerts.read_bytes().splitlines()
+def replay_file(folder: Path, log: Path, policy: Path) -> Path:
+    """Replay a file; give the folder, with `alerts.jsonl` and the `models.jsonl` learned."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SLIPAWAY_")}
+    alerts, models = folder / "alerts.jsonl", folder / "models.jsonl"
+    arguments = ("--policy", policy, "--alerts", alerts, "--save-model", models)
+    slipaway(environment, "replay", log, *arguments)
+    return folder
+
+
+async def compare(run: Run, log: Path, truth: Path, *, workers: int, kills: int) -> None:
+    """Send the log through Kafka, and hold the alerts against the file replay's."""
+    expected = (truth / "alerts.jsonl").read_bytes().splitlines()
     assert len(expected) > 100
-    run.slipaway("topics", "create")
-    run.slipaway("replay", *files, *policy, "--to-topic", run.usage, "--model", models)
+    slipaway(run.environment, "topics", "create")
+    models = truth / "models.jsonl"
+    arguments = ("--policy", run.policy, "--to-topic", run.usage, "--model", models)
+    slipaway(run.environment, "replay", log, *arguments)
     actual = await through_kafka(run, expected, workers=workers, kills=kills)
     assert Counter(actual) == Counter(expected)
     assert len({json.loads(value)["alert_id"] for value in actual}) == len(actual)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Give a simulated log, and the folder of its file replay."""
+    folder = tmp_path_factory.mktemp("simulated")
+    log = folder / "events.jsonl.gz"
+    with gzip.open(log, "wb") as file:
+        file.writelines(message(event) + b"\n" for event in simulate(300, 60, seed=3))
+    return log, replay_file(folder, log, DEMO)
+
+
+@pytest.fixture(scope="module")
+def retail(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> tuple[Path, Path]:
+    """Give the Online Retail log, and the folder of its file replay."""
+    log = shared_data / "online_retail" / "online_retail.csv.gz"
+    return log, replay_file(tmp_path_factory.mktemp("retail"), log, RETAIL)
 
 
 @pytest.mark.parametrize(("workers", "kills"), [(1, 0), (2, 2)])
 async def test_a_simulated_log_through_kafka_gives_the_alerts_of_the_file(
     broker: LocalBroker,
     topic_names: Callable[[str], str],
+    simulated: tuple[Path, Path],
     tmp_path: Path,
     workers: int,
     kills: int,
 ) -> None:
     """The same law for who has no real log: decline, warnings and endings included."""
-    log = tmp_path / "events.jsonl.gz"
-    with gzip.open(log, "wb") as file:
-        file.writelines(message(event) + b"\n" for event in simulate(300, 60, seed=3))
-    run = Run(broker, topic_names, ROOT / "stream" / "demo" / "policy.toml", tmp_path)
-    await compare(run, [log], workers=workers, kills=kills)
+    run = Run(broker, topic_names, DEMO, tmp_path)
+    await compare(run, *simulated, workers=workers, kills=kills)
 
 
 @pytest.mark.parametrize(("workers", "kills"), [(1, 0), (1, 1), (3, 3)])
@@ -186,12 +222,11 @@ async def test_a_simulated_log_through_kafka_gives_the_alerts_of_the_file(
 async def test_online_retail_through_kafka_gives_the_alerts_of_the_file(
     broker: LocalBroker,
     topic_names: Callable[[str], str],
-    shared_data: Path,
+    retail: tuple[Path, Path],
     tmp_path: Path,
     workers: int,
     kills: int,
 ) -> None:
     """Whatever the number of workers, and whether or not they are killed: the same, each once."""
-    run = Run(broker, topic_names, ROOT / "examples" / "online-retail.toml", tmp_path)
-    log = shared_data / "online_retail" / "online_retail.csv.gz"
-    await compare(run, [log], workers=workers, kills=kills)
+    run = Run(broker, topic_names, RETAIL, tmp_path)
+    await compare(run, *retail, workers=workers, kills=kills)
