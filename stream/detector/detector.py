@@ -11,14 +11,20 @@ visits begin and end, signals speak, landmarks judge, labels age.  A thing due a
 `t` happens when the watermark has passed `t`; then every event before `t` is
 known, in whatever order it came.  Things due at the same moment happen in the
 order of `Due`, across customers in the order of their ids.
+
+Most events are one more of a visit that is under way, and nothing depends on
+them until the customer's next thing due: a batch of them is added up in columns
+(`Presence`), and written into `Customer` when somebody asks.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from math import inf, log1p
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 import msgspec
+import numpy as np
 
 from models.protocol import Lesson, RiskModel, Sighting
 from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
@@ -31,6 +37,7 @@ from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.features import facts
 from stream.detector.policy import EventClass, Policy
 from stream.detector.population import Day
+from stream.detector.presence import Moments, Presence
 from stream.detector.reasons import usual_gap
 from stream.detector.roster import Roster
 from stream.detector.timers import Due, Timers
@@ -38,10 +45,12 @@ from stream.detector.watermark import Watermark, ahead
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
-
+TOGETHER_MIN = 64
+"""Events that are worth being looked at together."""
 
 NEVER = 1 << 62
 APPLIED = "applied"
+_occurred_at, _received_at = attrgetter("occurred_at"), attrgetter("received_at")
 DUES = tuple(Due)
 KINDS = len(DUES)
 ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
@@ -101,6 +110,9 @@ class Detector:
         self._policy = policy
         self._models = models
         self._classes: dict[str, tuple[EventClass, int]] = {}
+        self._engaging: dict[str, int] = {}  # of them the engagement, with its bits
+        self._here = Presence(policy.visit_gap_ms)
+        self._counts: Counter[str] = Counter()
         self._ladder = landmarks.Ladder(policy)
         self._back_ms = outcomes.back_age_ms(policy)
         self._horizon_ms = policy.horizon_ms
@@ -120,50 +132,109 @@ class Detector:
 
     # ------------------------------------------------------------ the surface
 
-    def on_events(self, batch: Sequence[UsageEvent]) -> Decisions:
-        """Take events in the order of their log, and decide what has thereby fallen due."""
+    def on_events(self, batch: Sequence[UsageEvent], *, settle: bool = True) -> Decisions:
+        """Take events in the order of their log, and decide what has thereby fallen due.
+
+        `settle` False leaves what nobody has asked for yet out of `customers`,
+        until `settle` is called.
+        """
         refused: list[tuple[int, BadEvent]] = []
-        others: dict[str, int] = defaultdict(int)
-        progress, policy, take = self.progress, self._policy, self._take
-        latest, lateness = progress.latest, policy.allowed_lateness_ms
-        skew, events_move_time = policy.max_future_skew_ms, self.events_move_time
-        decided = progress.watermark.at
-        for index, event in enumerate(batch):
-            at = event.occurred_at
-            if at > event.received_at + skew:
-                refused.append((index, ahead(at, event.received_at)))
-                continue
-            if at > latest and events_move_time:
-                progress.latest = latest = at
-            elif at < decided or at < latest - lateness:
-                # Settle first what its predecessors had made due: then it does not matter
-                # where a batch was cut.
-                decided = progress.watermark.follow(latest, lateness)
-                self._decide(decided)
-            result = take(event)
-            if result != APPLIED:
-                others[result] += 1
-        self._decide(progress.watermark.follow(latest, lateness))
-        if refused:
-            others["refused"] = len(refused)
-        counts = Counter(others)
-        if counts.total() < len(batch):
-            counts[APPLIED] = len(batch) - counts.total()
-        return self._collect(refused, counts)
+        if len(batch) < TOGETHER_MIN:
+            self._take_singly(batch, 0, len(batch), refused)
+        else:
+            moments = np.fromiter(map(_occurred_at, batch), np.int64, len(batch))
+            done = 0
+            for place in self._out_of_time(batch, moments):
+                self._take_together(batch[done:place], moments[done:place])
+                self._take_singly(batch, place, place + 1, refused)
+                done = place + 1
+            self._take_together(batch[done:], moments[done:])
+        progress, lateness = self.progress, self._policy.allowed_lateness_ms
+        self._decide(progress.watermark.follow(progress.latest, lateness))
+        if settle:
+            self.settle()
+        return self._collect(refused)
 
     def on_tick(self, now: int) -> Decisions:
         """Let time pass without events: decide everything due before `now` less the lateness."""
         self._decide(self.progress.watermark.follow(now, self._policy.allowed_lateness_ms))
-        return self._collect([], Counter())
+        return self._collect([])
 
-    # ------------------------------------------------------------ taking an event in
+    def settle(self) -> None:
+        """Bring `customers` up to date."""
+        for customer_id, customer in self._here.write_back():
+            if not customer.touched:
+                self.customers.touch(customer_id, customer)
 
-    def _take(self, event: UsageEvent) -> str:  # noqa: C901 - calls cost more than branches here
-        """File one event with its customer; say what became of it.
+    @property
+    def unsettled(self) -> int:
+        """Count the customers who are not up to date."""
+        return self._here.changed
 
-        This runs for every event: what most of them are, one more of a visit that is
-        under way, is done here and at once.
-        """
+    # ------------------------------------------------------------ taking events in
+
+    def _out_of_time(self, batch: Sequence[UsageEvent], moments: Moments) -> list[int]:
+        """Give the places of events that come too late, or from a clock that runs ahead."""
+        received = np.fromiter(map(_received_at, batch), np.int64, len(batch))
+        ahead = moments > received + self._policy.max_future_skew_ms
+        latest = np.full(len(batch), self.progress.latest)
+        if self.events_move_time:
+            known = np.where(ahead, 0, moments)
+            latest[1:] = np.maximum(latest[1:], np.maximum.accumulate(known)[:-1])
+        late = moments < np.maximum(
+            latest - self._policy.allowed_lateness_ms, self.progress.watermark.at
+        )
+        return np.flatnonzero(ahead | late).tolist()
+
+    def _take_together(self, events: Sequence[UsageEvent], moments: Moments) -> None:
+        """File events that are neither late nor ahead."""
+        if not events:
+            return
+        if self.events_move_time:
+            self.progress.latest = max(self.progress.latest, int(moments.max()))
+        here, entries = self._here, self.customers.entries
+        others = here.add(events, moments, self._engaging)
+        self._counts[APPLIED] += len(events) - len(others)
+        for place in others:
+            self._counts[self._take(events[place])] += 1
+        for place in others:
+            customer_id = events[place].customer_id
+            customer = entries.get(customer_id)
+            if (
+                isinstance(customer, Customer)
+                and customer.visit_open
+                and not customer.waiting
+                and customer_id not in here
+            ):
+                here.enter(customer_id, customer)
+
+    def _take_singly(
+        self,
+        batch: Sequence[UsageEvent],
+        begin: int,
+        end: int,
+        refused: list[tuple[int, BadEvent]],
+    ) -> None:
+        """File events one after the other, however late or far ahead they are."""
+        progress, policy = self.progress, self._policy
+        lateness, skew = policy.allowed_lateness_ms, policy.max_future_skew_ms
+        for index in range(begin, end):
+            event = batch[index]
+            at = event.occurred_at
+            if at > event.received_at + skew:
+                refused.append((index, ahead(at, event.received_at)))
+                self._counts["refused"] += 1
+                continue
+            if at > progress.latest and self.events_move_time:
+                progress.latest = at
+            elif at < progress.watermark.at or at < progress.latest - lateness:
+                # Settle first what its predecessors had made due: then it does not matter
+                # where a batch was cut.
+                self._decide(progress.watermark.follow(progress.latest, lateness))
+            self._counts[self._take(event)] += 1
+
+    def _take(self, event: UsageEvent) -> str:
+        """File one event with its customer; say what became of it."""
         event_class, kind_bit = self._classes.get(event.name) or self._classify(event.name)
         if event_class is IGNORED:
             return "ignored"
@@ -172,6 +243,8 @@ class Detector:
         customer = customers.entries.get(customer_id)
         if customer.__class__ is not Customer:
             customer = self._customer(customer_id)
+        elif customer_id in self._here:
+            self._here.leave(customer_id)
         if event.message_id:
             marks = remember(customer.recent_ids, event.message_id)
             if marks is customer.recent_ids:
@@ -190,8 +263,7 @@ class Detector:
         if customer.visit_open and customer.visit_at - gap < at < customer.last_at + gap:
             customer.visit_volume += event.volume
             customer.visit_kinds |= kind_bit
-            if at > customer.last_at:  # noqa: PLR1730 - max() takes twice as long
-                customer.last_at = at
+            customer.last_at = max(customer.last_at, at)
             if customer.waiting:
                 self._absorb(customer)
             return APPLIED
@@ -211,6 +283,8 @@ class Detector:
         known = self._policy.classify(name), visits.kind_bit(name)
         if len(self._classes) < 10_000:  # noqa: PLR2004 - names made of ids must not fill memory
             self._classes[name] = known
+            if known[0] is ENGAGEMENT:
+                self._engaging[name] = known[1]
         return known
 
     def _file_signal(self, customer: Customer, signal: Signal) -> None:
@@ -324,16 +398,22 @@ class Detector:
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
         timers, day, customers = self._timers, self.progress.day, self.customers
+        here = self._here
         while (come := timers.pop_before(watermark)) is not None:
             at, customer_id = come
             if day.end <= at:
                 self._lessons.extend(day.close_until(at))
             customer = customers[customer_id]
+            is_here = customer_id in here
+            if is_here:
+                customer.last_at = here.last_at(customer_id)
             due = customer.due
             customer.due = 0
             # Events of an open visit push its end out without setting the timer anew.
             grown = due % KINDS == VISIT_ENDS and customer.last_at + self._visit_gap > at
             if not grown:
+                if is_here:
+                    here.leave(customer_id)
                 self._do(customer_id, customer, at, DUES[due % KINDS])
                 if not customer.touched:
                     customers.touch(customer_id, customer)
@@ -527,8 +607,8 @@ class Detector:
         )
         self._alerts.append(alert)
 
-    def _collect(self, refused: list[tuple[int, BadEvent]], counts: Counter[str]) -> Decisions:
+    def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
-        decisions = Decisions(self._alerts, self._lessons, refused, counts)
-        self._alerts, self._lessons = [], []
+        decisions = Decisions(self._alerts, self._lessons, refused, +self._counts)
+        self._alerts, self._lessons, self._counts = [], [], Counter()
         return decisions

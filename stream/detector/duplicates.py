@@ -10,7 +10,7 @@ from zlib import crc32
 
 REMEMBERED = 10
 """Message ids kept per customer; more: longer retries are caught, state grows by 4 bytes each."""
-_BYTES = 4
+MARK_BYTES = 4
 
 
 def remember(recent: bytes, message_id: str) -> bytes:
@@ -19,8 +19,8 @@ def remember(recent: bytes, message_id: str) -> bytes:
         text = message_id.encode()
     except UnicodeEncodeError:
         text = message_id.encode("utf-8", "surrogatepass")
-    mark = crc32(text).to_bytes(_BYTES, "big")
+    mark = crc32(text).to_bytes(MARK_BYTES, "big")
     found = recent.find(mark)
-    while found > 0 and found % _BYTES:  # the end of one and the begin of the next
+    while found > 0 and found % MARK_BYTES:  # the end of one and the begin of the next
         found = recent.find(mark, found + 1)
-    return recent if found >= 0 else (recent + mark)[-REMEMBERED * _BYTES :]
+    return recent if found >= 0 else (recent + mark)[-REMEMBERED * MARK_BYTES :]

@@ -126,11 +126,12 @@ class Replay:
                 self.timeline.add(OnlineModel(snapshot))
             self._next_midnight += DAY_MS
         self._keep(self.detector.on_tick(moment + self._lateness))
+        self.detector.settle()
 
     def _decide(self, events: Sequence[UsageEvent]) -> None:
         """Hand events to the detector."""
         if events:
-            self._keep(self.detector.on_events(events))
+            self._keep(self.detector.on_events(events, settle=False))
 
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""

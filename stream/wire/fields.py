@@ -14,6 +14,11 @@ VOLUME_MAX: Final = 1e12
 SHORT_CHARACTERS: Final = TEXT_BYTES_MAX // 4
 """Text of so few characters fits in any case: UTF-8 needs at most four bytes for one."""
 
+NULL_IN_JSON: Final = b"\\u0000"
+"""A null character, which may stand in no text, as JSON has to write it."""
+BACKSLASH: Final = 0x5C
+"""What it begins with: few messages have one, and a byte is found soonest as a number."""
+
 _SHOWN_CHARACTERS = 60
 
 

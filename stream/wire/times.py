@@ -76,15 +76,21 @@ class TimeReader:
         self._text = readers.get(time_format, self._pattern_text)
         self._in_iso = time_format in ("", ISO)
         self._seconds: dict[str, int] = {}
+        self._last_second, self._last_second_at = "", 0  # events often share it
         self._has_clock = bool(_CLOCK_DIRECTIVES.search(time_format))
 
     def read(self, value: object, what: str = "time") -> int:
         """Give milliseconds since 1970 UTC, from 1990 to the year 9999, or raise BadEvent."""
         if isinstance(value, str):
-            second = self._seconds.get(value[:_SECOND_CHARACTERS])
             thousandths = _THOUSANDTHS.get(value[_SECOND_CHARACTERS:])
-            if second is not None and thousandths is not None:
-                return second + thousandths
+            if thousandths is not None:
+                text = value[:_SECOND_CHARACTERS]
+                if text == self._last_second:
+                    return self._last_second_at + thousandths
+                second = self._seconds.get(text)
+                if second is not None:
+                    self._last_second, self._last_second_at = text, second
+                    return second + thousandths
             at = self._known.get(value)
             return self._remember(value, what) if at is None else at
         return _plausible(self._untyped(value, what), value, what)

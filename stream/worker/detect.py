@@ -96,7 +96,8 @@ class DetectFold:
     @property
     def pending(self) -> int:
         """Count what is unsaved."""
-        return len(self._customers.touched) + len(self._rows) + len(self._outputs)
+        customers = len(self._customers.touched) + self._detector.unsettled
+        return customers + len(self._rows) + len(self._outputs)
 
     # ------------------------------------------------------------ restore
 
@@ -138,7 +139,7 @@ class DetectFold:
         done = 0
 
         def decide_until(end: int) -> None:
-            decisions = self._detector.on_events(block.events[done:end])
+            decisions = self._detector.on_events(block.events[done:end], settle=False)
             results.update(decisions.counts)
             for number, bad in decisions.refused:
                 refused.append((records[block.place(done + number)], bad))
@@ -208,6 +209,7 @@ class DetectFold:
 
     def collect(self) -> Batch:
         """Hand over what is unsaved, down to the customers touched."""
+        self._detector.settle()
         rows, self._rows = self._rows, []
         outputs, self._outputs = self._outputs, []
         rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
