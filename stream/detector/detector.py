@@ -259,15 +259,7 @@ class Detector:
             self._queue(customer_id, customer)
             if event_class is not WARNING:
                 return APPLIED
-        gap = self._visit_gap
-        if customer.visit_open and customer.visit_at - gap < at < customer.last_at + gap:
-            customer.visit_volume += event.volume
-            customer.visit_kinds |= kind_bit
-            customer.last_at = max(customer.last_at, at)
-            if customer.waiting:
-                self._absorb(customer)
-            return APPLIED
-        return self._file_visit(customer_id, customer, at, event.volume, kind_bit)
+        return self._engage(customer_id, customer, at, event.volume, kind_bit)
 
     def _customer(self, customer_id: str) -> Customer:
         """Wake a customer, or make the acquaintance of a new one."""
@@ -294,13 +286,20 @@ class Detector:
             customer.signals.append(signal)
             customer.signals.sort(key=lambda s: (s.at, s.sign, s.name))
 
-    def _file_visit(
+    def _engage(
         self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
     ) -> str:
-        """Add engagement that is not of the open visit to the one it belongs to."""
+        """Add engagement to the visit it belongs to."""
+        gap = self._visit_gap
+        if customer.visit_open and customer.visit_at - gap < at < customer.last_at + gap:
+            customer.visit_volume += volume
+            customer.visit_kinds |= kinds
+            customer.last_at = max(customer.last_at, at)
+            self._absorb(customer)
+            return APPLIED
         if at > customer.frontier:
             first = customer.waiting[0].begin if customer.waiting else None
-            waiting = visits.merge(customer.waiting, at, volume, kinds, self._visit_gap)
+            waiting = visits.merge(customer.waiting, at, volume, kinds, gap)
             customer.waiting = waiting
             if waiting[0].begin != first:
                 self._queue(customer_id, customer)

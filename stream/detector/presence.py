@@ -16,7 +16,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.detector.cadence import Rhythm
 from stream.detector.customer import Customer
+from stream.detector.decline import Levels
 from stream.detector.duplicates import MARK_BYTES, REMEMBERED
 from stream.detector.events import UsageEvent
 
@@ -25,6 +27,7 @@ Moments = NDArray[np.int64]
 _NOBODY = 0
 """The slot of who is not here: no moment is within its visit."""
 _NEVER = np.iinfo(np.int64).max
+_NONE = ("", Customer(rhythm=Rhythm(), levels=Levels()))
 _SLOTS_AT_FIRST = 256
 _MARKS = np.arange(REMEMBERED)
 
@@ -42,7 +45,7 @@ class Presence:
         """Start with nobody here."""
         self._gap = visit_gap_ms
         self._slots: dict[str, int] = {}
-        self._who: list[tuple[str, Customer] | None] = [None]
+        self._who: list[tuple[str, Customer]] = [_NONE]
         self._free: list[int] = []
         self._earliest = np.full(1, _NEVER)  # an event after it and
         self._last_at = np.zeros(1, np.int64)  # within a gap of this is of the visit
@@ -68,7 +71,8 @@ class Presence:
 
     def enter(self, customer_id: str, customer: Customer) -> None:
         """Give a customer a slot; its visit is under way and nothing waits behind it."""
-        assert customer.visit_open and not customer.waiting
+        assert customer.visit_open
+        assert not customer.waiting
         if not self._free:
             self._grow(2 * len(self._who))
         slot = self._slots[customer_id] = self._free.pop()
@@ -97,13 +101,14 @@ class Presence:
             oldest = ids % REMEMBERED * MARK_BYTES
             full = ids >= REMEMBERED
             customer.recent_ids = ring[oldest:] + ring[:oldest] if full else ring[:oldest]
+        self._who[slot] = _NONE
         self._earliest[slot] = _NEVER
         self._free.append(slot)
 
     def _grow(self, slots: int) -> None:
         more = slots - len(self._who)
         self._free += range(slots - 1, len(self._who) - 1, -1)
-        self._who += [None] * more
+        self._who += [_NONE] * more
         self._earliest = np.append(self._earliest, np.full(more, _NEVER))
         for name in (
             *("_last_at", "_volume", "_kinds", "_account", "_marks", "_remembered"),
@@ -125,21 +130,24 @@ class Presence:
         """
         count = len(events)
         try:
-            marks = _column(map(crc32, map(str.encode, map(_message_id, events))), "u4", count)
+            encoded = map(str.encode, map(_message_id, events))
+            marks = np.fromiter(map(crc32, encoded), np.uint32, count)
         except UnicodeEncodeError:
             return list(range(count))
         ids, names = map(_customer_id, events), map(_name, events)
-        slots = _column(map(self._slots.get, ids, repeat(_NOBODY)), "i8", count)
-        kinds = _column(map(kind_bits.get, names, repeat(0)), "i8", count)
-        accounts = _column(map(hash, map(_account_id, events)), "i8", count)
-        volumes = _column(map(_volume, events), "f8", count)
+        slots = np.fromiter(map(self._slots.get, ids, repeat(_NOBODY)), np.int64, count)
+        kinds = np.fromiter(map(kind_bits.get, names, repeat(0)), np.int64, count)
+        accounts = np.fromiter(map(hash, map(_account_id, events)), np.int64, count)
+        volumes = np.fromiter(map(_volume, events), np.float64, count)
 
         other = (moments <= self._earliest[slots]) | (moments >= self._last_at[slots] + self._gap)
         other |= kinds == 0
         other |= (accounts != self._account[slots]) & (accounts != hash(""))
         named = marks != 0
         if not named.all():
-            other |= [not mark and bool(e.message_id) for mark, e in zip(marks, events, strict=True)]
+            other |= [
+                not mark and bool(e.message_id) for mark, e in zip(marks, events, strict=True)
+            ]
         other |= (self._marks[:, slots] == marks).any(axis=0) & named
         other |= _repeated(slots, marks) & named
         if other.any():
@@ -197,10 +205,6 @@ class Presence:
             customer.visit_kinds = kinds
             customer.recent_ids = marks[begin : begin + length]
             yield customer_id, customer
-
-
-def _column(values: Iterator[object], dtype: str, count: int) -> NDArray[np.generic]:
-    return np.fromiter(values, dtype, count)
 
 
 def _repeated(slots: NDArray[np.int64], marks: NDArray[np.uint32]) -> NDArray[np.bool_]:

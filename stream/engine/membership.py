@@ -18,7 +18,7 @@ our next commit is refused; the generation only spares us that end.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -29,7 +29,7 @@ from stream.engine import failpoints
 from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection
 from stream.engine.exits import Fatal, judge, leave
-from stream.engine.flow import Flow, Observer
+from stream.engine.flow import Flow, Observer, Record
 from stream.engine.restore import Restore
 from stream.engine.settings import EngineSettings
 from stream.engine.transport import Block, BlockConsumer
@@ -187,36 +187,46 @@ class Membership:
         rest of it: the position went along with every slice, so it is read
         again from where the folding stopped.
         """
-        start, done = block.start, 0
-        while done < len(block.records):
-            holding = await self._turn(block)
-            if holding is None:
-                self.observer.dropped(block.tp, len(block.records) - done)
-                return
-            records = block.records[done : done + self._records_at_once()]
-            done += len(records)
-            end = block.end if done == len(block.records) else records[-1].offset + 1
-            if start != holding.position:
-                raise Fatal(
-                    f"{block.tp.topic}/{block.tp.partition}: a block starts at {start} where "
-                    f"{holding.position} was expected. Nothing wrong was saved, and starting again "
-                    "reads from the saved position. Operator action: report this bug."
-                )
+        start = block.start
+        for number, packed in enumerate(block.batches, 1):
+            records, done = packed.unpack(), 0
+            behind = block.end if number == len(block.batches) else packed.end
+            while start < behind:
+                holding = await self._turn(block)
+                if holding is None:
+                    later = sum(packed.count for packed in block.batches[number:])
+                    self.observer.dropped(block.tp, len(records) - done + later)
+                    return
+                turn = records[done : done + self._records_at_once()]
+                done += len(turn)
+                end = behind if done == len(records) else turn[-1].offset + 1
+                self._fold(holding, turn, start, end)
+                start = end
+                if holding.fold.pending >= self.settings.unsaved_max:
+                    self.full.set()
+                await asyncio.sleep(0)  # saves, ticks and handlers of a rebalance have their turn
+
+    def _fold(self, holding: Holding, records: Sequence[Record], start: int, end: int) -> None:
+        """Fold what lies between two offsets, in one go; there may be nothing."""
+        if start != holding.position:
+            raise Fatal(
+                f"{holding.tp.topic}/{holding.tp.partition}: a block starts at {start} where "
+                f"{holding.position} was expected. Nothing wrong was saved, and starting again "
+                "reads from the saved position. Operator action: report this bug."
+            )
+        if records:
             # Asked of live blocks only: one drained between an assignment and its seek comes from
             # the group's own offsets, which are behind, and may start anywhere.
             assert start <= records[0].offset
             assert records[-1].offset < end
             began, cpu_began = time.perf_counter(), time.thread_time()
             holding.fold.apply(records)
-            holding.position = start = end
             seconds = time.perf_counter() - began
             self.folding_cpu_seconds += time.thread_time() - cpu_began
             self._record_seconds = seconds / len(records)
-            self.observer.applied(block.tp, len(records), seconds)
-            failpoints.reach("after_fold")
-            if holding.fold.pending >= self.settings.unsaved_max:
-                self.full.set()
-            await asyncio.sleep(0)  # saves, ticks and handlers of a rebalance have their turn
+            self.observer.applied(holding.tp, len(records), seconds)
+        holding.position = end
+        failpoints.reach("after_fold")
 
     async def _turn(self, block: Block) -> Holding | None:
         """Return a block's partition once it may be folded into; None if the block is stale.

@@ -2,14 +2,16 @@
 
 aiokafka hands records over one by one, each wrapped once more: that is two
 thirds of what reading costs.  Here a batch becomes a list in one step, of the
-objects aiokafka's C parser makes anyway.  What may not be seen is skipped as
-aiokafka skips it: control batches, aborted transactions, and whatever lies
-before the position in a compressed batch.
+objects aiokafka's C parser makes anyway, and not before somebody wants them: a
+record made by one thread and read by another costs both of them their caches.
+What may not be seen is skipped as aiokafka skips it: control batches, aborted
+transactions, and whatever lies before the position in a compressed batch.
 """
 
 import asyncio
 import time
 from collections.abc import Container
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -18,7 +20,34 @@ from aiokafka.errors import CorruptRecordException
 
 from stream.engine.flow import Record
 
-Drained = dict[TopicPartition, list[Record]]
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A batch as it came."""
+
+    first: int  # records before this offset were read already
+    batch: Any  # aiokafka's; may be unpacked once
+
+    @property
+    def end(self) -> int:
+        """The offset behind it."""
+        return int(self.batch.next_offset)
+
+    @property
+    def count(self) -> int:
+        """How many records it has, at most."""
+        size = getattr(self.batch, "last_offset_delta", self.end - self.first - 1) + 1
+        return int(min(size, self.end - self.first))
+
+    def unpack(self) -> list[Record]:
+        """Return its records; where a log was compacted, there may be none."""
+        records = list(self.batch)
+        if records and records[0].offset < self.first:
+            return [record for record in records if record.offset >= self.first]
+        return records
+
+
+Drained = dict[TopicPartition, list[Packed]]
 
 
 async def drain(
@@ -27,7 +56,7 @@ async def drain(
     """Give what was fetched for the `wanted` partitions, and move their positions behind it.
 
     Waits up to `seconds` for something to come.  Stops after the batch with
-    which there are `records_max`; what is left is given next time.  Raises what
+    which there may be `records_max`; what is left is given next time.  Raises what
     the broker answered instead of records, as `getmany` does.
     """
     subscriptions = fetcher._subscriptions  # noqa: SLF001
@@ -63,12 +92,12 @@ def _take(fetcher: Fetcher, wanted: Container[TopicPartition], records_max: int)
                 break  # what came before the error is given first
             _fetch_on(fetcher, tp)
             result.check_raise()
-        records = _unpack(result, room) if result.check_assignment(tp) else []
+        batches = _advance(result, room) if result.check_assignment(tp) else []
         if not result.has_more():
             _fetch_on(fetcher, tp)
-        if records:
-            drained[tp] = records
-            room -= len(records)
+        if batches:
+            drained[tp] = batches
+            room -= sum(packed.count for packed in batches)
             if room <= 0:
                 break
     return drained
@@ -80,27 +109,24 @@ def _fetch_on(fetcher: Fetcher, tp: TopicPartition) -> None:
     fetcher._notify(fetcher._wait_consume_future)  # noqa: SLF001
 
 
-def _unpack(result: FetchResult, room: int) -> list[Record]:
-    """Unpack batches until there are `room` records, and move the position behind them."""
+def _advance(result: FetchResult, room: int) -> list[Packed]:
+    """Take batches until there are `room` records, and move the position behind them."""
     found = result._partition_records  # noqa: SLF001
     batches = found._records  # noqa: SLF001
-    records: list[Record] = []
-    while len(records) < room and batches.has_next():
+    taken: list[Packed] = []
+    while room > 0 and batches.has_next():
         batch = batches.next_batch()
         if found._check_crcs and not batch.validate_crc():  # noqa: SLF001
             raise CorruptRecordException(f"Invalid CRC - {found._tp}")  # noqa: SLF001
-        first = found.next_fetch_offset
-        found.next_fetch_offset = batch.next_offset
-        if not _is_data(found, batch):
-            continue
-        here = list(batch)
-        if here and here[0].offset < first:
-            here = [record for record in here if record.offset >= first]
-        records += here
+        packed = Packed(found.next_fetch_offset, batch)
+        found.next_fetch_offset = packed.end
+        if _is_data(found, batch):
+            taken.append(packed)
+            room -= packed.count
     result._update_position()  # noqa: SLF001
     if not batches.has_next():
         result._partition_records = None  # noqa: SLF001
-    return records
+    return taken
 
 
 def _is_data(found: Any, batch: Any) -> bool:

@@ -66,8 +66,8 @@ async def read_rows(
             seconds=0.2,
             records_max=_ROWS_AT_ONCE,
         )
-        for tp, records in fetched.items():
-            take(tp, records)
+        for tp, batches in fetched.items():
+            take(tp, [record for packed in batches for record in packed.unpack()])
         for tp in list(todo):
             position = await asyncio.wait_for(consumer.position(tp), settings.deadline_seconds)
             if position != before.get(tp):

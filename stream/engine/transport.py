@@ -39,8 +39,7 @@ from faust.types import TP, ConsumerMessage, ServiceT
 from stream.engine import failpoints
 from stream.engine.connection import Connection
 from stream.engine.exits import Exit, Fatal, judge, leave
-from stream.engine.flow import Record
-from stream.engine.records import drain
+from stream.engine.records import Packed, drain
 from stream.engine.settings import EngineSettings
 
 log = structlog.get_logger("slipaway.engine")
@@ -54,7 +53,7 @@ class Block(NamedTuple):
     epoch: int  # of the seek it follows
     start: int  # where the block before it ended, or the seek went
     end: int  # where the consumer stands behind it
-    records: Sequence[Record]
+    batches: Sequence[Packed]
 
 
 class Mark(NamedTuple):
@@ -138,10 +137,10 @@ class BlockThread(driver.AIOKafkaConsumerThread):
         # No await from the drain, in the call above, to the end: see the module's words.
         epoch, assignment = self.epoch, self._assignment()
         blocks = {}
-        for where, records in fetched.items():
+        for where, batches in fetched.items():
             tp = TP(where.topic, where.partition)
             end = assignment.state_value(where).position
-            blocks[tp] = Block(tp, epoch, self._drained.get(tp, -1), end, records)
+            blocks[tp] = Block(tp, epoch, self._drained.get(tp, -1), end, batches)
             self._drained[tp] = end
         return blocks
 
@@ -286,12 +285,11 @@ class BlockConsumer(driver.Consumer):
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
         if self.should_stop:
             return
-        last = block.records[-1]
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000.0,
+            block.end - 1,
+            0.0,
             0,
             [],
             None,

@@ -14,12 +14,13 @@ VOLUME_MAX: Final = 1e12
 SHORT_CHARACTERS: Final = TEXT_BYTES_MAX // 4
 """Text of so few characters fits in any case: UTF-8 needs at most four bytes for one."""
 
-NULL_IN_JSON: Final = b"\\u0000"
-"""A null character, which may stand in no text, as JSON has to write it."""
-BACKSLASH: Final = 0x5C
-"""What it begins with: few messages have one, and a byte is found soonest as a number."""
-
 _SHOWN_CHARACTERS = 60
+_BACKSLASH = 0x5C
+
+
+def may_hold_null(value: bytes) -> bool:
+    """Tell whether a JSON text may have a null character in it, which no text here may hold."""
+    return _BACKSLASH in value and b"\\u0000" in value  # a byte is found soonest as a number
 
 
 def shown(value: object) -> str:

@@ -30,7 +30,7 @@ def encode_usage(event: UsageEvent) -> bytes:
 
 def read_fast(value: bytes, received_at: int) -> UsageEvent | None:
     """Read a faultless canonical event; None leaves `value` to the careful way and its reasons."""
-    if len(value) > _FAST_BYTES_MAX or (fields.BACKSLASH in value and fields.NULL_IN_JSON in value):
+    if len(value) > _FAST_BYTES_MAX or fields.may_hold_null(value):
         return None
     try:
         event = _DECODER.decode(value)
