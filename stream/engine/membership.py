@@ -191,7 +191,7 @@ class Membership:
         for number, packed in enumerate(block.batches, 1):
             records, done = packed.unpack(), 0
             behind = block.end if number == len(block.batches) else packed.end
-            while start < behind:
+            while True:
                 holding = await self._turn(block)
                 if holding is None:
                     later = sum(packed.count for packed in block.batches[number:])
@@ -205,6 +205,8 @@ class Membership:
                 if holding.fold.pending >= self.settings.unsaved_max:
                     self.full.set()
                 await asyncio.sleep(0)  # saves, ticks and handlers of a rebalance have their turn
+                if done == len(records):
+                    break
 
     def _fold(self, holding: Holding, records: Sequence[Record], start: int, end: int) -> None:
         """Fold what lies between two offsets, in one go; there may be nothing."""

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
+from packed_batches import packed
 
 from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection
@@ -36,6 +37,5 @@ async def test_a_stale_block_may_start_anywhere() -> None:
     holding.position = 100
     membership.epoch = holding.epoch = 2
     membership.live[HERE] = holding
-    records: Any = [SimpleNamespace(offset=offset) for offset in (40, 41)]
-    await membership.apply(Block(HERE, 1, 100, 42, records))
+    await membership.apply(Block(HERE, 1, 100, 42, [packed(40, [40, 41], 42)]))
     assert holding.position == 100

@@ -12,6 +12,7 @@ import pytest
 from aiokafka import errors as kafka
 from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP
+from packed_batches import packed
 
 from stream.engine.checkpoint import Holding, partition_for
 from stream.engine.connection import Connection, Muffle
@@ -72,9 +73,8 @@ FLOW = Flow("usage", "state", lambda _: Nothing())
 
 
 def block(start: int, offsets: list[int], end: int, epoch: int = 1) -> Block:
-    """Return a block of bare records."""
-    records: Any = [SimpleNamespace(offset=offset) for offset in offsets]
-    return Block(HERE, epoch, start, end, records)
+    """Return a block of one batch of bare records."""
+    return Block(HERE, epoch, start, end, [packed(start, offsets, end)])
 
 
 @pytest.fixture
@@ -105,6 +105,22 @@ async def test_blocks_chain_over_gaps(membership: Membership) -> None:
     holding = membership.live[HERE]
     assert holding.position == 26
     assert holding.fold.offsets == [12, 13, 25]  # type: ignore[attr-defined]
+
+
+async def test_a_block_may_have_many_batches_and_some_of_them_nothing(
+    membership: Membership,
+) -> None:
+    """Compaction empties batches; what lies before the position was read already."""
+    batches = [
+        packed(10, [8, 9, 10, 11], 12),
+        packed(12, [], 14),
+        packed(14, [14, 15, 16, 17], 20),
+        packed(20, [], 21),
+    ]
+    await membership.apply(Block(HERE, 1, 10, 25, batches))
+    holding = membership.live[HERE]
+    assert holding.position == 25
+    assert holding.fold.offsets == [10, 11, 14, 15, 16, 17]  # type: ignore[attr-defined]
 
 
 async def test_a_lost_block_ends_the_worker(membership: Membership) -> None:
