@@ -20,11 +20,9 @@ them until the customer's next thing due: a batch of them is added up in columns
 from collections import Counter
 from collections.abc import Sequence
 from math import inf, log1p
-from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 import msgspec
-import numpy as np
 
 from models.protocol import Lesson, RiskModel, Sighting
 from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
@@ -37,11 +35,11 @@ from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.features import facts
 from stream.detector.policy import EventClass, Policy
 from stream.detector.population import Day
-from stream.detector.presence import Moments, Presence
+from stream.detector.presence import Presence
 from stream.detector.reasons import usual_gap
 from stream.detector.roster import Roster
 from stream.detector.timers import Due, Timers
-from stream.detector.watermark import Watermark, ahead
+from stream.detector.watermark import Moments, Watermark, ahead, moments_of, out_of_time
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
@@ -50,7 +48,6 @@ TOGETHER_MIN = 64
 
 NEVER = 1 << 62
 APPLIED = "applied"
-_occurred_at, _received_at = attrgetter("occurred_at"), attrgetter("received_at")
 DUES = tuple(Due)
 KINDS = len(DUES)
 ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
@@ -142,9 +139,16 @@ class Detector:
         if len(batch) < TOGETHER_MIN:
             self._take_singly(batch, 0, len(batch), refused)
         else:
-            moments = np.fromiter(map(_occurred_at, batch), np.int64, len(batch))
-            done = 0
-            for place in self._out_of_time(batch, moments):
+            moments, done = moments_of(batch), 0
+            for place in out_of_time(
+                batch,
+                moments,
+                latest=self.progress.latest,
+                decided=self.progress.watermark.at,
+                lateness=self._policy.allowed_lateness_ms,
+                skew=self._policy.max_future_skew_ms,
+                moving=self.events_move_time,
+            ):
                 self._take_together(batch[done:place], moments[done:place])
                 self._take_singly(batch, place, place + 1, refused)
                 done = place + 1
@@ -173,19 +177,6 @@ class Detector:
 
     # ------------------------------------------------------------ taking events in
 
-    def _out_of_time(self, batch: Sequence[UsageEvent], moments: Moments) -> list[int]:
-        """Give the places of events that come too late, or from a clock that runs ahead."""
-        received = np.fromiter(map(_received_at, batch), np.int64, len(batch))
-        ahead = moments > received + self._policy.max_future_skew_ms
-        latest = np.full(len(batch), self.progress.latest)
-        if self.events_move_time:
-            known = np.where(ahead, 0, moments)
-            latest[1:] = np.maximum(latest[1:], np.maximum.accumulate(known)[:-1])
-        late = moments < np.maximum(
-            latest - self._policy.allowed_lateness_ms, self.progress.watermark.at
-        )
-        return np.flatnonzero(ahead | late).tolist()
-
     def _take_together(self, events: Sequence[UsageEvent], moments: Moments) -> None:
         """File events that are neither late nor ahead."""
         if not events:
@@ -200,12 +191,7 @@ class Detector:
         for place in others:
             customer_id = events[place].customer_id
             customer = entries.get(customer_id)
-            if (
-                isinstance(customer, Customer)
-                and customer.visit_open
-                and not customer.waiting
-                and customer_id not in here
-            ):
+            if isinstance(customer, Customer) and customer_id not in here:
                 here.enter(customer_id, customer)
 
     def _take_singly(

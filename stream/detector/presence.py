@@ -21,8 +21,7 @@ from stream.detector.customer import Customer
 from stream.detector.decline import Levels
 from stream.detector.duplicates import MARK_BYTES, REMEMBERED
 from stream.detector.events import UsageEvent
-
-Moments = NDArray[np.int64]
+from stream.detector.watermark import Moments
 
 _NOBODY = 0
 """The slot of who is not here: no moment is within its visit."""
@@ -70,9 +69,9 @@ class Presence:
     # ------------------------------------------------------------ coming and going
 
     def enter(self, customer_id: str, customer: Customer) -> None:
-        """Give a customer a slot; its visit is under way and nothing waits behind it."""
-        assert customer.visit_open
-        assert not customer.waiting
+        """Give a customer a slot, if a visit is under way and none waits behind it."""
+        if customer.waiting or not customer.visit_open:
+            return
         if not self._free:
             self._grow(2 * len(self._who))
         slot = self._slots[customer_id] = self._free.pop()

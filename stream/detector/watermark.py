@@ -8,10 +8,20 @@ Because it never goes back, one event from a clock in 2099 would lapse everybody
 an event too far ahead of the clock that received it is therefore refused.
 """
 
+from collections.abc import Sequence
+from operator import attrgetter
+
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.detector.errors import BadEvent, Code
-from stream.detector.events import SECOND_MS
+from stream.detector.events import SECOND_MS, UsageEvent
+
+Moments = NDArray[np.int64]
+"""Event times (ms), one for each event of a batch."""
+
+_occurred_at, _received_at = attrgetter("occurred_at"), attrgetter("received_at")
 
 
 class Watermark(msgspec.Struct):
@@ -39,3 +49,33 @@ def ahead(occurred_at: int, received_at: int) -> BadEvent:
         f"the event says it happened {seconds:.0f} seconds after it was received; "
         "correct the sender's clock",
     )
+
+
+def moments_of(events: Sequence[UsageEvent]) -> Moments:
+    """Give the times of events."""
+    return np.fromiter(map(_occurred_at, events), np.int64, len(events))
+
+
+def out_of_time(
+    events: Sequence[UsageEvent],
+    moments: Moments,
+    *,
+    latest: int,
+    decided: int,
+    lateness: int,
+    skew: int,
+    moving: bool,
+) -> list[int]:
+    """Give the places of events that come late, or from a clock that runs ahead by over `skew`.
+
+    Late is what lies before `decided`, or more than `lateness` before the latest
+    event so far: `latest`, and where events move time (`moving`) those of the batch.
+    """
+    received = np.fromiter(map(_received_at, events), np.int64, len(events))
+    too_far = moments > received + skew
+    before = np.full(len(events), latest)
+    if moving:
+        known = np.where(too_far, 0, moments)
+        before[1:] = np.maximum(latest, np.maximum.accumulate(known)[:-1])
+    late = moments < np.maximum(before - lateness, decided)
+    return np.flatnonzero(too_far | late).tolist()
