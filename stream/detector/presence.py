@@ -88,7 +88,7 @@ class Presence:
         self._changed[slot] = False
 
     def leave(self, customer_id: str) -> None:
-        """Bring a customer up to date, and free the slot."""
+        """Bring a customer up to date, as `write_back` does with many, and free the slot."""
         slot = self._slots.pop(customer_id)
         if self._changed[slot]:
             self._changed[slot] = False
