@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -414,7 +415,8 @@ def _replay_to_topic(
             refusals=refusals,
             on_bytes=bar.read,
         )
-        sent = asyncio.run(feed(settings, in_order(events), models=models))
+        ordered = chain.from_iterable(in_order(events))
+        sent = asyncio.run(feed(settings, ordered, models=models))
     typer.echo(f"{sent.events:,} events sent to {settings.topics.usage}", err=True)
     _say_refused(refusals)
 

@@ -27,6 +27,7 @@ import msgspec
 from models.protocol import Lesson, RiskModel, Sighting
 from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
+from stream.detector.batch import EventBatch
 from stream.detector.customer import Customer, Signal, Stage, Trigger, customer_hash, whole
 from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
@@ -39,7 +40,7 @@ from stream.detector.presence import Presence
 from stream.detector.reasons import usual_gap
 from stream.detector.roster import Roster
 from stream.detector.timers import Due, Timers
-from stream.detector.watermark import Moments, Watermark, ahead, moments_of, out_of_time
+from stream.detector.watermark import Watermark, ahead, out_of_time
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
@@ -129,30 +130,30 @@ class Detector:
 
     # ------------------------------------------------------------ the surface
 
-    def on_events(self, batch: Sequence[UsageEvent], *, settle: bool = True) -> Decisions:
+    def on_events(self, events: Sequence[UsageEvent], *, settle: bool = True) -> Decisions:
         """Take events in the order of their log, and decide what has thereby fallen due.
 
         `settle` False leaves what nobody has asked for yet out of `customers`,
         until `settle` is called.
         """
         refused: list[tuple[int, BadEvent]] = []
-        if len(batch) < TOGETHER_MIN:
-            self._take_singly(batch, 0, len(batch), refused)
+        if len(events) < TOGETHER_MIN:
+            self._take_singly(events, 0, len(events), refused)
         else:
-            moments, done = moments_of(batch), 0
+            batch = events if isinstance(events, EventBatch) else EventBatch.of(events)
+            done = 0
             for place in out_of_time(
                 batch,
-                moments,
                 latest=self.progress.latest,
                 decided=self.progress.watermark.at,
                 lateness=self._policy.allowed_lateness_ms,
                 skew=self._policy.max_future_skew_ms,
                 moving=self.events_move_time,
             ):
-                self._take_together(batch[done:place], moments[done:place])
+                self._take_together(batch.part(done, place))
                 self._take_singly(batch, place, place + 1, refused)
                 done = place + 1
-            self._take_together(batch[done:], moments[done:])
+            self._take_together(batch.part(done, len(batch)))
         progress, lateness = self.progress, self._policy.allowed_lateness_ms
         self._decide(progress.watermark.follow(progress.latest, lateness))
         if settle:
@@ -177,26 +178,26 @@ class Detector:
 
     # ------------------------------------------------------------ taking events in
 
-    def _take_together(self, events: Sequence[UsageEvent], moments: Moments) -> None:
+    def _take_together(self, batch: EventBatch) -> None:
         """File events that are neither late nor ahead."""
-        if not events:
+        if not batch:
             return
         if self.events_move_time:
-            self.progress.latest = max(self.progress.latest, int(moments.max()))
+            self.progress.latest = max(self.progress.latest, int(batch.occurred_at.max()))
         here, entries = self._here, self.customers.entries
-        others = here.add(events, moments, self._engaging)
-        self._counts[APPLIED] += len(events) - len(others)
+        others = here.add(batch, self._engaging)
+        self._counts[APPLIED] += len(batch) - len(others)
         for place in others:
-            self._counts[self._take(events[place])] += 1
+            self._counts[self._take(batch[place])] += 1
         for place in others:
-            customer_id = events[place].customer_id
+            customer_id = batch.customer_ids[place]
             customer = entries.get(customer_id)
             if isinstance(customer, Customer) and customer_id not in here:
                 here.enter(customer_id, customer)
 
     def _take_singly(
         self,
-        batch: Sequence[UsageEvent],
+        events: Sequence[UsageEvent],
         begin: int,
         end: int,
         refused: list[tuple[int, BadEvent]],
@@ -205,7 +206,7 @@ class Detector:
         progress, policy = self.progress, self._policy
         lateness, skew = policy.allowed_lateness_ms, policy.max_future_skew_ms
         for index in range(begin, end):
-            event = batch[index]
+            event = events[index]
             at = event.occurred_at
             if at > event.received_at + skew:
                 refused.append((index, ahead(at, event.received_at)))

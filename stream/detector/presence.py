@@ -8,20 +8,18 @@ here stand side by side, and a batch of events is added to them at once.
 A customer's columns are ahead of its `Customer` until they are written back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import repeat
-from operator import attrgetter
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.detector.batch import EventBatch
 from stream.detector.cadence import Rhythm
 from stream.detector.customer import Customer
 from stream.detector.decline import Levels
 from stream.detector.duplicates import MARK_BYTES, REMEMBERED
-from stream.detector.events import UsageEvent
-from stream.detector.watermark import Moments
 
 _NOBODY = 0
 """The slot of who is not here: no moment is within its visit."""
@@ -29,12 +27,6 @@ _NEVER = np.iinfo(np.int64).max
 _NONE = ("", Customer(rhythm=Rhythm(), levels=Levels()))
 _SLOTS_AT_FIRST = 256
 _MARKS = np.arange(REMEMBERED)
-
-_customer_id = attrgetter("customer_id")
-_name = attrgetter("name")
-_message_id = attrgetter("message_id")
-_volume = attrgetter("volume")
-_account_id = attrgetter("account_id")
 
 
 class Presence:
@@ -119,25 +111,23 @@ class Presence:
 
     # ------------------------------------------------------------ events
 
-    def add(
-        self, events: Sequence[UsageEvent], moments: Moments, kind_bits: Mapping[str, int]
-    ) -> list[int]:
+    def add(self, batch: EventBatch, kind_bits: Mapping[str, int]) -> list[int]:
         """Add what is one more of a visit under way; give the places of all other events.
 
-        `moments` are the events' times, `kind_bits` the names of engagement.  All
-        events of a customer are added, or none: those left are in their order.
+        `kind_bits` are those of the names of engagement.  All events of a customer
+        are added, or none: those left are in their order.
         """
-        count = len(events)
+        count = len(batch)
         try:
-            encoded = map(str.encode, map(_message_id, events))
+            encoded = map(str.encode, batch.message_ids)
             marks = np.fromiter(map(crc32, encoded), np.uint32, count)
         except UnicodeEncodeError:
             return list(range(count))
-        ids, names = map(_customer_id, events), map(_name, events)
-        slots = np.fromiter(map(self._slots.get, ids, repeat(_NOBODY)), np.int64, count)
-        kinds = np.fromiter(map(kind_bits.get, names, repeat(0)), np.int64, count)
-        accounts = np.fromiter(map(hash, map(_account_id, events)), np.int64, count)
-        volumes = np.fromiter(map(_volume, events), np.float64, count)
+        ids = map(self._slots.get, batch.customer_ids, repeat(_NOBODY))
+        slots = np.fromiter(ids, np.int64, count)
+        kinds = np.fromiter(map(kind_bits.get, batch.names, repeat(0)), np.int64, count)
+        accounts = np.fromiter(map(hash, batch.account_ids), np.int64, count)
+        moments, volumes = batch.occurred_at, batch.volumes
 
         other = (moments <= self._earliest[slots]) | (moments >= self._last_at[slots] + self._gap)
         other |= kinds == 0
@@ -145,7 +135,8 @@ class Presence:
         named = marks != 0
         if not named.all():
             other |= [
-                not mark and bool(e.message_id) for mark, e in zip(marks, events, strict=True)
+                not mark and bool(message_id)
+                for mark, message_id in zip(marks, batch.message_ids, strict=True)
             ]
         other |= (self._marks[:, slots] == marks).any(axis=0) & named
         other |= _repeated(slots, marks) & named

@@ -8,20 +8,12 @@ Because it never goes back, one event from a clock in 2099 would lapse everybody
 an event too far ahead of the clock that received it is therefore refused.
 """
 
-from collections.abc import Sequence
-from operator import attrgetter
-
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent, Code
-from stream.detector.events import SECOND_MS, UsageEvent
-
-Moments = NDArray[np.int64]
-"""Event times (ms), one for each event of a batch."""
-
-_occurred_at, _received_at = attrgetter("occurred_at"), attrgetter("received_at")
+from stream.detector.events import SECOND_MS
 
 
 class Watermark(msgspec.Struct):
@@ -51,14 +43,8 @@ def ahead(occurred_at: int, received_at: int) -> BadEvent:
     )
 
 
-def moments_of(events: Sequence[UsageEvent]) -> Moments:
-    """Give the times of events."""
-    return np.fromiter(map(_occurred_at, events), np.int64, len(events))
-
-
 def out_of_time(
-    events: Sequence[UsageEvent],
-    moments: Moments,
+    batch: EventBatch,
     *,
     latest: int,
     decided: int,
@@ -71,9 +57,9 @@ def out_of_time(
     Late is what lies before `decided`, or more than `lateness` before the latest
     event so far: `latest`, and where events move time (`moving`) those of the batch.
     """
-    received = np.fromiter(map(_received_at, events), np.int64, len(events))
-    too_far = moments > received + skew
-    before = np.full(len(events), latest)
+    moments = batch.occurred_at
+    too_far = moments > batch.received_at + skew
+    before = np.full(len(batch), latest)
     if moving:
         known = np.where(too_far, 0, moments)
         before[1:] = np.maximum(latest, np.maximum.accumulate(known)[:-1])

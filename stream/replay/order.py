@@ -8,52 +8,79 @@ they are read: the memory is a chunk's, whatever the log's.
 import heapq
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
+from stream.detector.batch import EventBatch
 from stream.detector.events import UsageEvent
 
-CHUNK_EVENTS = 500_000  # larger: fewer files to merge, 250 bytes of memory an event
-_BLOCK_EVENTS = 1_000  # larger: fewer reads, more memory for every file that is merged
+CHUNK_EVENTS = 500_000  # larger: fewer files to merge, 350 bytes of memory an event
+_BLOCK_EVENTS = 2_000  # larger: fewer reads, more memory for every file that is merged
 _RUNS_MAX = 64  # open files at a time, well below what any system allows
 _LENGTH_BYTES = 8
 
 _at = attrgetter("occurred_at")
+_Columns = tuple[list[str], list[str], bytes, bytes, list[str], bytes, list[str]]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[UsageEvent]).decode
+_decode = msgspec.msgpack.Decoder(_Columns).decode
 
 
 def in_order(
-    events: Iterable[UsageEvent],
+    batches: Iterable[EventBatch],
     *,
     chunk_events: int = CHUNK_EVENTS,
     folder: Path | None = None,
-) -> Iterator[UsageEvent]:
-    """Yield `events` by `occurred_at`; those of one moment in the order they came.
+) -> Iterator[EventBatch]:
+    """Yield the events of `batches` by `occurred_at`; those of one moment in the order they came.
 
     `folder` takes the temporary files (default: the system's place for them);
     they are gone when the iterator ends or is closed.
     """
-    source = iter(events)
-    chunk = sorted(islice(source, chunk_events), key=_at)
-    following = list(islice(source, 1))
-    if not following:
-        yield from chunk
+    chunks = map(_sorted, _chunks(batches, chunk_events))
+    first = next(chunks, None)
+    if first is None:
+        return
+    second = next(chunks, None)
+    if second is None:
+        yield first
         return
     with tempfile.TemporaryDirectory(prefix="slipaway-replay-", dir=folder) as place:
         spill = _Spill(Path(place))
-        spill.add(chunk)
-        while following:
-            chunk = following + list(islice(source, chunk_events - 1))
-            chunk.sort(key=_at)
+        spill.add(first)
+        spill.add(second)
+        del first, second
+        for chunk in chunks:
             spill.add(chunk)
-            following = list(islice(source, 1))
-        del chunk
         yield from spill.merged()
+
+
+def _chunks(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:
+    """Cut and join the batches into chunks of `size` events; the last may be smaller."""
+    waiting: list[EventBatch] = []
+    count = 0
+    for batch in batches:
+        begin = 0
+        while count + len(batch) - begin >= size:
+            end = begin + size - count
+            yield EventBatch.joined([*waiting, batch.part(begin, end)])
+            waiting, count, begin = [], 0, end
+        if begin < len(batch):
+            waiting.append(batch.part(begin, len(batch)))
+            count += len(batch) - begin
+    if waiting:
+        yield EventBatch.joined(waiting)
+
+
+def _sorted(chunk: EventBatch) -> EventBatch:
+    at = chunk.occurred_at
+    if (at[1:] >= at[:-1]).all():
+        return chunk
+    return chunk.taken(np.argsort(at, kind="stable"))
 
 
 class _Run(NamedTuple):
@@ -64,11 +91,11 @@ class _Run(NamedTuple):
     """Event time of the first and the last (ms)."""
     last: int
 
-    def read(self) -> Iterator[UsageEvent]:
+    def read(self) -> Iterator[EventBatch]:
         """Yield the events."""
         with self.path.open("rb") as file:
             while length := file.read(_LENGTH_BYTES):
-                yield from _decode(file.read(int.from_bytes(length, "big")))
+                yield _unpacked(file.read(int.from_bytes(length, "big")))
 
 
 class _Spill:
@@ -79,24 +106,27 @@ class _Spill:
         self._runs: list[_Run] = []
         self._written = 0
 
-    def add(self, events: Iterable[UsageEvent]) -> None:
+    def add(self, chunk: EventBatch) -> None:
         """Write one more run; when there are many, merge them into one, the earliest."""
         if len(self._runs) == _RUNS_MAX:
             merged = self._write(self.merged())
             for run in self._runs:
                 run.path.unlink()
             self._runs = [merged]
-        self._runs.append(self._write(events))
+        self._runs.append(self._write([chunk]))
 
-    def merged(self) -> Iterator[UsageEvent]:
+    def merged(self) -> Iterator[EventBatch]:
         """Yield all events in order; of one moment, those of the earlier run first.
 
         Runs that follow each other, as those of a log in order do, are only read:
-        merging takes as long as all that is decided of an event.
+        merging takes longer than all that is decided of an event.
         """
         for together in self._overlapping():
-            runs = [run.read() for run in together]
-            yield from runs[0] if len(runs) == 1 else heapq.merge(*runs, key=_at)
+            if len(together) == 1:
+                yield from together[0].read()
+            else:
+                runs = [chain.from_iterable(run.read()) for run in together]
+                yield from _batches(heapq.merge(*runs, key=_at))
 
     def _overlapping(self) -> list[list[_Run]]:
         """Group runs, in order, so that every event of a group comes before all of the next."""
@@ -110,16 +140,50 @@ class _Spill:
             until, newest = max(until, run.last), max(newest, number)
         return [[run for _, run in sorted(group)] for group in groups]
 
-    def _write(self, events: Iterable[UsageEvent]) -> _Run:
+    def _write(self, batches: Iterable[EventBatch]) -> _Run:
         path = self._folder / f"{self._written:06d}.run"
         self._written += 1
-        source = iter(events)
         first, last = None, 0
         with path.open("wb") as file:
-            while block := list(islice(source, _BLOCK_EVENTS)):
-                first = block[0].occurred_at if first is None else first
-                last = block[-1].occurred_at
-                packed = _encode(block)
-                file.write(len(packed).to_bytes(_LENGTH_BYTES, "big"))
-                file.write(packed)
+            for batch in batches:
+                first = int(batch.occurred_at[0]) if first is None else first
+                last = int(batch.occurred_at[-1])
+                for begin in range(0, len(batch), _BLOCK_EVENTS):
+                    packed = _packed(batch.part(begin, begin + _BLOCK_EVENTS))
+                    file.write(len(packed).to_bytes(_LENGTH_BYTES, "big"))
+                    file.write(packed)
         return _Run(path, first or 0, last)
+
+
+def _batches(events: Iterator[UsageEvent]) -> Iterator[EventBatch]:
+    while block := list(islice(events, _BLOCK_EVENTS)):
+        yield EventBatch.of(block)
+
+
+def _packed(batch: EventBatch) -> bytes:
+    return _encode(
+        (
+            batch.customer_ids,
+            batch.names,
+            batch.occurred_at.tobytes(),
+            batch.received_at.tobytes(),
+            batch.message_ids,
+            batch.volumes.tobytes(),
+            batch.account_ids,
+        )
+    )
+
+
+def _unpacked(packed: bytes) -> EventBatch:
+    customer_ids, names, occurred_at, received_at, message_ids, volumes, account_ids = _decode(
+        packed
+    )
+    return EventBatch(
+        customer_ids,
+        names,
+        np.frombuffer(occurred_at, np.int64),
+        np.frombuffer(received_at, np.int64),
+        message_ids,
+        np.frombuffer(volumes, np.float64),
+        account_ids,
+    )

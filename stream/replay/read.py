@@ -9,15 +9,17 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
 from stream.detector.watermark import ahead, check_not_ahead
@@ -44,6 +46,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PARQUET_MAGIC = b"PAR1"
 _CHUNK_BYTES = 1 << 18  # larger: more memory, no faster
 _PARQUET_ROWS = 65_536  # larger: more memory, no faster
+_BATCH_EVENTS = 1_000  # larger: more memory, no faster
 
 Numbered = Iterator[tuple[int, Any]]
 """(number in the file, what `ReadRow` takes); a BadEvent in place of what cannot be split off."""
@@ -68,7 +71,7 @@ def read_log(
     max_future_skew_ms: int = 0,
     refusals: Refusals,
     on_bytes: OnBytes = lambda _: None,
-) -> Iterator[UsageEvent]:
+) -> Iterator[EventBatch]:
     """Yield the usage events of `files` ("-" is standard input) in the order they stand there.
 
     `received_at` (ms) stands for the broker's clock: what lies further ahead of it than
@@ -89,7 +92,9 @@ def read_log(
                 continue
             trial = FileTrial(file, refusals, decoder, show)
             believed = partial(_believed, read, received_at, max_future_skew_ms)
-            yield from _events(rows, believed, trial, refusals)
+            events = _events(rows, believed, trial, refusals)
+            while some := list(islice(events, _BATCH_EVENTS)):
+                yield EventBatch.of(some)
 
 
 def _believed(read: ReadRow, received_at: int, max_future_skew_ms: int, row: Any) -> Decoded:
@@ -144,7 +149,7 @@ def _format_of(file: str, stream: io.BufferedReader) -> str:
 
 def _json_events(
     stream: io.BufferedReader, decode: DecodeBlock, trial: FileTrial, refusals: Refusals
-) -> Iterator[UsageEvent]:
+) -> Iterator[EventBatch]:
     """Yield the events of JSON lines, a thousand lines at a time."""
     rows = 0
     tried = False
@@ -161,7 +166,8 @@ def _json_events(
                     trial.refuse(first + place, other, lines[place])
                 else:
                     rows -= 1
-            yield from events
+            if events:
+                yield events
             if rows >= TRIAL_ROWS and not tried:
                 trial.judge(rows)
                 tried = True
@@ -177,11 +183,14 @@ def _decode_believed(
     """Decode values, and refuse those whose clock runs ahead."""
     block = decoder.decode_block(values, [received_at] * len(values))
     limit = received_at + max_future_skew_ms
-    early = [n for n, event in enumerate(block.events) if event.occurred_at > limit]
-    if not early:
+    too_far = block.events.occurred_at > limit
+    if not too_far.any():
         return block
-    refused = [(block.place(n), ahead(block.events[n].occurred_at, received_at)) for n in early]
-    events = [event for event in block.events if event.occurred_at <= limit]
+    refused = [
+        (block.place(number), ahead(int(block.events.occurred_at[number]), received_at))
+        for number in np.flatnonzero(too_far).tolist()
+    ]
+    events = block.events.taken(np.flatnonzero(~too_far))
     return Block(events, sorted([*block.others, *refused], key=itemgetter(0)))
 
 

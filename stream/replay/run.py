@@ -8,11 +8,8 @@ alone: not on the size of the batches, and not on when it is run.
 """
 
 import csv
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import islice
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -22,8 +19,9 @@ from models.online import OnlineModel
 from models.snapshots import Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import Trainer
+from stream.detector.batch import EventBatch
 from stream.detector.detector import Decisions, Detector
-from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.events import DAY_MS
 from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.detector.ranking import rank
@@ -102,18 +100,19 @@ class Replay:
         for snapshot in pinned or ():
             self.timeline.add(OnlineModel(snapshot))
 
-    def take(self, events: Sequence[UsageEvent]) -> None:
+    def take(self, events: EventBatch) -> None:
         """Take events in order of their time, turning every day that they complete."""
         begin = 0
         while begin < len(events):
-            first = events[begin].occurred_at
+            first = int(events.occurred_at[begin])
             if self._next_midnight is None:
                 self._next_midnight = _midnight_after(first)
             if first - self._lateness >= self._next_midnight:
                 self.run_until(first - self._lateness)
             turn = self._next_midnight + self._lateness
-            end = bisect_left(events, turn, lo=begin, key=attrgetter("occurred_at"))
-            self._decide(events[begin:end])
+            end = events.before(turn)
+            if end > begin:
+                self._keep(self.detector.on_events(events.part(begin, end), settle=False))
             begin = end
 
     def run_until(self, moment: int) -> None:
@@ -127,11 +126,6 @@ class Replay:
             self._next_midnight += DAY_MS
         self._keep(self.detector.on_tick(moment + self._lateness))
         self.detector.settle()
-
-    def _decide(self, events: Sequence[UsageEvent]) -> None:
-        """Hand events to the detector."""
-        if events:
-            self._keep(self.detector.on_events(events, settle=False))
 
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""
@@ -176,21 +170,20 @@ def replay(
     alerts_file = outputs.alerts.open("wb") if outputs.alerts else None
     try:
         run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file)
-        for batch in _batches(in_order(events), batch_events):
+        for batch in _parts(in_order(events), batch_events):
             if summary.begin is None:
-                summary.begin = batch[0].occurred_at
+                summary.begin = int(batch.occurred_at[0])
             summary.events += len(batch)
-            if as_of is not None and batch[-1].occurred_at >= as_of:
-                earlier = [event for event in batch if event.occurred_at < as_of]
-                run.take(earlier)
+            summary.end = int(batch.occurred_at[-1])
+            done = 0
+            if as_of is not None and summary.end >= as_of:
+                done = batch.before(as_of)
+                run.take(batch.part(0, done))
                 _score(run, outputs, as_of)
                 as_of, outputs = None, msgspec.structs.replace(outputs, scores=None)
-                batch = batch[len(earlier) :]  # noqa: PLW2901 - the rest of the same batch
-            run.take(batch)
-            if batch:
-                summary.end = batch[-1].occurred_at
+            run.take(batch.part(done, len(batch)))
             if watcher:
-                watcher.decided(len(batch), batch[-1].occurred_at if batch else 0)
+                watcher.decided(len(batch), summary.end)
         if summary.end is not None:
             end = _midnight_after(summary.end)
             run.run_until(end)
@@ -233,11 +226,11 @@ def _score(run: Replay, outputs: Outputs, as_of: int) -> None:
             table.writerow([customer_id, f"{risk:.6f}"])
 
 
-def _batches(events: Iterable[UsageEvent], size: int) -> Iterable[list[UsageEvent]]:
-    """Cut the events into lists of at most `size`."""
-    source = iter(events)
-    while batch := list(islice(source, size)):
-        yield batch
+def _parts(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:
+    """Cut batches into parts of at most `size` events."""
+    for batch in batches:
+        for begin in range(0, len(batch), size):
+            yield batch.part(begin, begin + size)
 
 
 def _midnight_after(moment: int) -> int:

@@ -6,10 +6,11 @@ what we know by heart), Segment's messages by their `type`.  Whatever is none of
 them, or is one and broken, is `BadEvent`: this module raises nothing else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
 
+from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
 from stream.wire import heartbeat, json_object, segment, usage
@@ -26,12 +27,16 @@ Other = Heartbeat | BadEvent | None
 """A heartbeat, a row that is no event, or what cannot be used."""
 
 _OWN_KEY = "slipaway"
+_MANY, _FEW = 1_024, 32
+"""Values that are read together; larger: more to be read again where one of them is faulty."""
+_FEW_MIN = 16
+"""Fewer are sooner read one by one."""
 
 
 class Block(NamedTuple):
     """Many values, decoded."""
 
-    events: list[UsageEvent]
+    events: EventBatch
     """In the order of their values."""
     others: list[tuple[int, Other]]
     """What stands where no usage event is, with its place among the values."""
@@ -54,41 +59,61 @@ class Decoder:
         self.mappings = tuple(mappings)
         self._mapped = tuple(RecordReader(mapping) for mapping in self.mappings)
         self._segment = segment.SegmentReader()
-        # What the operator spelled out goes before what we know by heart.
-        self._segment_fast = _leave if self._mapped else self._segment.read_fast
 
     def decode(self, value: bytes | None, received_at: int) -> Decoded:
         """Decode one value received at `received_at` (ms), or raise BadEvent."""
-        if value:
-            read = usage.read_fast if value.startswith(usage.PREFIX) else self._segment_fast
-            event = read(value, received_at)
-            if event is not None:
-                return event
         return self.decode_record(json_object.parse(value), received_at)
 
     def decode_block(self, values: Sequence[bytes | None], received_at: Sequence[int]) -> Block:
         """Decode many values, each with its receipt."""
-        events: list[UsageEvent] = []
+        batches: list[EventBatch] = []
         others: list[tuple[int, Other]] = []
-        append = events.append
-        own, segments = usage.read_fast, self._segment_fast
-        for index, (value, at) in enumerate(zip(values, received_at, strict=True)):
-            if value:
-                read = own if value.startswith(usage.PREFIX) else segments
-                event = read(value, at)
-                if event is not None:
-                    append(event)
-                    continue
+        for begin, end in _pieces(0, len(values), _MANY):
+            batch = self._read_many(values[begin:end], received_at[begin:end])
+            if batch is not None:
+                batches.append(batch)
+                continue
+            # What is faulty is looked for in ever smaller pieces; most of the rest is faultless.
+            for few_begin, few_end in _pieces(begin, end, _FEW):
+                few = slice(few_begin, few_end)
+                batch = self._read_many(values[few], received_at[few])
+                if batch is None:
+                    singly = zip(values[few], received_at[few], strict=True)
+                    events = self._read_singly(enumerate(singly, few_begin), others)
+                    batch = EventBatch.of(events)
+                batches.append(batch)
+        return Block(EventBatch.joined(batches), others)
+
+    def _read_many(
+        self, values: Sequence[bytes | None], received_at: Sequence[int]
+    ) -> EventBatch | None:
+        """Read faultless events of one form; None leaves them to the careful way."""
+        if len(values) < _FEW_MIN:
+            return None
+        first = values[0]
+        if first is not None and first.startswith(usage.PREFIX):
+            return usage.read_many(values, received_at)
+        # What the operator spelled out goes before what we know by heart.
+        return None if self._mapped else self._segment.read_many(values, received_at)
+
+    def _read_singly(
+        self,
+        values: Iterable[tuple[int, tuple[bytes | None, int]]],
+        others: list[tuple[int, Other]],
+    ) -> list[UsageEvent]:
+        """Read the events among (place, (value, receipt)) one by one; add the `others`."""
+        events: list[UsageEvent] = []
+        for place, (value, received_at) in values:
             try:
-                decoded = self.decode_record(json_object.parse(value), at)
+                decoded = self.decode(value, received_at)
             except BadEvent as bad:
-                others.append((index, bad))
+                others.append((place, bad))
             else:
                 if isinstance(decoded, UsageEvent):
-                    append(decoded)
+                    events.append(decoded)
                 else:
-                    others.append((index, decoded))
-        return Block(events, others)
+                    others.append((place, decoded))
+        return events
 
     def decode_record(self, record: MappingOf[str, object], received_at: int) -> Decoded:
         """Decode a JSON object, or a row of a table by name, or raise BadEvent."""
@@ -122,8 +147,10 @@ class Decoder:
         return None
 
 
-def _leave(value: bytes, received_at: int) -> None:
-    """Leave a value to the careful way."""
+def _pieces(begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut a range."""
+    for start in range(begin, end, size):
+        yield start, min(start + size, end)
 
 
 def _own(tag: object, record: MappingOf[str, object], received_at: int) -> Decoded:

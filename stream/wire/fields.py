@@ -5,6 +5,7 @@ short, printable by any platform, and the same text on every machine.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from stream.detector.errors import BadEvent, Code
@@ -15,18 +16,23 @@ SHORT_CHARACTERS: Final = TEXT_BYTES_MAX // 4
 """Text of so few characters fits in any case: UTF-8 needs at most four bytes for one."""
 
 _SHOWN_CHARACTERS = 60
-_BACKSLASH = 0x5C
-
-
-def may_hold_null(value: bytes) -> bool:
-    """Tell whether a JSON text may have a null character in it, which no text here may hold."""
-    return _BACKSLASH in value and b"\\u0000" in value  # a byte is found soonest as a number
 
 
 def shown(value: object) -> str:
     """Quote a found value, cut to what a message can hold."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+
+
+def short(*columns: Sequence[str]) -> bool:
+    """Tell whether no text is empty or too long."""
+    lengths = [set(map(len, column)) for column in columns]
+    return all(min(some) > 0 and max(some) <= SHORT_CHARACTERS for some in lengths)
+
+
+def short_or_empty(*columns: Sequence[str]) -> bool:
+    """Tell whether no text is too long."""
+    return all(max(map(len, column)) <= SHORT_CHARACTERS for column in columns)
 
 
 def customer(value: object, what: str) -> str:

@@ -5,28 +5,26 @@ message.  Where it is absent the same correction is made here, from the two
 clocks that the message itself carries; the broker's clock is never mixed in, or
 a replayed log would differ from the live one.
 
-Nearly every message is faultless: those are read by type, in a quarter of the
-time.  Whatever is not goes the careful way, which knows
-every form and names every fault; both ways say the same of the same message.
+Nearly every message is faultless: those are read by type, many at a time, in an
+eighth of the time.  Whatever is not goes the careful way, which knows every form
+and names every fault; both ways say the same of the same message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 import orjson
 
+from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.wire import fields
+from stream.wire.lines import as_lines
 from stream.wire.times import TimeReader
 
 TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
-
-
-_FAST_BYTES_MAX = 4_096
-"""Longer messages are read with care: only they can be deep enough to hurt."""
-
 _Id = Annotated[str, msgspec.Meta(max_length=fields.SHORT_CHARACTERS)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=fields.SHORT_CHARACTERS)]
 
@@ -52,7 +50,7 @@ class _Message(msgspec.Struct, gc=False, rename={"user_id": "userId", "message_i
     slipaway: None = None  # a message with our own form's tag is none of Segment's
 
 
-_decode = msgspec.json.Decoder(_Message).decode
+_decode_lines = msgspec.json.Decoder(_Message).decode_lines
 
 
 class SegmentReader:
@@ -62,29 +60,36 @@ class SegmentReader:
         """Start with nothing remembered."""
         self._times = TimeReader()
 
-    def read_fast(self, value: bytes, received_at: int) -> UsageEvent | None:
-        """Read a faultless message; None leaves `value` to the careful way and its reasons."""
-        if len(value) > _FAST_BYTES_MAX or fields.may_hold_null(value):
+    def read_many(
+        self, values: Sequence[bytes | None], received_at: Sequence[int]
+    ) -> EventBatch | None:
+        """Read faultless messages; None leaves `values` to the careful way and its reasons."""
+        lines = as_lines(values)
+        if lines is None:
             return None
         try:
-            message = _decode(value)
-            occurred_at = self._times.read(message.timestamp, "timestamp")
+            messages = _decode_lines(lines)
+            if len(messages) != len(values):
+                return None
+            occurred_at = self._times.read_many([m.timestamp for m in messages], "timestamp")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
             return None
-        customer_id = message.user_id
-        name = message.event if message.type == "track" else message.type
-        if name is None or customer_id.isspace():
+        customer_ids = [m.user_id for m in messages]
+        names = [m.event if m.type == "track" else m.type for m in messages]
+        if None in names or any(map(str.isspace, customer_ids)):
             return None
-        properties, context = message.properties, message.context
-        count = properties.count if properties else None
-        return UsageEvent(
-            customer_id,
-            name,
+        volumes = [
+            1.0 if (p := m.properties) is None or p.count is None else fields.volume(p.count)
+            for m in messages
+        ]
+        return EventBatch(
+            customer_ids,
+            names,  # type: ignore[arg-type] # none is None
             occurred_at,
-            received_at,
-            message.message_id,
-            1.0 if count is None else fields.volume(count),
-            context.group_id if context else "",
+            np.array(received_at, np.int64),
+            [m.message_id for m in messages],
+            np.array(volumes),
+            ["" if (c := m.context) is None else c.group_id for m in messages],
         )
 
     def read(self, record: Mapping[str, object], received_at: int) -> UsageEvent:

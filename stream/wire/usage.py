@@ -2,25 +2,26 @@
 
 Our own form, so it is flat, typed and versioned, and its times are integers.
 The tag stands first in what we write: one comparison tells our own bytes from
-everybody else's, and typed decoding reads them in about a microsecond.
+everybody else's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
+from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import EARLIEST_MS, UsageEvent
 from stream.wire import fields
+from stream.wire.lines import as_lines
 from stream.wire.times import LATEST_MS
 
 TAG = "usage.v1"
 PREFIX = b'{"slipaway":"usage.v1",'
 
-_FAST_BYTES_MAX = 4_096  # what we write is shorter; larger: unknown fields of any depth skipped
-
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(UsageEvent)
+_decode_lines = msgspec.json.Decoder(UsageEvent).decode_lines
 
 
 def encode_usage(event: UsageEvent) -> bytes:
@@ -28,27 +29,27 @@ def encode_usage(event: UsageEvent) -> bytes:
     return PREFIX + _ENCODER.encode(event)[1:]
 
 
-def read_fast(value: bytes, received_at: int) -> UsageEvent | None:
-    """Read a faultless canonical event; None leaves `value` to the careful way and its reasons."""
-    if len(value) > _FAST_BYTES_MAX or fields.may_hold_null(value):
+def read_many(values: Sequence[bytes | None], received_at: Sequence[int]) -> EventBatch | None:
+    """Read faultless canonical events; None leaves them to the careful way and its reasons."""
+    lines = as_lines(values, PREFIX)
+    if lines is None:
         return None
     try:
-        event = _DECODER.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        batch = EventBatch.of(_decode_lines(lines))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
-    customer_id, name = event.customer_id, event.name
-    if (
-        EARLIEST_MS <= event.occurred_at <= LATEST_MS
-        and 0 < event.volume <= fields.VOLUME_MAX
-        and 0 < len(customer_id) <= fields.SHORT_CHARACTERS
-        and 0 < len(name) <= fields.SHORT_CHARACTERS
-        and len(event.message_id) <= fields.SHORT_CHARACTERS
-        and len(event.account_id) <= fields.SHORT_CHARACTERS
-        and 0 <= event.received_at <= received_at
-        and not customer_id.isspace()
-    ):
-        return event
-    return None
+    ids = batch.customer_ids
+    times, volumes = batch.occurred_at, batch.volumes
+    faultless = (
+        len(batch) == len(values)
+        and fields.short(ids, batch.names)
+        and fields.short_or_empty(batch.message_ids, batch.account_ids)
+        and not any(map(str.isspace, ids))
+        and ((times >= EARLIEST_MS) & (times <= LATEST_MS)).all()
+        and ((volumes > 0) & (volumes <= fields.VOLUME_MAX)).all()
+        and ((batch.received_at >= 0) & (batch.received_at <= np.array(received_at))).all()
+    )
+    return batch if faultless else None
 
 
 def from_record(record: Mapping[str, object], received_at: int) -> UsageEvent:

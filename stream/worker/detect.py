@@ -139,7 +139,7 @@ class DetectFold:
         done = 0
 
         def decide_until(end: int) -> None:
-            decisions = self._detector.on_events(block.events[done:end], settle=False)
+            decisions = self._detector.on_events(block.events.part(done, end), settle=False)
             results.update(decisions.counts)
             for number, bad in decisions.refused:
                 refused.append((records[block.place(done + number)], bad))

@@ -49,6 +49,7 @@ RATE_EVENTS = {Size.TINY: 2_000, Size.QUICK: 50_000, Size.NORMAL: 300_000, Size.
 SECONDS = {Size.TINY: 2, Size.QUICK: 5, Size.NORMAL: 60, Size.FULL: 300}
 # For the worker to be ready before the first silence is due; longer: for a busy machine.
 START_SECONDS = {Size.TINY: 12, Size.QUICK: 12, Size.NORMAL: 20, Size.FULL: 20}
+AT_ONCE_MAX = 4_000  # events that fit into one batch
 PACE_SECONDS = 0.01  # between two batches of a partition
 WARNINGS_A_SECOND = 20
 SILENCES_A_SECOND = 20
@@ -215,7 +216,9 @@ class _Run:
         while (passed := time.monotonic() - began) < self._seconds:
             batches = [producer.create_batch() for _ in range(PARTITIONS)]
             now = wall_ms()
-            while self._sent < self._rate * passed:
+            # After a pause it catches up in steps: a batch has an end.
+            due = min(self._rate * passed, self._sent + AT_ONCE_MAX)
+            while self._sent < due:
                 customer = int(CUSTOMERS * draw.random() ** 2)
                 _append(batches, self._tracks.write(customer, now))
                 self._sent += 1
@@ -253,7 +256,7 @@ def _end(worker: Process) -> None:
 
 
 def _append(batches: list[Any], track: Track) -> None:
-    """Put an event into its partition's batch; at this pace none is ever full."""
+    """Put an event into its partition's batch, which AT_ONCE_MAX events never fill."""
     where = partition_for(track.key, PARTITIONS)
     taken = batches[where].append(key=track.key, value=track.value, timestamp=None)
     assert taken is not None

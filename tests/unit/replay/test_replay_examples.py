@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def read(name: str, files: Iterable[Path]) -> tuple[Usage, Refusals]:
     policy, refusals = example(name), Refusals()
     decoder = Decoder(policy.mappings)
     paths = [str(file) for file in files]
-    events = read_log(paths, policy.log, decoder, received_at=NOW, refusals=refusals)
-    return usage(events), refusals
+    batches = read_log(paths, policy.log, decoder, received_at=NOW, refusals=refusals)
+    return usage(chain.from_iterable(batches)), refusals
 
 
 def expected(log: Any) -> Usage:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import EARLIEST_MS, UsageEvent
-from stream.wire import json_object, segment, usage
+from stream.wire import usage
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat, encode_usage
 from stream.wire.mapping import Mapping
 from stream.wire.times import LATEST_MS
@@ -79,76 +79,6 @@ EVENTS = st.builds(
 def test_canonical_events_round_trip(original: UsageEvent) -> None:
     """What ingest writes is what the detector reads."""
     assert decode(encode_usage(original)) == original
-
-
-@given(EVENTS)
-def test_fast_and_careful_decoding_agree(original: UsageEvent) -> None:
-    """The fast path is a shortcut, never another meaning."""
-    careful = Decoder().decode_record(orjson.loads(encode_usage(original)), NOW)
-    assert usage.read_fast(encode_usage(original), NOW) == careful
-
-
-@given(st.lists(EVENTS | st.none() | st.binary(max_size=20), max_size=8))
-def test_a_block_decodes_as_its_values_do(parts: list[UsageEvent | bytes | None]) -> None:
-    """One bad value neither moves nor spoils its neighbours."""
-    values = [encode_usage(part) if isinstance(part, UsageEvent) else part for part in parts]
-    block = Decoder().decode_block(values, [NOW] * len(values))
-    assert block.events == [part for part in parts if isinstance(part, UsageEvent)]
-    others = [place for place, part in enumerate(parts) if not isinstance(part, UsageEvent)]
-    assert [place for place, _ in block.others] == others
-    assert all(isinstance(other, BadEvent) for _, other in block.others)
-    for number, found in enumerate(block.events):
-        assert parts[block.place(number)] is found or parts[block.place(number)] == found
-
-
-def odd(ordinary: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
-    """Draw what a field ordinarily holds, or whatever else JSON may hold there."""
-    other = st.none() | st.booleans() | st.integers(-9, 2**63) | st.floats(allow_nan=False)
-    return ordinary | other | st.text(max_size=140) | st.lists(st.none(), max_size=1)
-
-
-SEGMENT = st.fixed_dictionaries(
-    {"type": odd(st.sampled_from(["track", "page", "identify", "order"]))},
-    optional={
-        "userId": odd(st.sampled_from(["u1", "", " ", "a\0b", "ü" * 128])),
-        "anonymousId": odd(st.just("a1")),
-        "event": odd(st.sampled_from(["opened", ""])),
-        "timestamp": odd(
-            st.sampled_from(
-                [
-                    "2026-03-01T09:30:00.123Z",
-                    "2026-03-01T09:30:00.12٣Z",
-                    "2026-03-01T09:30:00Z",
-                    "2026-03-01t09:30:00.123456789+05:30",
-                    "1989-12-31T23:59:59.999Z",
-                    "2026-02-30T00:00:00.000Z",
-                    1_772_357_400_123,
-                ]
-            )
-        ),
-        "originalTimestamp": odd(st.just("2026-03-01T09:30:00.5Z")),
-        "messageId": odd(st.sampled_from(["m1", ""])),
-        "properties": odd(st.fixed_dictionaries({}, optional={"count": odd(st.just(3))})),
-        "context": odd(st.fixed_dictionaries({}, optional={"groupId": odd(st.just("g1"))})),
-        "slipaway": odd(st.just("usage.v1")),
-        "more": st.recursive(st.none(), lambda inner: st.lists(inner, max_size=3)),
-    },
-)
-
-
-@given(SEGMENT)
-def test_a_faultless_message_of_segment_says_the_same_both_ways(record: dict[str, object]) -> None:
-    """Reading by type is a shortcut: where it is taken, nothing else is understood."""
-    value = orjson.dumps(record)
-    fast = segment.SegmentReader().read_fast(value, NOW)
-    if fast is not None:
-        assert fast == Decoder().decode_record(json_object.parse(value), NOW)
-
-
-def test_the_usual_message_of_segment_is_read_by_type() -> None:
-    """Else the shortcut would be right and useless."""
-    value = orjson.dumps(TRACK)
-    assert segment.SegmentReader().read_fast(value, NOW) == Decoder().decode_record(TRACK, NOW)
 
 
 def test_unknown_fields_of_canonical_events_are_skipped() -> None:
