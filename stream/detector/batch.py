@@ -37,7 +37,9 @@ class EventBatch(Sequence[UsageEvent]):
 
     @classmethod
     def of(cls, events: Sequence[UsageEvent]) -> "EventBatch":
-        """Put events into columns."""
+        """Put events into columns, where they are not in columns already."""
+        if isinstance(events, cls):
+            return events
         count = len(events)
         return cls(
             list(map(_customer_id, events)),

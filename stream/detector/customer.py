@@ -125,6 +125,14 @@ def whole(number: Number) -> Number:
     return int(number) if number == int(number) else number
 
 
+def prolong(customer: Customer, at: int, volume: float) -> None:
+    """Add an event that came late to the end of the last visit, which was complete already."""
+    customer.last_at = at
+    customer.volume = whole(customer.volume + volume)
+    customer.volume_total = whole(customer.volume_total + volume)
+    customer.best_value = None  # of a silence that begins anew
+
+
 def customer_hash(customer_id: str) -> int:
     """Give the number (32 bits) by which customers are sampled, the same on every machine."""
     return crc32(customer_id.encode("utf-8", "surrogatepass"))

@@ -22,25 +22,31 @@ from collections.abc import Sequence
 from math import inf, log1p
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from models.protocol import Lesson, RiskModel, Sighting
 from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
-from stream.detector.customer import Customer, Signal, Stage, Trigger, customer_hash, whole
+from stream.detector.customer import (
+    Customer,
+    Signal,
+    Stage,
+    Trigger,
+    customer_hash,
+    prolong,
+    whole,
+)
 from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.features import facts
 from stream.detector.policy import EventClass, Policy
-from stream.detector.population import Day
 from stream.detector.presence import Presence
+from stream.detector.progress import Progress
 from stream.detector.reasons import usual_gap
 from stream.detector.roster import Roster
 from stream.detector.timers import Due, Timers
-from stream.detector.watermark import Watermark, ahead, out_of_time
+from stream.detector.watermark import ahead, out_of_time
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
@@ -73,17 +79,6 @@ class Decisions(NamedTuple):
     """Index in the batch, and why."""
     counts: Counter[str]
     """Events by result: applied, ignored, duplicate, late, refused."""
-
-
-class Progress(msgspec.Struct):
-    """What a checkpoint holds of a partition besides its customers."""
-
-    watermark: Watermark = msgspec.field(default_factory=Watermark)
-    latest: int = 0
-    """Latest event time seen (ms)."""
-    day: Day = msgspec.field(default_factory=Day)
-    policy: str = ""
-    """Version of the policy by which the customers' next things due were reckoned."""
 
 
 class Detector:
@@ -140,8 +135,7 @@ class Detector:
         if len(events) < TOGETHER_MIN:
             self._take_singly(events, 0, len(events), refused)
         else:
-            batch = events if isinstance(events, EventBatch) else EventBatch.of(events)
-            done = 0
+            batch, done = EventBatch.of(events), 0
             for place in out_of_time(
                 batch,
                 latest=self.progress.latest,
@@ -317,8 +311,11 @@ class Detector:
         episode = customer.episode
         if episode and episode.trigger is Trigger.SILENCE and episode.changed_at >= at:
             self._move(customer_id, customer, Sign.DISPROVED, decided)
-        self._begin_visit(customer_id, customer, visits.Visit(at, at, volume, kinds))
-        self._absorb(customer)
+        if at - customer.last_at < self._visit_gap:
+            prolong(customer, at, volume)
+        else:
+            self._begin_visit(customer_id, customer, visits.Visit(at, at, volume, kinds))
+            self._absorb(customer)
         customer.rung = self._ladder.first_after(at, decided)
 
     # ------------------------------------------------------------ what falls due
@@ -383,8 +380,8 @@ class Detector:
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
-        timers, day, customers = self._timers, self.progress.day, self.customers
-        here = self._here
+        timers, here = self._timers, self._here
+        day, customers = self.progress.day, self.customers
         while (come := timers.pop_before(watermark)) is not None:
             at, customer_id = come
             if day.end <= at:

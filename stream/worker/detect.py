@@ -16,10 +16,11 @@ import structlog
 from faust.types import TP
 
 from models.timeline import Timeline
-from stream.detector.detector import Decisions, Detector, Progress
+from stream.detector.detector import Decisions, Detector
 from stream.detector.errors import BadEvent
 from stream.detector.events import HOUR_MS, MINUTE_MS
 from stream.detector.policy import Policy
+from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Output, Record, Row

@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import NamedTuple
 
+import msgspec
 from faust.types import TP
 
+from models.snapshots import ALL_CUSTOMERS, cold, name
+from stream.detector.events import DAY_MS
+from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.engine.flow import Batch, Fold, Row
 from stream.settings import Topics, load
+from stream.wire import snapshots
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.policy_file import PolicyFile
 from stream.worker.app import Worker
@@ -37,9 +42,23 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def detect_fold(policy: Policy, rows: Iterable[Row] = (), progress: bytes | None = None) -> Fold:
-    """Return the detector's work on a partition that these rows tell of."""
+def detect_fold(
+    policy: Policy,
+    rows: Iterable[Row] = (),
+    progress: bytes | None = None,
+    *,
+    teaching: float = 1.0,
+) -> Fold:
+    """Return the detector's work on a partition that these rows tell of.
+
+    `teaching` is the share of the customers that is learned from.
+    """
     worker = _worker(policy)
+    if teaching < 1:
+        first = cold(policy.horizon_ms / DAY_MS, back_age_ms(policy) / DAY_MS)
+        below = round(ALL_CUSTOMERS * teaching)
+        model = msgspec.structs.replace(first, effective_from=DAY_MS, teach_below=below)
+        worker.models.take(snapshots.encode(name(model)))
     fold = worker._detect(TP("usage", 0))
     for key, value in rows:
         fold.load(key, value)

@@ -9,15 +9,19 @@ our own form, whose reader remembers nothing; what a worker holds besides, howev
 many customers it has, is not counted.
 """
 
+import heapq
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
-from stream.detector.events import HOUR_MS
+from models.trainer import PENDING
+from stream.detector.events import HOUR_MS, MINUTE_MS
 from stream.detector.policy import Policy
+from stream.worker.detect import CUSTOMERS
 from tests.bench import population
 from tests.bench.child import call
 from tests.bench.figure import Figure, Size
@@ -40,7 +44,8 @@ SIZES = {
         "judged": 10_000,
     },
 }
-TEMPLATES = {"between visits": 1_000, "judged": 500}
+TEMPLATES = {"between visits": 1_000, "judged": 2_000}
+EVERY_MS, SPREAD_MS = 8 * HOUR_MS, 7 * HOUR_MS  # from visit to visit; who comes within it when
 WARM = 100  # customers beforehand: what is made once is made then
 VISITS, EVENTS = 6, 3  # eighteen events: the ids remembered for duplicates are all there
 
@@ -53,13 +58,14 @@ def measure(size: Size) -> Iterator[Figure]:
         # A million with everything pending would not fit beside other work.
         most = max(sizes["restored"]) if size is Size.FULL else 100_000
         restored = [n for n in sizes["restored"] if kind == "between visits" or n <= most]
-        for count in lived:
-            yield _figure(kind, "lived", call(lived_through, kind=kind, customers=count))
+        for number in lived:
+            yield _figure(kind, "lived", call(lived_through, kind=kind, customers=number))
         with TemporaryDirectory() as folder:
             file = str(Path(folder) / "rows")
-            call(save, kind=kind, customers=min(TEMPLATES[kind], *restored), file=file)
-            for count in restored:
-                yield _figure(kind, "restored", call(restored_from, file=file, customers=count))
+            for number in restored:
+                templates = min(TEMPLATES[kind], *restored)
+                call(save, kind=kind, customers=templates, among=number, file=file)
+                yield _figure(kind, "restored", call(restored_from, file=file, customers=number))
 
 
 def _figure(kind: str, how: str, took: dict[str, Any]) -> Figure:
@@ -82,12 +88,30 @@ def lived_through(kind: str, customers: int) -> dict[str, Any]:
     return {"customers": customers, "bytes": grown / customers, "row_bytes": None}
 
 
-def save(kind: str, customers: int, file: str) -> dict[str, Any]:
-    """Write the rows that a life leaves, and the partition's progress, to `file`."""
+def save(kind: str, customers: int, among: int, file: str) -> dict[str, Any]:
+    """Write the rows that a life leaves, and the partition's progress, to `file`.
+
+    Of many, only some are learned from, and only theirs hold landmarks that wait:
+    as many as where `customers` are `among` so many.
+    """
     saved = Saved()
-    feed(detect_fold(Policy()), _life(kind, customers), saved)
+    feed(
+        detect_fold(Policy(), teaching=_teaching(kind, customers, among)),
+        _life(kind, customers),
+        saved,
+    )
     Path(file).write_bytes(msgspec.msgpack.encode((saved.rows, saved.progress)))
     return {}
+
+
+def _teaching(kind: str, customers: int, among: int) -> float:
+    """Give the share of customers that the trainer would learn from, among so many."""
+    if kind != "judged":
+        return 1.0
+    saved = Saved()
+    feed(detect_fold(Policy()), _life(kind, customers), saved)
+    waiting = sum(len(CUSTOMERS.decode(row).landmarks) for row in saved.rows.values())
+    return min(1.0, PENDING / max(1, waiting) * customers / among)
 
 
 def restored_from(file: str, customers: int) -> dict[str, Any]:
@@ -109,9 +133,16 @@ def _life(kind: str, customers: int) -> Iterator[Track]:
         return
     usages = Usages(seed=1)
     for visit in range(VISITS):
-        for event in range(EVENTS):
-            for customer in range(customers):
-                at = START_MS + visit * 8 * HOUR_MS + event * 60_000 + customer % 60_000
-                yield usages.write(customer, at)
+        # One customer after the other: whoever has thousands of customers has few at a time.
+        begin = START_MS + visit * EVERY_MS
+        for at, customer in heapq.merge(*_streams(begin, customers)):
+            yield usages.write(customer, at)
     # One more, a stranger: time has passed, and every visit is over.
-    yield usages.write(10**9, START_MS + VISITS * 8 * HOUR_MS)
+    yield usages.write(10**9, START_MS + VISITS * EVERY_MS)
+
+
+def _streams(begin: int, customers: int) -> Iterator[Iterator[tuple[int, int]]]:
+    """Give the first events of everybody's visit, (time, customer), the second ones, and so on."""
+    for number in range(EVENTS):
+        first = begin + number * MINUTE_MS
+        yield zip(count(first, SPREAD_MS // customers), range(customers), strict=False)

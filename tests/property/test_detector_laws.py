@@ -13,11 +13,12 @@ from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind
 from stream.detector.customer import Customer
-from stream.detector.detector import Decisions, Detector, Progress
+from stream.detector.detector import Decisions, Detector
 from stream.detector.duplicates import REMEMBERED
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.landmarks import PENDING_PER_RUNG, RUNGS
 from stream.detector.policy import Decline, Policy
+from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.wire.customers import CustomerCodec
 

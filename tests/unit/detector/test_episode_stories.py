@@ -11,7 +11,7 @@ from stream.detector.customer import Stage
 from stream.detector.detector import Detector
 from stream.detector.episodes import TRANSITIONS, Sign
 from stream.detector.errors import Code
-from stream.detector.events import DAY_MS, HOUR_MS, UsageEvent
+from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.policy import Decline, Policy
 
 START = 1_700_006_400_000  # a Wednesday, 00:00 UTC
@@ -132,6 +132,32 @@ def test_a_late_visit_retracts_what_it_disproves() -> None:
     assert story.counts == {"late": 1}
     assert kinds(story.said)[-1] is Kind.RETRACTED
     assert story.said[-1].episode_id == opened.episode_id
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_several_late_events_are_one_visit(together: bool) -> None:  # noqa: FBT001
+    """A phone that was offline sends a visit's events one by one; its rhythm has not changed."""
+    story = Story().comes(0, 2, 4, 6, 8)
+    story.until(20)
+    events = [
+        UsageEvent("ann", "open", START + 12 * DAY_MS + minute * MINUTE_MS, START + 20 * DAY_MS)
+        for minute in (0, 20, 45)
+    ]
+    for batch in [events] if together else [[event] for event in events]:
+        story.detector.on_events(batch)
+    ann = story.detector.customers["ann"]
+    assert (ann.visits, ann.rhythm.gaps, ann.last_at) == (6, 5, events[-1].occurred_at)
+    assert (ann.volume, ann.volume_total) == (3, 8)
+
+
+def test_a_late_event_of_the_last_visit_is_part_of_it() -> None:
+    """Its others were in time; the silence began later than was thought, and that is all."""
+    story = Story().comes(0, 2, 4, 6, 8)
+    opened = story.until(30)[0]
+    story.does("open", 8 + 10 / (24 * 60), received=30)
+    ann = story.detector.customers["ann"]
+    assert (ann.visits, ann.rhythm.gaps, ann.last_at - START) == (5, 4, 8 * DAY_MS + 10 * MINUTE_MS)
+    assert (story.said[-1].kind, story.said[-1].episode_id) == (Kind.RETRACTED, opened.episode_id)
 
 
 def test_a_late_visit_from_before_the_last_one_changes_nothing() -> None:
