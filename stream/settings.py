@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zlib import crc32
 
 from pydantic import (
     BaseModel,
@@ -193,7 +194,8 @@ class Settings(BaseSettings):
         default="",
         description="Names this worker for static membership: it must differ between workers and"
         " survive a restart (a StatefulSet's pod name does). Two with one name fence each other in"
-        " turns. Empty: made of app_id and the host's name, which allows one worker a host.",
+        " turns. A hash of the topics it reads is put behind it. Empty: made of app_id and the"
+        " host's name, which allows one worker a host.",
     )
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=8,
@@ -343,6 +345,18 @@ class Settings(BaseSettings):
     def instance(self) -> str:
         """Name this worker in its group."""
         return self.instance_id or f"{self.app_id}-{socket.gethostname()}"
+
+    @property
+    def member(self) -> str:
+        """Name this worker as a member of its group: by its instance, and by what it reads.
+
+        A member that comes back under its name within the session is given the
+        partitions it had, whatever it asks for: a source that was added meanwhile
+        would be read by nobody.  Who reads something else is somebody else.
+        """
+        reads = [*self.topics.sources, self.topics.usage]
+        reads += [self.topics.examples] * (self.model == "learn")
+        return f"{self.instance}.{crc32(chr(0).join(reads).encode()):08x}"
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own

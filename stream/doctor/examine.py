@@ -148,7 +148,7 @@ class Examination:
         members = await self._ask("group", lambda: group.ask(admin, settings.app_id))
         if members is not None:
             mine = {name: count for name, count in counts.items() if name in sources}
-            self.findings += group.judge(members, settings.instance, mine)
+            self.findings += group.judge(members, settings.member, mine)
 
         if unreadable:
             return  # what was saved cannot be told

@@ -92,6 +92,7 @@ class Flow(NamedTuple):
     source: str
     state: str  # share it only between flows whose folds have no rows of their own
     make: Callable[[TP], Fold]
+    prepare: Callable[[], object] | None = None  # called in a thread before the first `make`
 
 
 class Observer(Protocol):

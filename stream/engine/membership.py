@@ -100,9 +100,12 @@ class Membership:
             if tp in assigned and holding.generation == generation - 1
         }
         self._close_later(holding for tp, holding in parked.items() if tp not in kept)
-        fresh = {tp: Holding(tp, self.flows[tp.topic], generation) for tp in assigned - set(kept)}
+        flows = {tp: self.flows[tp.topic] for tp in assigned - set(kept)}
         self.restoring = True
         try:
+            for prepare in {flow.prepare for flow in flows.values() if flow.prepare}:
+                await asyncio.to_thread(prepare)
+            fresh = {tp: Holding(tp, flow, generation) for tp, flow in flows.items()}
             ready = still_ours() and (not fresh or await self._restore(fresh, still_ours))
         finally:
             self.restoring = False

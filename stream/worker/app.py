@@ -66,7 +66,7 @@ class Worker:
             Flow(topics.usage, topics.state, self._detect),
         ]
         if self.settings.model == "learn":
-            flows.append(Flow(topics.examples, topics.trainer_state, self._train))
+            flows.append(Flow(topics.examples, topics.trainer_state, self._train, _import_training))
         return flows
 
     def run(self) -> NoReturn:
@@ -138,7 +138,6 @@ class Worker:
         )
 
     def _train(self, tp: TP) -> Fold:
-        # Of all workers one trains: the others start seconds sooner without River and pandas.
         from models.trainer import Trainer  # noqa: PLC0415
         from stream.worker.training import TrainFold  # noqa: PLC0415
 
@@ -192,3 +191,8 @@ def run(settings: Settings) -> NoReturn:
     product = read_policy(settings)
     to_stderr(settings.log_level, settings.log_format)
     Worker(settings, product).run()
+
+
+def _import_training() -> None:
+    """Import River and pandas, which takes seconds; of all workers one trains."""
+    import stream.worker.training  # noqa: F401, PLC0415

@@ -24,7 +24,7 @@ def connection(settings: Settings) -> Connection:
 def engine_settings(settings: Settings) -> EngineSettings:
     """Say how the engine runs."""
     return EngineSettings(
-        instance_id=settings.instance,
+        instance_id=settings.member,
         checkpoint_seconds=settings.checkpoint_interval_seconds,
         checkpoint_seconds_max=settings.checkpoint_interval_max_seconds,
         deadline_seconds=settings.checkpoint_timeout_seconds,
