@@ -119,6 +119,7 @@ class Engine:
             join_seconds_max=self.settings.join_seconds_max,
         )
         self._checkpoint_cost = 0.0  # CPU seconds of the last one
+        self._looked = 0.0, 0.0  # when it was last asked how much was folded, and how much it was
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._wire()
@@ -171,14 +172,21 @@ class Engine:
 
     async def _save_task(self) -> None:
         """Wait for the next checkpoint, the longer the more the last one cost, and make it."""
-        settings = self.settings
-        share = settings.checkpoint_share
+        settings, share = self.settings, self._checkpoint_share()
         pause = min(self._checkpoint_cost * (1 - share) / share, settings.checkpoint_seconds_max)
         await _wait(self.membership.full, max(pause, settings.checkpoint_seconds))
         if not self._stop.is_set():
             began = time.thread_time() - self.membership.folding_cpu_seconds
             await self.membership.checkpoint()
             self._checkpoint_cost = time.thread_time() - self.membership.folding_cpu_seconds - began
+
+    def _checkpoint_share(self) -> float:
+        """Return the share of the CPU that saving may take: half of what folding left to it."""
+        now, folding = time.monotonic(), self.membership.folding_cpu_seconds
+        since, before = self._looked
+        self._looked = now, folding
+        left = 1 - (folding - before) / (now - since) if now > since else 0.0
+        return max(self.settings.checkpoint_share, left / 2)
 
     async def _tick_task(self) -> None:
         """Wait for the next tick, and give it to every partition that blocks flow for."""

@@ -17,7 +17,7 @@ our next commit is refused; the generation only spares us that end.
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -190,26 +190,27 @@ class Membership:
         rest of it: the position went along with every slice, so it is read
         again from where the folding stopped.
         """
-        start = block.start
-        for number, packed in enumerate(block.batches, 1):
-            records, done = packed.unpack(), 0
-            behind = block.end if number == len(block.batches) else packed.end
-            while True:
-                holding = await self._turn(block)
-                if holding is None:
-                    later = sum(packed.count for packed in block.batches[number:])
-                    self.observer.dropped(block.tp, len(records) - done + later)
-                    return
-                turn = records[done : done + self._records_at_once()]
-                done += len(turn)
-                end = behind if done == len(records) else turn[-1].offset + 1
-                self._fold(holding, turn, start, end)
-                start = end
-                if holding.fold.pending >= self.settings.unsaved_max:
-                    self.full.set()
-                await asyncio.sleep(0)  # saves, ticks and handlers of a rebalance have their turn
-                if done == len(records):
-                    break
+        batches, records = deque(block.batches), list[Record]()
+        start = behind = block.start  # of the next turn; of what was unpacked
+        while batches or records:
+            holding = await self._turn(block)
+            if holding is None:
+                left = len(records) + sum(packed.count for packed in batches)
+                self.observer.dropped(block.tp, left)
+                return
+            # Batches are as small as their sender was slow: a turn takes several.
+            room = self._records_at_once()
+            while batches and len(records) < room:
+                packed = batches.popleft()
+                records += packed.unpack()
+                behind = packed.end if batches else block.end
+            turn, records = records[:room], records[room:]
+            end = turn[-1].offset + 1 if records else behind
+            self._fold(holding, turn, start, end)
+            start = end
+            if holding.fold.pending >= self.settings.unsaved_max:
+                self.full.set()
+            await asyncio.sleep(0)  # saves, ticks and handlers of a rebalance have their turn
 
     def _fold(self, holding: Holding, records: Sequence[Record], start: int, end: int) -> None:
         """Fold what lies between two offsets, in one go; there may be nothing."""

@@ -41,7 +41,8 @@ def measure(size: Size, bootstrap: str) -> Iterator[Figure]:
     customers = CUSTOMERS[size]
     with TemporaryDirectory() as folder:
         file = str(Path(folder) / "rows")
-        call(memory.save, kind="between visits", customers=TEMPLATES, file=file)
+        kind = "between visits"
+        call(memory.save, kind=kind, customers=TEMPLATES, among=TEMPLATES, file=file)
         saved = Path(file).read_bytes()
         for copies in (1, 3):
             run_id = unique("restore")
