@@ -186,6 +186,7 @@ class Engine:
         since, before = self._looked
         self._looked = now, folding
         left = 1 - (folding - before) / (now - since) if now > since else 0.0
+        self.membership.at_leisure = left > self.settings.leisure_share
         return max(self.settings.checkpoint_share, left / 2)
 
     async def _tick_task(self) -> None:

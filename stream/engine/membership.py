@@ -78,6 +78,7 @@ class Membership:
         self.settled = False  # an assignment is in force, even an empty one
         self.full = asyncio.Event()  # a partition has much unsaved: save now
         self.folding_cpu_seconds = 0.0  # this thread's time in folds, all told
+        self.at_leisure = False  # folding leaves time, and may wait for a save
         self._record_seconds = 0.0  # what a record took in the last turn
         self._saving = 0  # calls of `save` that are under way
         self._quiet = asyncio.Event()  # set while there is none
@@ -239,8 +240,9 @@ class Membership:
 
         It may not while the partition has much unsaved: memory stays bounded,
         and so does the next transaction.  Nor while a save is under way, if a
-        record takes longer than the save can wait.  No save waits for this, so
-        a revocation cannot hang on it.
+        record takes longer than the save can wait, or there is time: what the
+        save holds is readable the sooner.  No save waits for this, so a
+        revocation cannot hang on it.
         """
         settings = self.settings
         while (holding := self._holding_of(block)) is not None:
@@ -248,7 +250,9 @@ class Membership:
                 self.full.set()
                 holding.room.clear()
                 await holding.room.wait()
-            elif self._saving and self._record_seconds > settings.turn_seconds_saving:
+            elif self._saving and (
+                self.at_leisure or self._record_seconds > settings.turn_seconds_saving
+            ):
                 await self._quiet.wait()
             else:
                 break
