@@ -18,7 +18,6 @@ class EngineSettings:
         1.0  # longer: fewer rows under load, more to repeat after a kill
     )
     checkpoint_share: float = 0.1
-    leisure_share: float = 0.3  # of the CPU: where folding leaves more, it waits for saves
     deadline_seconds: float = 15.0  # one checkpoint or one start; longer: slower to give up
     unsaved_max: int = 50_000  # rows and outputs a partition holds before its blocks wait
     tick_seconds: float = 0.1  # shorter: silence is noticed earlier, more CPU when idle

@@ -121,6 +121,7 @@ async def test_a_block_may_have_many_batches_and_some_of_them_nothing(
     holding = membership.live[HERE]
     assert holding.position == 25
     assert holding.fold.offsets == [10, 11, 14, 15, 16, 17]  # type: ignore[attr-defined]
+    assert fold_of(holding).slices == [3, 3], "as many at once as may be, from several batches"
 
 
 async def test_a_lost_block_ends_the_worker(membership: Membership) -> None:
@@ -260,6 +261,18 @@ async def test_folding_goes_on_while_a_transaction_is_open(membership: Membershi
     assert holding.saved == 12
     await membership.checkpoint()
     assert holding.saved == 20
+
+
+async def test_where_there_is_time_folding_waits_for_saves(membership: Membership) -> None:
+    """What they hold can be read the sooner, and what came meanwhile is folded in one go."""
+    holding, producer, checkpoint = await saving(membership)
+    membership.at_leisure = True
+    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
+    await several_turns()
+    assert holding.position == 12
+    producer.go.set()
+    await asyncio.gather(checkpoint, applying)
+    assert (holding.saved, holding.position) == (12, 20)
 
 
 async def test_what_may_take_long_waits_for_open_transactions(membership: Membership) -> None:
