@@ -19,8 +19,8 @@ import structlog
 from stream.engine.connection import Connection
 from stream.engine.engine import Engine
 from stream.engine.flow import Batch, Flow, Output, Record, Row, Silent
+from stream.engine.position import Table
 from stream.engine.settings import EngineSettings
-from stream.engine.table import Table
 
 COUNT = struct.Struct(">q")
 

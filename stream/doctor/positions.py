@@ -17,9 +17,9 @@ from stream.engine.connection import Connection
 from stream.engine.exits import judge as as_fatal
 from stream.engine.flow import Flow, Fold, Record
 from stream.engine.placement import check_home, check_offset
+from stream.engine.position import Position
 from stream.engine.rows import know, load_rows, read_rows, reader
 from stream.engine.settings import EngineSettings
-from stream.engine.table import Position
 
 
 @dataclass(frozen=True, slots=True)

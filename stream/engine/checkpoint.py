@@ -19,8 +19,8 @@ from faust.types import TP
 from stream.engine import failpoints
 from stream.engine.connection import Connection
 from stream.engine.flow import Flow, Fold, Output
+from stream.engine.position import Position, pack_position, position_key
 from stream.engine.settings import EngineSettings
-from stream.engine.table import Position, pack_position, position_key
 
 _Item = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]] | None]
 

@@ -7,7 +7,7 @@ where nothing is known of them and they would start afresh.
 """
 
 from stream.engine.exits import Fatal
-from stream.engine.table import Position
+from stream.engine.position import Position
 
 _RESTART = (
     "Operator action: to go on without those records, start under a new app id with new state "

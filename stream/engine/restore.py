@@ -20,9 +20,9 @@ from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection
 from stream.engine.flow import Record
 from stream.engine.placement import check_counts, check_home, check_offset, check_whole
+from stream.engine.position import Position
 from stream.engine.rows import know, load_rows, read_rows, reader
 from stream.engine.settings import EngineSettings
-from stream.engine.table import Position
 
 
 class Restore:

@@ -14,9 +14,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from stream.engine.connection import Connection
 from stream.engine.exits import Exit, Fatal
 from stream.engine.flow import Record
+from stream.engine.position import Position, is_position, position_key, unpack_position
 from stream.engine.records import drain
 from stream.engine.settings import EngineSettings
-from stream.engine.table import Position, is_position, position_key, unpack_position
 
 _ROWS_AT_ONCE = 20_000  # about 50 ms of the event loop
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from faust.types import TP
 
-from stream.engine.table import Position, pack_position, position_key
+from stream.engine.position import Position, pack_position, position_key
 from stream.worker.app import Worker, read_policy
 from stream.worker.detect import DetectFold
 from stream.worker.metrics import EngineReport, Metrics

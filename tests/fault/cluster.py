@@ -26,7 +26,7 @@ from worker_process import TOPICS
 
 from models import snapshots
 from stream.detector.events import DAY_MS, UsageEvent
-from stream.engine.table import is_position, unpack_position
+from stream.engine.position import is_position, unpack_position
 from stream.settings import PREFIX, Settings
 from stream.wire import snapshots as wire
 from stream.wire.events import Decoder

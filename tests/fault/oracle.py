@@ -28,7 +28,7 @@ from readback import Log
 from stream.detector.customer import Customer
 from stream.engine.checkpoint import partition_for
 from stream.engine.flow import Flow, Fold, Output, Record
-from stream.engine.table import Position, is_position, unpack_position
+from stream.engine.position import Position, is_position, unpack_position
 from stream.settings import Settings
 from stream.wire.dead_letters import Header, read_headers
 from stream.worker.app import Worker, read_policy

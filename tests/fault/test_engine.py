@@ -24,7 +24,7 @@ from processes import ROOT, Worker, until
 from readback import KafkaLog
 
 from stream.engine.checkpoint import partition_for
-from stream.engine.table import is_position, unpack_position
+from stream.engine.position import is_position, unpack_position
 
 PARTITIONS = 8
 KEYS = 300

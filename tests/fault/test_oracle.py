@@ -16,7 +16,7 @@ from traffic import Traffic
 
 from stream.engine.checkpoint import partition_for
 from stream.engine.flow import Flow, Output
-from stream.engine.table import (
+from stream.engine.position import (
     Position,
     is_position,
     pack_position,

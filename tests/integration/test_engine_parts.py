@@ -20,16 +20,15 @@ from stream.engine.engine import Engine
 from stream.engine.exits import Exit, Fatal, judge
 from stream.engine.flow import Batch, Flow, Silent
 from stream.engine.membership import Membership
-from stream.engine.restore import Restore
-from stream.engine.settings import EngineSettings
-from stream.engine.table import (
+from stream.engine.position import (
     Position,
-    Table,
     is_position,
     pack_position,
     position_key,
     unpack_position,
 )
+from stream.engine.restore import Restore
+from stream.engine.settings import EngineSettings
 from stream.engine.transport import Block
 from stream.engine.watchdog import Watchdog
 
@@ -467,15 +466,6 @@ def test_position_keys_are_no_customers_and_no_other_source() -> None:
     assert is_position(position_key("usage"))
     assert position_key("usage") != position_key("usage2")
     assert not is_position(b"position")
-
-
-def test_a_table_yields_what_was_touched_once() -> None:
-    """A deleted key is yielded as None, and nothing is yielded twice."""
-    table: Table[int] = Table()
-    table.entries |= {"a": 1, "b": 2}
-    table.touched |= {"a", "gone"}
-    assert dict(table.drain()) == {"a": 1, "gone": None}
-    assert dict(table.drain()) == {}
 
 
 def test_partitions_are_chosen_as_kafka_does() -> None:

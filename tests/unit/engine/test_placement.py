@@ -4,7 +4,7 @@ import pytest
 
 from stream.engine.exits import Exit, Fatal
 from stream.engine.placement import check_counts, check_home
-from stream.engine.table import Position, pack_position, unpack_position
+from stream.engine.position import Position, pack_position, unpack_position
 
 ROW_OF_VERSION_1 = b"\x01\x00\x00\x00\x00\x00\x00\x00\x07so far"
 

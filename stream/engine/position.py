@@ -1,4 +1,4 @@
-"""Table: the keyed state of one partition, and how far it has come.
+"""Position: how far the state of a partition has come.
 
 State lives in memory and its changelog in a compacted topic.  A row says what
 is known of one key; one row more, the position, says up to which source offset
@@ -7,12 +7,9 @@ whoever reads them back finds them in step.
 """
 
 import struct
-from collections.abc import Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from stream.engine.exits import Fatal
-
-V = TypeVar("V")
 
 # No customer id, nor any other key of text, begins with a null byte.
 _MARK = b"\x00position\x00"
@@ -20,23 +17,6 @@ _VERSION = 2
 _HEAD = struct.Struct(">BqI")  # version, next source offset, partitions of the source
 _VERSION_BEFORE = 1
 _HEAD_BEFORE = struct.Struct(">Bq")  # which did not say how many partitions there were
-
-
-class Table(Generic[V]):
-    """What is known of each key of one partition, and which keys changed since the last save."""
-
-    __slots__ = ("entries", "touched")
-
-    def __init__(self) -> None:
-        """Begin empty."""
-        self.entries: dict[str, V] = {}
-        self.touched: set[str] = set()
-
-    def drain(self) -> Iterator[tuple[str, V | None]]:
-        """Yield each touched key with its entry, None if it is gone; then none is touched."""
-        touched, self.touched = self.touched, set()
-        for key in touched:
-            yield key, self.entries.get(key)
 
 
 class Position(NamedTuple):
