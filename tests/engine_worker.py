@@ -19,7 +19,6 @@ import structlog
 from stream.engine.connection import Connection
 from stream.engine.engine import Engine
 from stream.engine.flow import Batch, Flow, Output, Record, Row, Silent
-from stream.engine.position import Table
 from stream.engine.settings import EngineSettings
 
 COUNT = struct.Struct(">q")
@@ -66,7 +65,8 @@ class Tally:
         self.alerts = alerts
         self.partition = partition
         self.drag = drag
-        self.table: Table[int] = Table()
+        self.counts: dict[str, int] = {}
+        self.touched: set[str] = set()
         self.outputs: list[Output] = []
         self.total = 0
         self.begun = False
@@ -74,25 +74,25 @@ class Tally:
 
     @property
     def pending(self) -> int:
-        return len(self.table.touched) + len(self.outputs)
+        return len(self.touched) + len(self.outputs)
 
     def load(self, key: bytes, value: bytes | None) -> None:
         assert not self.begun
         assert value is not None
-        self.table.entries[key.decode()] = COUNT.unpack(value)[0]
+        self.counts[key.decode()] = COUNT.unpack(value)[0]
 
     def begin(self, progress: bytes | None) -> None:
         self.begun = True
         self.total = COUNT.unpack(progress)[0] if progress else 0
-        assert self.total == sum(self.table.entries.values()), "progress and rows are out of step"
+        assert self.total == sum(self.counts.values()), "progress and rows are out of step"
 
     def apply(self, records: Sequence[Record]) -> None:
         time.sleep(self.drag * len(records))
         for record in records:
             assert record.key is not None
             key = record.key.decode()
-            count = self.table.entries[key] = self.table.entries.get(key, 0) + 1
-            self.table.touched.add(key)
+            count = self.counts[key] = self.counts.get(key, 0) + 1
+            self.touched.add(key)
             if count % 10 == 0:
                 name, where = f"{key}:{count}".encode(), f"{record.offset}".encode()
                 self.outputs.append(Output(self.alerts, self.partition, name, where))
@@ -105,9 +105,8 @@ class Tally:
             structlog.get_logger().info("quiet", partition=self.partition, total=self.total)
 
     def collect(self) -> Batch:
-        rows: list[Row] = [
-            (key.encode(), COUNT.pack(count or 0)) for key, count in self.table.drain()
-        ]
+        rows: list[Row] = [(key.encode(), COUNT.pack(self.counts[key])) for key in self.touched]
+        self.touched.clear()
         outputs, self.outputs = self.outputs, []
         return Batch(rows, outputs, COUNT.pack(self.total))
 
