@@ -52,8 +52,9 @@ class EventBatch(Sequence[UsageEvent]):
         )
 
     @classmethod
-    def joined(cls, batches: Sequence["EventBatch"]) -> "EventBatch":
+    def joined(cls, batches: Iterable["EventBatch"]) -> "EventBatch":
         """Put batches one behind the other."""
+        batches = [batch for batch in batches if batch]
         if len(batches) == 1:
             return batches[0]
         if not batches:

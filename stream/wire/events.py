@@ -67,22 +67,32 @@ class Decoder:
     def decode_block(self, values: Sequence[bytes | None], received_at: Sequence[int]) -> Block:
         """Decode many values, each with its receipt."""
         batches: list[EventBatch] = []
+        singly: list[UsageEvent] = []  # behind them
         others: list[tuple[int, Other]] = []
+        for begin, end, batch in self._read_pieces(values, received_at):
+            if batch is None:
+                self._read_singly(begin, values[begin:end], received_at[begin:end], singly, others)
+                continue
+            if singly:
+                batches.append(EventBatch.of(singly))
+                singly = []
+            batches.append(batch)
+        return Block(EventBatch.joined([*batches, EventBatch.of(singly)]), others)
+
+    def _read_pieces(
+        self, values: Sequence[bytes | None], received_at: Sequence[int]
+    ) -> Iterator[tuple[int, int, EventBatch | None]]:
+        """Yield (begin, end, what was read together); None is left to the careful way.
+
+        What is faulty is looked for in smaller pieces: most of the rest is faultless.
+        """
         for begin, end in _pieces(0, len(values), _MANY):
             batch = self._read_many(values[begin:end], received_at[begin:end])
             if batch is not None:
-                batches.append(batch)
+                yield begin, end, batch
                 continue
-            # What is faulty is looked for in ever smaller pieces; most of the rest is faultless.
-            for few_begin, few_end in _pieces(begin, end, _FEW):
-                few = slice(few_begin, few_end)
-                batch = self._read_many(values[few], received_at[few])
-                if batch is None:
-                    singly = zip(values[few], received_at[few], strict=True)
-                    events = self._read_singly(enumerate(singly, few_begin), others)
-                    batch = EventBatch.of(events)
-                batches.append(batch)
-        return Block(EventBatch.joined(batches), others)
+            for few, few_end in _pieces(begin, end, _FEW):
+                yield few, few_end, self._read_many(values[few:few_end], received_at[few:few_end])
 
     def _read_many(
         self, values: Sequence[bytes | None], received_at: Sequence[int]
@@ -98,14 +108,16 @@ class Decoder:
 
     def _read_singly(
         self,
-        values: Iterable[tuple[int, tuple[bytes | None, int]]],
+        begin: int,
+        values: Sequence[bytes | None],
+        received_at: Sequence[int],
+        events: list[UsageEvent],
         others: list[tuple[int, Other]],
-    ) -> list[UsageEvent]:
-        """Read the events among (place, (value, receipt)) one by one; add the `others`."""
-        events: list[UsageEvent] = []
-        for place, (value, received_at) in values:
+    ) -> None:
+        """Read values one by one, from place `begin` on: to the events, or the others."""
+        for place, (value, at) in enumerate(zip(values, received_at, strict=True), begin):
             try:
-                decoded = self.decode(value, received_at)
+                decoded = self.decode(value, at)
             except BadEvent as bad:
                 others.append((place, bad))
             else:
@@ -113,7 +125,6 @@ class Decoder:
                     events.append(decoded)
                 else:
                     others.append((place, decoded))
-        return events
 
     def decode_record(self, record: MappingOf[str, object], received_at: int) -> Decoded:
         """Decode a JSON object, or a row of a table by name, or raise BadEvent."""
