@@ -45,13 +45,14 @@ def _numbers(tps: Iterable[TP]) -> list[str]:
 class Membership:
     """The partitions of this worker, and what becomes of them in a rebalance.
 
-    Faust calls it from one event loop.  Its handlers of a rebalance run one at
-    a time; `apply` and `save` run beside them and beside each other, and take
-    turns.  A save has dozens of turns, so while one is under way those of
-    `apply` are very short, or none where a single record takes long: working
-    off a sparse backlog, it can let days fall due, and a transaction that was
-    open meanwhile used up its time without having had any; the worker ended,
-    started again, and ended at the same place.
+    Faust calls it from one event loop.  Of its handlers of a rebalance, that of
+    an assignment may still be restoring when the next revocation comes.  `apply`
+    and `save` run beside them and beside each other, and take turns.  A save has
+    dozens of turns, so while one is under way those of `apply` are very short,
+    or none where a single record takes long: working off a sparse backlog, it
+    can let days fall due, and a transaction that was open meanwhile used up its
+    time without having had any; the worker ended, started again, and ended at
+    the same place.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Membership:
         self._quiet = asyncio.Event()  # set while there is none
         self._quiet.set()
         self._revoked_generation = -1
+        self._fencing = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()  # the loop itself keeps no task alive
 
     # -- assigned
@@ -149,8 +151,12 @@ class Membership:
         return still_ours
 
     async def _restore(self, fresh: dict[TP, Holding], still_ours: Callable[[], bool]) -> bool:
-        """Restore what is new here; False if the partitions went elsewhere."""
-        return await Restore(
+        """Restore what is new here; False if the partitions went elsewhere.
+
+        A fence is up before a revocation ends: one that came late would shut
+        out the next owner, who would end for it.
+        """
+        restore = Restore(
             list(fresh.values()),
             app_id=self.app.conf.id,
             connection=self.connection,
@@ -158,7 +164,11 @@ class Membership:
             shared=self.shared,
             still_ours=still_ours,
             progress=self.observer.restoring,
-        ).run()
+        )
+        async with self._fencing:
+            if still_ours():
+                await restore.fence()
+        return still_ours() and await restore.read()
 
     # -- sought
 
@@ -298,7 +308,8 @@ class Membership:
         live = self._take_live()
         await self.save(live.values())
         await self._quiet.wait()  # a checkpoint that was under way is still writing
-        self.parked.update(live)
+        async with self._fencing:  # no fence comes up from here on: `still_ours` says no
+            self.parked.update(live)
         seconds = time.monotonic() - began
         self.observer.revoked(sorted(live), seconds)
         log.info(

@@ -54,21 +54,23 @@ class Restore:
         self._found: dict[TP, Position] = {}
         self._keyed: set[TP] = set()  # partitions of sources of whose keys something is known
 
-    async def run(self) -> bool:
+    async def fence(self) -> None:
+        """Start the producers: whoever had these partitions can write no more.
+
+        Raises Kafka's errors and `TimeoutError` where the broker does not let us.
+        """
+        opening = [h.open(self.app_id, self.connection, self.settings) for h in self.holdings]
+        await asyncio.wait_for(asyncio.gather(*opening), self.settings.deadline_seconds)
+        failpoints.reach("in_restore")
+
+    async def read(self) -> bool:
         """Bring every partition back; False, and nothing to use, if they went elsewhere.
 
-        Raises `Fatal` where the data do not allow it, Kafka's errors and
-        `TimeoutError` where the broker does not.
+        Raises `Fatal` where the data do not allow it, and as `fence` does.
         """
-        deadline = self.settings.deadline_seconds
-        opening = [h.open(self.app_id, self.connection, self.settings) for h in self.holdings]
-        await asyncio.wait_for(asyncio.gather(*opening), deadline)
-        failpoints.reach("in_restore")
-        if not self.still_ours():
-            return False
         consumer = reader(self.connection, self.settings)
         try:
-            await asyncio.wait_for(consumer.start(), deadline)
+            await asyncio.wait_for(consumer.start(), self.settings.deadline_seconds)
             return await self._read(consumer)
         finally:
             await consumer.stop()

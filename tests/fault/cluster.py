@@ -318,6 +318,14 @@ class Cluster:
         assert codes == [0] * len(stopped), self.words()
         self.check()
 
+    async def closed(self) -> None:
+        """Wait until the broker has ended what the killed have left open: their time is up."""
+
+        async def none_open() -> bool:
+            return not await self.oracle.hanging(self.log)
+
+        await until(none_open, PATIENCE_SECONDS, "a transaction stays open", pause_seconds=1.0)
+
     async def judged(self, *, finished: bool = True) -> Verdict:
         """Ask the oracle, and fail unless all is as it must be."""
         verdict = self.verdict = await self.oracle.judge(self.log, finished=finished)

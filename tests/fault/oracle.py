@@ -33,6 +33,7 @@ from stream.settings import Settings
 from stream.wire.dead_letters import Header, read_headers
 from stream.worker.app import Worker, read_policy
 from stream.worker.detect import DetectFold
+from stream.worker.topics import state_of_source
 
 _PACK = msgspec.msgpack.Encoder()
 
@@ -143,9 +144,20 @@ class Oracle:
         letters = await self._ingest(log, flows, verdict, finished=finished)
         letters += await self._detect(log, flows, verdict, finished=finished)
         await _compare_letters(log, self.settings.topics.dead_letters, letters, verdict)
-        if finished:
-            await _find_open(log, self._written(flows), verdict)
+        verdict.hanging = await self.hanging(log)
         return verdict
+
+    async def hanging(self, log: Log) -> Counter[str]:
+        """Count the records, by topic and partition, that wait for a transaction to end.
+
+        Whoever was killed leaves one open until its time is up, and readers of
+        committed records see nothing behind its first record until then.
+        """
+        found: Counter[str] = Counter()
+        for topic in self._written():
+            for partition, ends in (await log.ends(topic)).items():
+                found[f"{topic}/{partition}"] += ends.high - ends.stable
+        return +found
 
     async def _ingest(
         self, log: Log, flows: dict[str, Flow], verdict: Verdict, *, finished: bool
@@ -190,11 +202,11 @@ class Oracle:
         _compare_alerts(alerts, said, verdict)
         return letters
 
-    def _written(self, flows: dict[str, Flow]) -> list[str]:
+    def _written(self) -> list[str]:
         """Return the topics that workers write to, always in transactions."""
         topics = self.settings.topics
-        states = [flow.state for flow in flows.values()]
-        return [topics.usage, topics.alerts, topics.dead_letters, *states]
+        states = [state_of_source(topics, source) for source in topics.sources]
+        return [topics.usage, topics.alerts, topics.dead_letters, topics.state, *states]
 
     async def _flows(self, log: Log) -> dict[str, Flow]:
         """Return a worker's flows by source; the worker itself never runs."""
@@ -313,13 +325,6 @@ async def _compare_letters(
     verdict.letters = found.total()
     verdict.lost["dead letters"] += (expected - found).total()
     verdict.repeated["dead letters"] += (found - expected).total()
-
-
-async def _find_open(log: Log, topics: Iterable[str], verdict: Verdict) -> None:
-    """Say where a reader of committed records waits for a transaction to end."""
-    for topic in topics:
-        for partition, ends in (await log.ends(topic)).items():
-            verdict.hanging[f"{topic}/{partition}"] += ends.high - ends.stable
 
 
 def _alert_id(value: bytes) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
@@ -82,7 +83,13 @@ def membership() -> Membership:
 
     It folds three records at once.
     """
-    app: Any = SimpleNamespace(consumer_generation_id=1)
+    app: Any = SimpleNamespace(
+        conf=SimpleNamespace(id="app"),
+        consumer=SimpleNamespace(assignment=lambda: {HERE}),
+        consumer_generation_id=1,
+        rebalancing_count=1,
+        should_stop=False,
+    )
     membership = Membership(
         app,
         [FLOW],
@@ -411,6 +418,50 @@ async def test_whoever_lets_go_waits_for_the_checkpoint_that_is_under_way(
     producer.go.set()
     await asyncio.wait_for(asyncio.gather(checkpoint, leaving), 1)
     assert not too_early
+
+
+async def test_a_revocation_waits_for_the_fence_that_is_coming_up(
+    membership: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would shut out the next owner, who had its partitions already and ended for it."""
+    go, opened = asyncio.Event(), list[TP]()
+
+    async def opening(holding: Holding, *_: object) -> None:
+        opened.append(holding.tp)
+        await go.wait()
+
+    monkeypatch.setattr(Holding, "open", opening)
+    membership.live = {}
+    assigned = asyncio.ensure_future(membership.on_assigned())
+    await several_turns()
+    revoked = asyncio.ensure_future(membership.on_revoked())
+    await several_turns()
+    assert opened == [HERE]
+    assert not revoked.done()
+    go.set()
+    await asyncio.wait_for(asyncio.gather(assigned, revoked), 1)
+    assert not membership.live  # nothing was read: the partition went elsewhere meanwhile
+
+
+async def test_no_fence_comes_up_for_what_was_revoked_before(
+    membership: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Preparing takes seconds, and the group does not wait for it."""
+    go = threading.Event()
+    opened: list[TP] = []
+
+    async def opening(holding: Holding, *_: object) -> None:
+        opened.append(holding.tp)
+
+    monkeypatch.setattr(Holding, "open", opening)
+    membership.live = {}
+    membership.flows = {HERE.topic: FLOW._replace(prepare=go.wait)}
+    assigned = asyncio.ensure_future(membership.on_assigned())
+    await several_turns()
+    await asyncio.wait_for(membership.on_revoked(), 1)
+    go.set()
+    await asyncio.wait_for(assigned, 1)
+    assert opened == []
 
 
 def emptied(holding: Holding) -> Callable[[], Batch]:

@@ -75,7 +75,8 @@ class Stage:
             progress=lambda *_: None,
         )
         try:
-            assert await restore.run()
+            await restore.fence()
+            assert await restore.read()
         finally:
             await asyncio.gather(*[holding.close() for holding in holdings])
         return holdings
