@@ -235,7 +235,7 @@ class Settings(BaseSettings):
         default=0.05,
         description="Between two transactions of a partition, at least. Longer: alerts come later;"
         " shorter: more small transactions for the brokers. Under load the pause grows by itself,"
-        " so that saving takes half of the time that is left, and a tenth where none is.",
+        " so that saving takes a tenth of the CPU.",
     )
     checkpoint_interval_max_seconds: Seconds = Field(
         default=1.0,

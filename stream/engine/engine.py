@@ -30,9 +30,6 @@ from stream.engine.watchdog import Watchdog
 
 log = structlog.get_logger("slipaway.engine")
 
-LEISURE = 0.85
-"""Of the time folding had: if it needed less, it may wait for saves.  More: it falls behind."""
-
 
 def wall_ms() -> int:
     """Return milliseconds since 1970 by this machine's clock."""
@@ -122,8 +119,6 @@ class Engine:
             join_seconds_max=self.settings.join_seconds_max,
         )
         self._checkpoint_cost = 0.0  # CPU seconds of the last one
-        self._checkpoint_seconds = 0.0  # how long it took
-        self._looked = 0.0, 0.0  # when it was last asked how much was folded, and how much it was
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._wire()
@@ -176,29 +171,14 @@ class Engine:
 
     async def _save_task(self) -> None:
         """Wait for the next checkpoint, the longer the more the last one cost, and make it."""
-        settings, membership, share = self.settings, self.membership, self._checkpoint_share()
+        settings = self.settings
+        share = settings.checkpoint_share
         pause = min(self._checkpoint_cost * (1 - share) / share, settings.checkpoint_seconds_max)
-        await _wait(membership.full, max(pause, settings.checkpoint_seconds))
+        await _wait(self.membership.full, max(pause, settings.checkpoint_seconds))
         if not self._stop.is_set():
-            began = time.monotonic()
-            cpu_began = time.thread_time() - membership.folding_cpu_seconds
-            await membership.checkpoint()
-            self._checkpoint_cost = time.thread_time() - membership.folding_cpu_seconds - cpu_began
-            self._checkpoint_seconds = time.monotonic() - began
-
-    def _checkpoint_share(self) -> float:
-        """Return the share of the time that saving may take: half of what folding left.
-
-        Whether folding may wait for the next save is decided on the way: if it
-        did not need all of the time it had since the last one.
-        """
-        membership = self.membership
-        now, folding = time.monotonic(), membership.folding_seconds
-        (then, before), self._looked = self._looked, (now, folding)
-        used, since = folding - before, now - then
-        had = since - self._checkpoint_seconds if membership.at_leisure else since
-        membership.at_leisure = used < LEISURE * had
-        return max(self.settings.checkpoint_share, (1 - used / since) / 2 if since else 0.0)
+            began = time.thread_time() - self.membership.folding_cpu_seconds
+            await self.membership.checkpoint()
+            self._checkpoint_cost = time.thread_time() - self.membership.folding_cpu_seconds - began
 
     async def _tick_task(self) -> None:
         """Wait for the next tick, and give it to every partition that blocks flow for."""

@@ -78,9 +78,7 @@ class Membership:
         self.restoring = False
         self.settled = False  # an assignment is in force, even an empty one
         self.full = asyncio.Event()  # a partition has much unsaved: save now
-        self.folding_seconds = 0.0  # in folds, all told
-        self.folding_cpu_seconds = 0.0  # this thread's share of them
-        self.at_leisure = False  # folding leaves time, and may wait for a save
+        self.folding_cpu_seconds = 0.0  # this thread's time in folds, all told
         self._record_seconds = 0.0  # what a record took in the last turn
         self._saving = 0  # calls of `save` that are under way
         self._quiet = asyncio.Event()  # set while there is none
@@ -240,7 +238,6 @@ class Membership:
             began, cpu_began = time.perf_counter(), time.thread_time()
             holding.fold.apply(records)
             seconds = time.perf_counter() - began
-            self.folding_seconds += seconds
             self.folding_cpu_seconds += time.thread_time() - cpu_began
             self._record_seconds = seconds / len(records)
             self.observer.applied(holding.tp, len(records), seconds)
@@ -252,9 +249,8 @@ class Membership:
 
         It may not while the partition has much unsaved: memory stays bounded,
         and so does the next transaction.  Nor while a save is under way, if a
-        record takes longer than the save can wait, or there is time: what the
-        save holds is readable the sooner.  No save waits for this, so a
-        revocation cannot hang on it.
+        record takes longer than the save can wait.  No save waits for this, so
+        a revocation cannot hang on it.
         """
         settings = self.settings
         while (holding := self._holding_of(block)) is not None:
@@ -262,9 +258,7 @@ class Membership:
                 self.full.set()
                 holding.room.clear()
                 await holding.room.wait()
-            elif self._saving and (
-                self.at_leisure or self._record_seconds > settings.turn_seconds_saving
-            ):
+            elif self._saving and self._record_seconds > settings.turn_seconds_saving:
                 await self._quiet.wait()
             else:
                 break
@@ -287,10 +281,9 @@ class Membership:
             await self._quiet.wait()
         holding = self.live.get(tp)
         if holding is not None and holding.epoch == self.epoch:
-            began, cpu_began = time.perf_counter(), time.thread_time()
+            began = time.thread_time()
             holding.fold.tick(*now(holding))
-            self.folding_seconds += time.perf_counter() - began
-            self.folding_cpu_seconds += time.thread_time() - cpu_began
+            self.folding_cpu_seconds += time.thread_time() - began
             await asyncio.sleep(0)
 
     def _holding_of(self, block: Block) -> Holding | None:

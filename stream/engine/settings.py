@@ -12,7 +12,7 @@ class EngineSettings:
     instance_id: str | None = None
 
     # Between checkpoints.  The pause is as short as this while they cost little, and grows with
-    # their cost up to the longest: saving takes half of the CPU that folding leaves, or this share.
+    # their cost up to the longest, so that saving takes at most the share of the CPU it may.
     checkpoint_seconds: float = 0.05  # shorter: earlier alerts, more transactions
     checkpoint_seconds_max: float = (
         1.0  # longer: fewer rows under load, more to repeat after a kill

@@ -269,18 +269,6 @@ async def test_folding_goes_on_while_a_transaction_is_open(membership: Membershi
     assert holding.saved == 20
 
 
-async def test_where_there_is_time_folding_waits_for_saves(membership: Membership) -> None:
-    """What they hold can be read the sooner, and what came meanwhile is folded in one go."""
-    holding, producer, checkpoint = await saving(membership)
-    membership.at_leisure = True
-    applying = asyncio.ensure_future(membership.apply(block(12, EIGHT, 20)))
-    await several_turns()
-    assert holding.position == 12
-    producer.go.set()
-    await asyncio.gather(checkpoint, applying)
-    assert (holding.saved, holding.position) == (12, 20)
-
-
 async def test_what_may_take_long_waits_for_open_transactions(membership: Membership) -> None:
     """Records that have just taken long, and ticks: a transaction has only so much time."""
     holding, producer, checkpoint = await saving(membership)
