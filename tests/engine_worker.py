@@ -18,13 +18,13 @@ import structlog
 
 from stream.engine.connection import Connection
 from stream.engine.engine import Engine
-from stream.engine.flow import Batch, Flow, Output, Record, Row, Silent
+from stream.engine.flow import Batch, Flow, Fold, Output, Record, Row, Silent
 from stream.engine.settings import EngineSettings
 
 COUNT = struct.Struct(">q")
 
 
-class Copy:
+class Copy(Fold):
     """Ingest: each record goes to the usage topic, by its key; no state but the position."""
 
     def __init__(self, usage: str) -> None:
@@ -55,7 +55,7 @@ class Copy:
         return Batch([], outputs, COUNT.pack(self.copied))
 
 
-class Tally:
+class Tally(Fold):
     """Count records per key, publish each tenth; ticks while caught up are counted apart.
 
     `drag` holds everything up for so many seconds a record.

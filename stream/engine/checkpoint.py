@@ -1,12 +1,13 @@
 """Checkpoint: what a partition has done, said in one Kafka transaction.
 
-State rows, outputs and the source position become visible together or not at
-all.  The producer's transactional id belongs to the partition, so whoever
+Outputs, the source position and, if it is a whole one, state rows become visible
+together or not at all.  The producer's transactional id belongs to the partition, so whoever
 starts it next fences whoever had it: a worker that was frozen and wakes up
 cannot write over its successor, it is refused.
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -18,10 +19,12 @@ from faust.types import TP
 
 from stream.engine import failpoints
 from stream.engine.connection import Connection
-from stream.engine.flow import Flow, Fold, Output
+from stream.engine.flow import Flow, Fold, Output, Record, Row
+from stream.engine.lead import Lead
 from stream.engine.position import Position, pack_position, position_key
 from stream.engine.settings import EngineSettings
 
+_Taken = tuple[list[Output], list[Row], Position]
 _Item = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]] | None]
 
 
@@ -41,11 +44,13 @@ class Holding:
         "flow",
         "fold",
         "generation",
+        "lead",
         "partitions",
         "position",
         "producer",
         "room",
         "saved",
+        "saved_at",
         "tp",
     )
 
@@ -58,15 +63,45 @@ class Holding:
         self.epoch = -1  # of the last seek; blocks of others are stale
         self.position = -1  # the source offset that comes next
         self.partitions = 0  # of the source, when this one was restored
-        self.saved = -1  # the position in the last committed transaction
+        self.saved = -1  # the position up to which rows are saved
+        self.saved_at = 0.0  # when they were, by the monotonic clock
+        self.lead = Lead()  # how far outputs are ahead of them
         self.producer: Any = None
         self.room = asyncio.Event()  # set by every save: blocks that waited may go on
         self._lock = asyncio.Lock()
 
     @property
     def unsaved(self) -> bool:
-        """Whether a save would say anything new."""
-        return self.position != self.saved or bool(self.fold.pending)
+        """Whether a save would say anything new; never before all is repeated that was said."""
+        new = self.position != self.saved or bool(self.fold.pending)
+        return new and not self.lead.owed(self.position)
+
+    @property
+    def published(self) -> int:
+        """The source offset up to which outputs can be read; -1: nothing was ever saved."""
+        return self.lead.saved.published if self.lead.saved else -1
+
+    def restore(self, found: Position) -> None:
+        """Take up the work where it was saved; the rows are loaded."""
+        self.position = self.saved = found.offset
+        self.lead.restore(found)
+        self.fold.begin(found.progress)
+        self.apply([], self.position)
+
+    def apply(self, records: Sequence[Record], end: int) -> None:
+        """Fold the records up to the offset `end`; what was published before, to no effect."""
+        if self.lead.owed(self.position):
+            self.position, records = self.lead.repeat(self.fold, self.position, records, end)
+        if records:
+            self.fold.apply(records)
+        self.position = end
+
+    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
+        """Let the fold note the wall clock, once all is repeated."""
+        if not self.lead.owed(self.position):
+            passed = self.fold.tick(now_ms, caught_up)
+            if passed is not None:
+                self.lead.note(self.position, passed)
 
     async def open(self, app_id: str, connection: Connection, settings: EngineSettings) -> None:
         """Start the producer: fences whoever had it, and settles what they left open."""
@@ -86,35 +121,51 @@ class Holding:
         if self.producer is not None:
             await self.producer.stop()
 
-    async def save(self) -> Saved | None:
+    async def save(self, *, whole: bool = True) -> Saved | None:
         """Commit everything since the last save; None if there was nothing.
 
-        Any exception leaves in doubt what was written: the process must end,
-        and this producer must not be used again.
+        Unless the save is to be `whole`, it may do with the outputs, and rows
+        follow later.  Any exception leaves in doubt what was written: the
+        process must end, and this producer must not be used again.
         """
         async with self._lock:
             if not self.unsaved:
                 return None
             # No await between these: work and position must speak of the same moment.
-            batch = self.fold.collect()
-            position = self.position
-            key = position_key(self.tp.topic)
-            rows: list[_Item] = [(key, value, None) for key, value in batch.rows]
-            said = Position(position, batch.progress, self.partitions)
-            rows.append((key, pack_position(said), None))
+            taken = None if whole else self._outputs_alone()
+            whole = taken is None
+            outputs, rows, said = taken or self._everything()
+            if not (outputs or whole):
+                return None
+            packed: list[_Item] = [(key, value, None) for key, value in rows]
+            packed.append((position_key(self.tp.topic), pack_position(said), None))
 
             failpoints.reach("after_snapshot")
             await self.producer.begin_transaction()
-            sent = await self._send_outputs(batch.outputs)
+            sent = await self._send_outputs(outputs)
             failpoints.reach("mid")
-            sent += await self._send(self.flow.state, self.tp.partition, rows)
+            sent += await self._send(self.flow.state, self.tp.partition, packed)
             await asyncio.gather(*sent)
             failpoints.reach("before_commit")
             await self.producer.commit_transaction()
             failpoints.reach("after_commit")
-            self.saved = position
+            if whole:
+                self.saved, self.saved_at = said.offset, time.monotonic()
             self.room.set()
-            return Saved(len(batch.rows), len(batch.outputs))
+            return Saved(len(rows), len(outputs))
+
+    def _outputs_alone(self) -> _Taken | None:
+        """Return what to publish, and no rows; None if the fold cannot tell them apart."""
+        saved = self.lead.saved
+        if saved is None or (outputs := self.fold.publish()) is None:
+            return None
+        return outputs, [], self.lead.ahead(self.position) if outputs else saved
+
+    def _everything(self) -> _Taken:
+        """Return all that is unsaved."""
+        batch = self.fold.collect()
+        said = Position(self.position, batch.progress, self.partitions, self.position)
+        return batch.outputs, batch.rows, self.lead.whole(said)
 
     async def _send_outputs(self, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
         """Hand the outputs over, each place in order and the places side by side."""

@@ -3,7 +3,7 @@
 Faust keeps what it is good at: membership of the group, rebalancing, agents,
 signals.  What is read, where it is read from and what is written is ours.
 
-Save, tick and watch are tasks of the event loop and not Faust's timers: Faust
+Publish, save, tick and watch are tasks of the event loop and not Faust's timers: Faust
 cancels its own when it stops, and a commit that is cancelled has already taken
 what it was to write.
 """
@@ -118,7 +118,7 @@ class Engine:
             stalled_seconds=self.settings.stalled_seconds,
             join_seconds_max=self.settings.join_seconds_max,
         )
-        self._checkpoint_cost = 0.0  # CPU seconds of the last one
+        self._publish_seconds = 0.0  # which that took the last time
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._wire()
@@ -157,7 +157,7 @@ class Engine:
 
     def _start_tasks(self) -> None:
         loop = asyncio.get_running_loop()
-        for work in (self._save_task, self._tick_task, self._watch_task):
+        for work in (self._publish_task, self._save_task, self._tick_task, self._watch_task):
             self._tasks.append(loop.create_task(self._endless(work)))
         self.watchdog.guard()
 
@@ -169,16 +169,27 @@ class Engine:
         except Exception as error:  # noqa: BLE001
             leave(judge(error, getattr(work, "__name__", "task")))
 
-    async def _save_task(self) -> None:
-        """Wait for the next checkpoint, the longer the more the last one cost, and make it."""
+    async def _publish_task(self) -> None:
+        """Wait for the next outputs, as long at least as the last ones took, and publish them."""
         settings = self.settings
-        share = settings.checkpoint_share
-        pause = min(self._checkpoint_cost * (1 - share) / share, settings.checkpoint_seconds_max)
-        await _wait(self.membership.full, max(pause, settings.checkpoint_seconds))
+        pause = min(self._publish_seconds, settings.checkpoint_seconds_max)
+        await _wait(self._stop, max(pause, settings.checkpoint_seconds))
         if not self._stop.is_set():
-            began = time.thread_time() - self.membership.folding_cpu_seconds
-            await self.membership.checkpoint()
-            self._checkpoint_cost = time.thread_time() - self.membership.folding_cpu_seconds - began
+            began = time.monotonic()
+            await self.membership.publish()
+            self._publish_seconds = time.monotonic() - began
+
+    async def _save_task(self) -> None:
+        """Wait for a partition's turn, of which each has one in the longest time, and save it."""
+        membership = self.membership
+        turn = self.settings.checkpoint_seconds_max / max(1, len(membership.live))
+        await _wait(membership.full, turn)
+        if self._stop.is_set():
+            return
+        if membership.full.is_set():
+            await membership.checkpoint()
+        else:
+            await membership.checkpoint_next()
 
     async def _tick_task(self) -> None:
         """Wait for the next tick, and give it to every partition that blocks flow for."""
@@ -215,7 +226,7 @@ class Engine:
             if fatal is not None:
                 leave(fatal)
             if second == every - 1 and membership.live:
-                saved = {tp: holding.saved for tp, holding in membership.live.items()}
+                saved = {tp: holding.published for tp, holding in membership.live.items()}
                 membership.consumer.blocks.commit_later(saved)
 
     def _flowing(self) -> list[Holding]:

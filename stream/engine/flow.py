@@ -75,15 +75,36 @@ class Fold(Protocol):
     def apply(self, records: Sequence[Record]) -> None:
         """Fold a block, or a slice of one, in order; every record comes exactly once."""
 
-    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - a fact, not a switch
+    def tick(self, now_ms: int, caught_up: bool) -> int | None:  # noqa: FBT001 - a fact
         """Note the wall clock: milliseconds since 1970.
 
         `caught_up` says that every record of the log was applied, as far as a
-        fetch of the last seconds can tell; in doubt it is False.
+        fetch of the last seconds can tell; in doubt it is False.  Returns the
+        moment up to which time has passed here, where `repeat_time` may be
+        asked for it; None where nothing changed, or nobody will ask.
         """
 
     def collect(self) -> Batch:
         """Return what is unsaved, and count it as saved from now on."""
+
+    # Publishing before rows are saved: for a fold that can, in place of what stands here.
+
+    def publish(self) -> list[Output] | None:
+        """Return the outputs that are unsaved, and count them as saved; the rows are not.
+
+        Only if records, and time as `tick` returned it, were all that went in
+        since `collect`: they are given anew to whoever restores these rows.
+        None, as by default, where it was not, and everything is to be collected.
+        """
+        return None
+
+    def repeat(self, records: Sequence[Record]) -> None:  # noqa: ARG002 - for who can
+        """Fold records as `apply` did before, to the same effect, whatever has changed since."""
+        raise AssertionError("nothing was published ahead of its rows")
+
+    def repeat_time(self, moment: int) -> None:  # noqa: ARG002 - for who can
+        """Let time pass as `tick` did before when it returned `moment`."""
+        raise AssertionError("nothing was published ahead of its rows")
 
 
 class Flow(NamedTuple):

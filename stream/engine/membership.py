@@ -36,6 +36,8 @@ from stream.engine.transport import Block, BlockConsumer
 
 log = structlog.get_logger("slipaway.engine")
 
+_TURNS_OF_A_SAVE = 10
+
 
 def _numbers(tps: Iterable[TP]) -> list[str]:
     """Return partitions as a log line shows them."""
@@ -220,7 +222,10 @@ class Membership:
             start = end
             if holding.fold.pending >= self.settings.unsaved_max:
                 self.full.set()
-            await asyncio.sleep(0)  # saves, ticks and handlers of a rebalance have their turn
+            # Saves, ticks and handlers of a rebalance have their turn: a save several in a row,
+            # since an answer of the broker is three callbacks away from the next request.
+            for _ in range(_TURNS_OF_A_SAVE if self._saving else 1):
+                await asyncio.sleep(0)
 
     def _fold(self, holding: Holding, records: Sequence[Record], start: int, end: int) -> None:
         """Fold what lies between two offsets, in one go; there may be nothing."""
@@ -236,12 +241,13 @@ class Membership:
             assert start <= records[0].offset
             assert records[-1].offset < end
             began, cpu_began = time.perf_counter(), time.thread_time()
-            holding.fold.apply(records)
+            holding.apply(records, end)
             seconds = time.perf_counter() - began
             self.folding_cpu_seconds += time.thread_time() - cpu_began
             self._record_seconds = seconds / len(records)
             self.observer.applied(holding.tp, len(records), seconds)
-        holding.position = end
+        else:
+            holding.apply([], end)
         failpoints.reach("after_fold")
 
     async def _turn(self, block: Block) -> Holding | None:
@@ -254,7 +260,7 @@ class Membership:
         """
         settings = self.settings
         while (holding := self._holding_of(block)) is not None:
-            if holding.fold.pending >= settings.unsaved_max:
+            if holding.fold.pending >= settings.unsaved_max and holding.unsaved:
                 self.full.set()
                 holding.room.clear()
                 await holding.room.wait()
@@ -282,7 +288,7 @@ class Membership:
         holding = self.live.get(tp)
         if holding is not None and holding.epoch == self.epoch:
             began = time.thread_time()
-            holding.fold.tick(*now(holding))
+            holding.tick(*now(holding))
             self.folding_cpu_seconds += time.thread_time() - began
             await asyncio.sleep(0)
 
@@ -337,7 +343,17 @@ class Membership:
         await self.save(self.live.values())
         await asyncio.sleep(0)  # who waited is awake by now, and comes first
 
-    async def save(self, holdings: Iterable[Holding]) -> None:
+    async def checkpoint_next(self) -> None:
+        """Save the live partition that was saved the longest ago."""
+        unsaved = [holding for holding in self.live.values() if holding.unsaved]
+        if unsaved:
+            await self.save([min(unsaved, key=lambda holding: holding.saved_at)])
+
+    async def publish(self) -> None:
+        """Commit the outputs of every live partition; where that needs the rows, them too."""
+        await self.save(self.live.values(), whole=False)
+
+    async def save(self, holdings: Iterable[Holding], *, whole: bool = True) -> None:
         """Commit each partition's work, side by side; any doubt ends the process."""
         unsaved = [holding for holding in holdings if holding.unsaved]
         if not unsaved:
@@ -345,7 +361,7 @@ class Membership:
         self._saving += 1
         self._quiet.clear()
         try:
-            await asyncio.gather(*[self._save(holding) for holding in unsaved])
+            await asyncio.gather(*[self._save(holding, whole=whole) for holding in unsaved])
         except BaseException as error:  # noqa: BLE001 - a cancelled commit is in doubt as well
             leave(judge(error, "checkpoint"))
         finally:
@@ -353,10 +369,10 @@ class Membership:
             if not self._saving:
                 self._quiet.set()
 
-    async def _save(self, holding: Holding) -> None:
+    async def _save(self, holding: Holding, *, whole: bool) -> None:
         """Commit one partition's work within the deadline."""
         began = time.perf_counter()
-        saved = await asyncio.wait_for(holding.save(), self.settings.deadline_seconds)
+        saved = await asyncio.wait_for(holding.save(whole=whole), self.settings.deadline_seconds)
         if saved is not None:
             seconds = time.perf_counter() - began
             self.observer.checkpointed(holding.tp, seconds, saved.rows, saved.outputs)

@@ -63,8 +63,8 @@ def check_offset(where: str, saved: Position, start: int, end: int) -> None:
             f"up to {start - saved.offset} records were deleted before they were read. "
             f"{_RESTART}; to keep it from happening again, raise retention.ms."
         )
-    if saved.offset > end:
+    if saved.published > end:
         raise Fatal(
-            f"{where}: the saved position {saved.offset} is beyond the log's end {end}: the "
+            f"{where}: the saved position {saved.published} is beyond the log's end {end}: the "
             f"topic was truncated or made anew. {_RESTART}."
         )

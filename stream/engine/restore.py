@@ -188,8 +188,7 @@ class Restore:
             holding.fold.begin(None)
             return
         check_offset(f"{holding.tp.topic}/{holding.tp.partition}", found, start, end)
-        holding.position = holding.saved = found.offset
-        holding.fold.begin(found.progress)
+        holding.restore(found)
 
 
 def _partitions(consumer: AIOKafkaConsumer, topic: str) -> int:

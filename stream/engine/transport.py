@@ -23,7 +23,7 @@ assignment:
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import structlog
@@ -251,8 +251,11 @@ class BlockConsumer(driver.Consumer):
         """Deliver blocks until stopped, and any trouble ends the process."""
         try:
             while not (self.should_stop or fetcher.should_stop):
-                for tp, block in (await self._fetch()).items():
+                blocks = await self._fetch()
+                for tp, block in blocks.items():
                     await self._deliver(tp, block)
+                if blocks:
+                    await self._gather(blocks.values())
         except asyncio.CancelledError:
             if not self.app.should_stop:
                 raise
@@ -273,6 +276,15 @@ class BlockConsumer(driver.Consumer):
         if not blocks:
             await asyncio.sleep(0)
         return blocks
+
+    async def _gather(self, blocks: Iterable[Block]) -> None:
+        """Let more come together before the next fetch, where the last one brought little.
+
+        A turn of ten records takes nearly as long as one of a hundred.
+        """
+        settings = self.transport.settings
+        if sum(packed.count for b in blocks for packed in b.batches) < settings.slice_records_max:
+            await asyncio.sleep(settings.gather_seconds)
 
     async def _deliver(self, tp: TP, block: Block) -> None:
         """Pass a block on.

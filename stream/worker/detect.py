@@ -23,7 +23,7 @@ from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.detector.watermark import check_not_ahead
-from stream.engine.flow import Batch, Output, Record, Row
+from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire.customers import CustomerCodec
 from stream.wire.events import Decoder, Heartbeat
 from stream.wire.lessons import encode_lesson
@@ -54,7 +54,7 @@ class Reached(msgspec.Struct, array_like=True):
 REACHED = StateCodec(Reached)
 
 
-class DetectFold:
+class DetectFold(Fold):
     """The work on one partition of the usage topic."""
 
     def __init__(
@@ -90,6 +90,7 @@ class DetectFold:
         self._timeline: Timeline
         self._detector: Detector
         self._models_seen = 0
+        self._switching = False  # a model took over, and no rows were saved since
         self._stretch_ms = HOUR_MS  # of event time, worked off at once when the clock is ahead
         self._rows: list[Row] = []
         self._outputs: list[Output] = []
@@ -132,6 +133,10 @@ class DetectFold:
     def apply(self, records: Sequence[Record]) -> None:
         """Take, decode, decide, publish; a heartbeat has its place in the order."""
         self._follow_models()
+        self.repeat(records)
+
+    def repeat(self, records: Sequence[Record]) -> None:
+        """Do so by the models that answered before, if a newer one has come."""
         block = self._decoder.decode_block(
             [record.value for record in records], [record.timestamp for record in records]
         )
@@ -180,16 +185,23 @@ class DetectFold:
         if now is not None:
             self._publish(self._detector.on_tick(now))
 
-    def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
+    def tick(self, now_ms: int, caught_up: bool) -> int | None:  # noqa: FBT001 - see Fold
         """Let the wall clock carry the watermark, where lag cannot pass for silence.
 
         Where raw sources are read, only they know whether they lag: their heartbeats tell.
         """
         if not (self._wall_clock and caught_up) or self._origins.move_time:
-            return
+            return None
         self._follow_models()
+        watermark = self._detector.progress.watermark
+        before = watermark.at
         self._pass_time(now_ms)
         self._say_where()
+        return watermark.at + self._policy.allowed_lateness_ms if watermark.at > before else None
+
+    def repeat_time(self, moment: int) -> None:
+        """Let the clock carry the watermark as it did."""
+        self._publish(self._detector.on_tick(moment))
 
     def _pass_time(self, now_ms: int) -> None:
         """Let time pass, by so much that it does not take long; the next tick goes on.
@@ -208,9 +220,17 @@ class DetectFold:
             self._stretch_ms *= 2
         self._stretch_ms = HOUR_MS
 
+    def publish(self) -> list[Output] | None:
+        """Hand over alerts, lessons and dead letters, unless a model took over meanwhile."""
+        if self._switching:
+            return None
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
     def collect(self) -> Batch:
         """Hand over what is unsaved, down to the customers touched."""
         self._detector.settle()
+        self._switching = False
         rows, self._rows = self._rows, []
         outputs, self._outputs = self._outputs, []
         rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
@@ -236,6 +256,7 @@ class DetectFold:
         for model in self._models.after(self._timeline.at(FAR_AHEAD_MS).effective_from):
             start = self._timeline.add(model, not_before=watermark)
             self._switched[model.version] = start
+            self._switching = True
             self._rows.append((SWITCH_KEY + model.version.encode(), b"%d" % start))
             log.debug("model switch", partition=self._tp.partition, version=model.version)
         self._models_seen = self._models.seen

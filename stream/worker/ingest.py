@@ -16,7 +16,7 @@ from faust.types import TP
 
 from stream.detector.errors import BadEvent
 from stream.detector.watermark import check_not_ahead
-from stream.engine.flow import Batch, Output, Record
+from stream.engine.flow import Batch, Fold, Output, Record
 from stream.wire.events import Decoder, Heartbeat, encode_usage
 from stream.wire.heartbeat import encode_heartbeat
 from stream.worker.dead_letters import PutAside
@@ -25,7 +25,7 @@ from stream.worker.metrics import Metrics
 BEAT_MS = 1_000  # shorter: silences are noticed sooner, and the usage topic fills with beats
 
 
-class IngestFold:
+class IngestFold(Fold):
     """The work on one partition of a raw source; it remembers its position, and its time."""
 
     def __init__(

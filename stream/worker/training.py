@@ -12,7 +12,7 @@ import msgspec
 from models.protocol import Tally
 from models.trainer import Trainer, TrainerState
 from stream.engine.exits import Fatal
-from stream.engine.flow import Batch, Output, Record, Row
+from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire import snapshots
 from stream.wire.lessons import LessonError, decode_lesson
 from stream.wire.state import StateCodec
@@ -29,7 +29,7 @@ _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[bytes])
 
 
-class TrainFold:
+class TrainFold(Fold):
     """The work on the one partition of the examples topic."""
 
     def __init__(

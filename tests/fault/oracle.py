@@ -7,7 +7,8 @@ against what readers of the topics see.
 * **ingest**: per raw partition, the usage topic holds exactly the decoded good
   events, in their order; the dead letters are exactly the others.
 * **detect**: every usage partition, up to its saved position, folded anew, gives
-  the same customers to the last bit, and the same alerts, each once.
+  the same customers to the last bit, and up to its published position the same
+  alerts, each once.
 * **positions**: nothing that can be read lies behind a saved position.
 * **transactions**: none is left open.
 
@@ -71,6 +72,11 @@ class Kept:
     def offset(self) -> int:
         """Up to here the source was worked on."""
         return 0 if self.position is None else self.position.offset
+
+    @property
+    def published(self) -> int:
+        """Up to here what the work puts out can be read."""
+        return 0 if self.position is None else self.position.published
 
     def take(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take rows in their order; one without a value deletes its key."""
@@ -237,20 +243,25 @@ class Refold:
         folds: dict[int, Fold] = {}
         async for records in log.read(self.flow.source):
             number = records[0].partition
-            end = self._found[number].offset
-            behind = [record for record in records if record.offset >= end]
+            saved, published = self._found[number].offset, self._found[number].published
+            behind = [record for record in records if record.offset >= published]
             self.unread += sum(not self._passed_over(record) for record in behind)
             if len(behind) == len(records):
                 continue
             if number not in folds:
                 folds[number] = self.flow.make(TP(self.flow.source, number))
                 folds[number].begin(None)
-            folds[number].apply([record for record in records if record.offset < end])
-            batch = folds[number].collect()
-            self._expected[number].take(batch.rows)
-            self._expected[number].position = Position(end, batch.progress)
-            for output in batch.outputs:
-                yield number, output
+            for begin, end in ((0, saved), (saved, published)):
+                part = [record for record in records if begin <= record.offset < end]
+                if not part:
+                    continue
+                folds[number].apply(part)
+                batch = folds[number].collect()
+                if end == saved:  # rows follow behind what is published
+                    self._expected[number].take(batch.rows)
+                    self._expected[number].position = Position(end, batch.progress)
+                for output in batch.outputs:
+                    yield number, output
 
     def compare(self, verdict: Verdict) -> None:
         """Say where the saved state is not what the folding came to."""

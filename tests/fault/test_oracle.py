@@ -15,7 +15,7 @@ from readback import Ends
 from traffic import Traffic
 
 from stream.engine.checkpoint import partition_for
-from stream.engine.flow import Flow, Output
+from stream.engine.flow import Flow, Output, Row
 from stream.engine.position import (
     Position,
     is_position,
@@ -82,19 +82,30 @@ class MemoryLog:
         return [record for records in self.topics[topic].values() for record in records]
 
 
-def work(log: MemoryLog, flow: Flow) -> None:
-    """Do a flow's work as one undisturbed worker does."""
+def work(log: MemoryLog, flow: Flow, *, ending_ahead: bool = False) -> None:
+    """Do a flow's work as one undisturbed worker does.
+
+    Every second time outputs are published ahead of their rows, where the flow can;
+    the last time only if it is to end so.
+    """
     for number, records in log.topics[flow.source].items():
         fold = flow.make(TP(flow.source, number))
         fold.begin(None)
-        for start in range(0, len(records), 250):
+        said: Position | None = None
+        for turn, start in enumerate(range(0, len(records), 250)):
             fold.apply(records[start : start + 250])
-            batch = fold.collect()
-            for output in batch.outputs:
-                log.add(output)
             end = records[: start + 250][-1].offset + 1
-            key, row = position_key(flow.source), pack_position(Position(end, batch.progress))
-            for name, value in [*batch.rows, (key, row)]:
+            ahead = ending_ahead if start + 250 >= len(records) else turn % 2 == 1
+            outputs = fold.publish() if said and ahead else None
+            rows: list[Row] = []
+            if said and outputs is not None:
+                said = said._replace(published=end)
+            else:
+                rows, outputs, progress = fold.collect()
+                said = Position(end, progress, published=end)
+            for output in outputs:
+                log.add(output)
+            for name, value in [*rows, (position_key(flow.source), pack_position(said))]:
                 log.add(Output(flow.state, number, name, value))
 
 
@@ -111,6 +122,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def honest(settings: Settings) -> MemoryLog:
     """Return what an undisturbed worker leaves in the topics."""
+    return left_behind(settings)
+
+
+def left_behind(settings: Settings, *, ending_ahead: bool = False) -> MemoryLog:
+    """Return the topics after a worker's work; what it published last may be ahead of its rows."""
     worker = Worker(settings, read_policy(settings))
     worker.models.take(pinned_model(settings))
     worker.usage_partitions = worker.origins = PARTITIONS
@@ -126,7 +142,7 @@ def honest(settings: Settings) -> MemoryLog:
     for partition in range(PARTITIONS):
         log.add(Output("raw", partition, None, encode_heartbeat(Heartbeat(traffic.ends_at))))
     for flow in flows:
-        work(log, flow)
+        work(log, flow, ending_ahead=ending_ahead)
     return log
 
 
@@ -172,6 +188,30 @@ async def test_what_an_undisturbed_worker_leaves_is_faultless(judge: Judge) -> N
     assert verdict.alerts > 20
     assert verdict.letters > 10
     assert verdict.customers > 40
+
+
+async def test_alerts_ahead_of_their_rows_are_held_against_what_led_to_them(
+    settings: Settings,
+) -> None:
+    """As they stand after a kill: rows up to one offset, alerts up to another."""
+    topics = settings.topics
+    log = left_behind(settings, ending_ahead=True)
+    oracle = Oracle(settings, origin_of(PARTITIONS), [pinned_model(settings)])
+    verdict = await oracle.judge(log)
+    assert verdict.faultless, verdict
+    last = next(r for r in reversed(log.topics[topics.state][0]) if is_position(r.key or b""))
+    position = unpack_position(last.value or b"")
+    assert position.published > position.offset
+
+    alerts = log.topics[topics.alerts][0]
+    gone = alerts.pop()
+    assert (await oracle.judge(log)).lost["alerts"] == 1
+    alerts.append(gone)
+    short = pack_position(position._replace(published=position.offset))
+    log.topics[topics.state][0][-1] = last._replace(value=short)
+    verdict = await oracle.judge(log)
+    assert verdict.lost["unread"] >= 1
+    assert not verdict.faultless
 
 
 async def test_a_missing_alert_is_seen(log: MemoryLog, judge: Judge, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from stream.engine.checkpoint import Holding, partition_for
 from stream.engine.connection import Connection, Muffle
 from stream.engine.engine import Engine
 from stream.engine.exits import Exit, Fatal, judge
-from stream.engine.flow import Batch, Flow, Silent
+from stream.engine.flow import Batch, Flow, Fold, Silent
 from stream.engine.membership import Membership
 from stream.engine.position import (
     Position,
@@ -36,7 +36,7 @@ from stream.engine.watchdog import Watchdog
 HERE = TP("usage", 3)
 
 
-class Nothing:
+class Nothing(Fold):
     """A fold that notes what it was given."""
 
     pending = 0
@@ -488,7 +488,8 @@ async def test_what_cannot_be_prepared_ends_the_worker(
 
 def test_a_position_comes_back_as_it_was_saved() -> None:
     """Offset and progress survive the topic, whatever bytes the progress is made of."""
-    for position in (Position(0, b""), Position(2**62, b"\x00\xff progress")):
+    large = 2**62
+    for position in (Position(0, b""), Position(large, b"\x00\xff progress", published=large)):
         assert unpack_position(pack_position(position)) == position
 
 
@@ -633,5 +634,5 @@ def restoring(offset: int | None) -> tuple[Holding, Restore]:
         progress=lambda *_: None,
     )
     if offset is not None:
-        restore._found[HERE] = Position(offset, b"so far")
+        restore._found[HERE] = Position(offset, b"so far", published=offset)
     return holding, restore

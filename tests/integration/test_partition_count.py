@@ -13,7 +13,7 @@ from stream.broker import LocalBroker
 from stream.engine.checkpoint import Holding
 from stream.engine.connection import Connection
 from stream.engine.exits import Exit, Fatal
-from stream.engine.flow import Batch, Flow, Record, Row
+from stream.engine.flow import Batch, Flow, Fold, Record, Row
 from stream.engine.restore import Restore
 from stream.engine.settings import EngineSettings
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 MORE = PARTITIONS + 2
 
 
-class Keeping:
+class Keeping(Fold):
     """A fold with rows to save, and none left afterwards."""
 
     def __init__(self, rows: Sequence[Row]) -> None:

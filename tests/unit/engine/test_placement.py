@@ -4,25 +4,38 @@ import pytest
 
 from stream.engine.exits import Exit, Fatal
 from stream.engine.placement import check_counts, check_home
-from stream.engine.position import Position, pack_position, unpack_position
+from stream.engine.position import Passed, Position, pack_position, unpack_position
 
 ROW_OF_VERSION_1 = b"\x01\x00\x00\x00\x00\x00\x00\x00\x07so far"
+ROW_OF_VERSION_2 = b"\x02\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x0cso far"
 
 
 def test_a_position_says_how_many_partitions_there_were() -> None:
     """It is the only witness: neither topic tells that it grew."""
-    position = Position(7, b"so far", 12)
+    position = Position(7, b"so far", 12, published=7)
     assert unpack_position(pack_position(position)) == position
 
 
-def test_a_row_of_the_release_before_is_taken() -> None:
-    """It did not say how many there were, and nobody has to start over for that."""
+def test_a_position_says_how_far_outputs_are_ahead_of_its_rows() -> None:
+    """And when time passed on the way; whatever bytes the progress is made of."""
+    passed = (Passed(7, 1_700_000_000_000), Passed(9, 1_700_000_000_100))
+    position = Position(7, b"\x00\xff so far", 12, published=11, passed=passed)
+    row = pack_position(position)
+    assert unpack_position(row) == position
+    for torn in range(len(row) - len(position.progress)):
+        with pytest.raises(Fatal, match="Operator action"):
+            unpack_position(row[:torn])
+
+
+def test_rows_of_the_releases_before_are_taken() -> None:
+    """One did not say how many partitions there were: nobody has to start over for that."""
     found = unpack_position(ROW_OF_VERSION_1)
-    assert found == Position(7, b"so far", 0)
+    assert found == Position(7, b"so far", 0, published=7)
     check_home("usage", 8, found, keyed=True)
+    assert unpack_position(ROW_OF_VERSION_2) == Position(7, b"so far", 12, published=7)
 
 
-@pytest.mark.parametrize("row", [b"", b"\x02" + bytes(11), b"\x01" + bytes(7), b"\x03" + bytes(20)])
+@pytest.mark.parametrize("row", [b"", b"\x02" + bytes(11), b"\x01" + bytes(7), b"\x04" + bytes(40)])
 def test_a_row_that_cannot_be_read_is_refused(row: bytes) -> None:
     """A later release's, or a torn one."""
     with pytest.raises(Fatal, match="Operator action") as caught:
