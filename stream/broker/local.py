@@ -302,6 +302,8 @@ def _settings(directory: Path, ports: tuple[int, int]) -> dict[str, str]:
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "0",  # default 3 s: for fleets that start together
+        # Default 10 s: what a killed worker left open is looked for so often.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         "log.retention.ms": "-1",  # a replay keeps its old times; they must not expire
     }
 

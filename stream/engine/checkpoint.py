@@ -77,6 +77,11 @@ class Holding:
         return new and not self.lead.owed(self.position)
 
     @property
+    def saving(self) -> bool:
+        """Whether a save is under way."""
+        return self._lock.locked()
+
+    @property
     def published(self) -> int:
         """The source offset up to which outputs can be read; -1: nothing was ever saved."""
         return self.lead.saved.published if self.lead.saved else -1

@@ -350,8 +350,12 @@ class Membership:
             await self.save([min(unsaved, key=lambda holding: holding.saved_at)])
 
     async def publish(self) -> None:
-        """Commit the outputs of every live partition; where that needs the rows, them too."""
-        await self.save(self.live.values(), whole=False)
+        """Commit the outputs of every live partition; where that needs the rows, them too.
+
+        One whose rows are just being saved has its turn the next time.
+        """
+        free = [holding for holding in self.live.values() if not holding.saving]
+        await self.save(free, whole=False)
 
     async def save(self, holdings: Iterable[Holding], *, whole: bool = True) -> None:
         """Commit each partition's work, side by side; any doubt ends the process."""

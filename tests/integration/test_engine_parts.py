@@ -295,6 +295,34 @@ async def halfway(membership: Membership) -> tuple[Holding, Writing, list["async
     return holding, producer, [applying]
 
 
+async def test_outputs_do_not_wait_for_rows_that_are_being_saved(membership: Membership) -> None:
+    """Those of all other partitions would come later for it."""
+    holding, producer, checkpoint = await saving(membership)
+    assert holding.saving
+    await membership.apply(block(12, EIGHT, 20))
+    await asyncio.wait_for(membership.publish(), 1)
+    assert holding.saving
+    producer.go.set()
+    await checkpoint
+    await membership.publish()
+    assert holding.saved == 20
+
+
+async def test_the_longest_unsaved_partition_is_saved_next(membership: Membership) -> None:
+    """One after the other: their rows would all be in the way of the alerts at once."""
+    other = Holding(TP("usage", 4), FLOW, generation=1)
+    other.position = 5
+    membership.live[other.tp] = other
+    for holding in membership.live.values():
+        holding.producer = Writing()
+        holding.producer.go.set()
+    other.saved_at = 1.0
+    await membership.checkpoint_next()
+    assert (membership.live[HERE].saved, other.saved) == (10, -1)
+    await membership.checkpoint_next()
+    assert other.saved == 5
+
+
 async def test_a_checkpoint_speaks_of_one_moment(membership: Membership) -> None:
     """Its position is the one at which the fold was asked, whatever is folded while it is sent."""
     holding, producer, tasks = await halfway(membership)
