@@ -24,6 +24,9 @@ from stream.engine.lead import Lead
 from stream.engine.position import Position, pack_position, position_key
 from stream.engine.settings import EngineSettings
 
+RESTING_SECONDS = 0.1
+"""Without a record for so long, a partition saves its rows along with its outputs."""
+
 _Taken = tuple[list[Output], list[Row], Position]
 _Item = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]] | None]
 
@@ -45,6 +48,7 @@ class Holding:
         "fold",
         "generation",
         "lead",
+        "moved_at",
         "partitions",
         "position",
         "producer",
@@ -63,6 +67,7 @@ class Holding:
         self.epoch = -1  # of the last seek; blocks of others are stale
         self.position = -1  # the source offset that comes next
         self.partitions = 0  # of the source, when this one was restored
+        self.moved_at = 0.0  # when something was last applied, by the monotonic clock
         self.saved = -1  # the position up to which rows are saved
         self.saved_at = 0.0  # when they were, by the monotonic clock
         self.lead = Lead()  # how far outputs are ahead of them
@@ -99,7 +104,7 @@ class Holding:
             self.position, records = self.lead.repeat(self.fold, self.position, records, end)
         if records:
             self.fold.apply(records)
-        self.position = end
+        self.position, self.moved_at = end, time.monotonic()
 
     def tick(self, now_ms: int, caught_up: bool) -> None:  # noqa: FBT001 - see Fold
         """Let the fold note the wall clock, once all is repeated."""
@@ -130,14 +135,16 @@ class Holding:
         """Commit everything since the last save; None if there was nothing.
 
         Unless the save is to be `whole`, it may do with the outputs, and rows
-        follow later.  Any exception leaves in doubt what was written: the
-        process must end, and this producer must not be used again.
+        follow later: when their turn comes, or no more records do.  Any
+        exception leaves in doubt what was written: the process must end, and
+        this producer must not be used again.
         """
         async with self._lock:
             if not self.unsaved:
                 return None
             # No await between these: work and position must speak of the same moment.
-            taken = None if whole else self._outputs_alone()
+            resting = time.monotonic() - self.moved_at > RESTING_SECONDS
+            taken = None if whole or resting else self._outputs_alone()
             whole = taken is None
             outputs, rows, said = taken or self._everything()
             if not (outputs or whole):

@@ -19,7 +19,7 @@ from stream.engine.checkpoint import Holding, partition_for
 from stream.engine.connection import Connection, Muffle
 from stream.engine.engine import Engine
 from stream.engine.exits import Exit, Fatal, judge
-from stream.engine.flow import Batch, Flow, Fold, Silent
+from stream.engine.flow import Batch, Flow, Fold, Output, Silent
 from stream.engine.membership import Membership
 from stream.engine.position import (
     Position,
@@ -306,6 +306,31 @@ async def test_outputs_do_not_wait_for_rows_that_are_being_saved(membership: Mem
     await checkpoint
     await membership.publish()
     assert holding.saved == 20
+
+
+async def test_outputs_go_ahead_of_rows_until_no_more_records_come(
+    membership: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing to publish there is no transaction; at rest the rows are saved as well."""
+    holding = membership.live[HERE]
+    holding.producer = producer = Writing()
+    outputs: list[Output] = []
+    monkeypatch.setattr(Nothing, "publish", lambda _: outputs)
+    await membership.apply(block(10, [10, 11], 12))
+    await membership.publish()
+    assert holding.saved == 12  # the first time: nothing was ever saved
+
+    await membership.apply(block(12, EIGHT, 20))
+    await membership.publish()
+    assert (producer.begun, holding.saved, holding.published) == (1, 12, 12)
+    outputs.append(Output("alerts", 0, None, b""))
+    await membership.publish()
+    assert (producer.begun, holding.saved, holding.published) == (2, 12, 20)
+
+    holding.moved_at -= 1.0
+    await membership.publish()
+    assert (producer.begun, holding.saved) == (3, 20)
+    assert not holding.unsaved
 
 
 async def test_the_longest_unsaved_partition_is_saved_next(membership: Membership) -> None:
