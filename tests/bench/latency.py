@@ -40,7 +40,7 @@ from tests.bench import watched
 from tests.bench.child import call
 from tests.bench.figure import Figure, Size, quantile
 from tests.bench.topic import unique
-from tests.bench.tracks import CUSTOMERS, Track, Tracks
+from tests.bench.tracks import CUSTOMERS, Stencils, Tracks, stamp_of
 from tests.bench.worker import filled
 from tests.worker_process import Process
 
@@ -210,21 +210,22 @@ class _Run:
 
     async def _send_present(self, producer: AIOKafkaProducer) -> None:
         """Send events as they happen, at an even pace."""
-        draw = random.Random(1)
+        draw, others = random.Random(1), Stencils(CUSTOMERS, seed=1)
         began = time.monotonic()
         warnings = 0
         while (passed := time.monotonic() - began) < self._seconds:
             batches = [producer.create_batch() for _ in range(PARTITIONS)]
             now = wall_ms()
+            stamp = stamp_of(now)
             # After a pause it catches up in steps: a batch has an end.
             due = min(self._rate * passed, self._sent + AT_ONCE_MAX)
             while self._sent < due:
                 customer = int(CUSTOMERS * draw.random() ** 2)
-                _append(batches, self._tracks.write(customer, now))
+                _append(batches, *others.write(customer, stamp))
                 self._sent += 1
             while self._rate and warnings < WARNINGS_A_SECOND * passed:
                 track = self._tracks.write(WARNING_FROM + warnings, now, WARNING)
-                _append(batches, track)
+                _append(batches, track.key, track.value)
                 self._caused["event"][track.key.decode()] = wall_ms()
                 warnings += 1
             for partition, batch in enumerate(batches):
@@ -255,10 +256,10 @@ def _end(worker: Process) -> None:
     assert worker.stop() == 0, worker.log.read_text()
 
 
-def _append(batches: list[Any], track: Track) -> None:
+def _append(batches: list[Any], key: bytes, value: bytes) -> None:
     """Put an event into its partition's batch, which AT_ONCE_MAX events never fill."""
-    where = partition_for(track.key, PARTITIONS)
-    taken = batches[where].append(key=track.key, value=track.value, timestamp=None)
+    where = partition_for(key, PARTITIONS)
+    taken = batches[where].append(key=key, value=value, timestamp=None)
     assert taken is not None
 
 

@@ -10,12 +10,16 @@ from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any
 
+import orjson
 import pytest
 
 from stream.broker import LocalBroker
+from stream.detector.events import UsageEvent
+from stream.wire.events import Decoder
 from tests.bench import customers, file_replay, landmarks, memory, mix, worker
 from tests.bench.child import ROOT, YARDSTICK
 from tests.bench.figure import Figure, Size, line
+from tests.bench.tracks import START_MS, Stencils, Tracks, stamp_of
 
 
 def here(function: Callable[..., dict[str, Any]], /, **arguments: object) -> dict[str, Any]:
@@ -80,3 +84,24 @@ def test_the_contestant_keeps_to_what_the_peers_ask_of_it(
     assert said["events"] == events
     assert said["results"] == {"applied": events}
     assert {"peer", "wall_s", "cpu_s", "events_per_s", "drain_s"} <= said.keys()
+
+
+def test_stencils_write_what_tracks_write_but_for_the_id_and_the_time() -> None:
+    """A faster sender must not make the reader's work another."""
+    stencils, decoder = Stencils(20, seed=1), Decoder()
+    ids = set()
+    for number in range(20):
+        key, value = stencils.write(number, stamp_of(START_MS + 1_234))
+        track = Tracks(1).write(number, START_MS + 1_234)
+        event = decoder.decode(value, START_MS + 5_000)
+        assert isinstance(event, UsageEvent)
+        assert (key, event.customer_id, event.occurred_at) == (
+            track.key,
+            track.key.decode(),
+            START_MS + 1_234,
+        )
+        ids.add(event.message_id)
+        mine, theirs = orjson.loads(value), orjson.loads(track.value)
+        assert mine.keys() == theirs.keys()
+        assert mine["context"] == theirs["context"]
+    assert len(ids) == 20
