@@ -1,26 +1,18 @@
 """What becomes of alerts: by hand, and as an independent scorer has it on real logs."""
 
-import importlib
 import math
-import sys
-import time
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from real_logs import LOGS, independent_scorer, our_history
 
 from stream.backtest.history import History, Recorder
 from stream.backtest.judging import Alerts, Court, Score
 from stream.detector.batch import EventBatch
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.policy import Policy
-from stream.replay.read import read_log
-from stream.replay.refusals import Refusals
-from stream.wire.events import Decoder
-from stream.wire.policy_file import load
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 H = 10
 POLICY = Policy(horizon_ms=H * DAY_MS, unobserved=("end",))
 
@@ -109,43 +101,11 @@ def test_nothing_is_judged_where_there_is_nothing() -> None:
     assert empty.lapses == 0
 
 
-@pytest.fixture(scope="module")
-def yardstick(shared_data: Path) -> SimpleNamespace:
-    """Return the independent scorer's modules."""
-    folder = str(shared_data.parent / "eval")
-    sys.path.insert(0, folder)
-    names = ("datasets", "episodes", "score_alerts", "visits", "baselines")
-    try:
-        modules: dict[str, ModuleType] = {name: importlib.import_module(name) for name in names}
-    finally:
-        sys.path.remove(folder)
-    return SimpleNamespace(**modules)
-
-
 @pytest.mark.shared
-@pytest.mark.parametrize(
-    ("name", "policy", "files"),
-    [
-        ("cdnow", "cdnow", ["cdnow/CDNOW_master.txt.gz"]),
-        ("online_retail", "online-retail", ["online_retail/online_retail.csv.gz"]),
-        ("kdd2015", "kdd-courses", ["kdd2015/usage.csv.gz", "kdd2015/outcomes.csv.gz"]),
-    ],
-)
-def test_real_logs_are_judged_as_the_independent_scorer_does(
-    yardstick: SimpleNamespace, shared_data: Path, name: str, policy: str, files: list[str]
-) -> None:
+@pytest.mark.parametrize("name", LOGS)
+def test_real_logs_are_judged_as_the_independent_scorer_does(name: str, shared_data: Path) -> None:
     """The log read by our own reader, alerts of a simple rule, every figure."""
-    product = load(EXAMPLES / f"{policy}.toml")
-    recorder = Recorder(product.policy)
-    for batch in read_log(
-        [str(shared_data / file) for file in files],
-        product.log,
-        Decoder(product.mappings),
-        received_at=time.time_ns() // 1_000_000,
-        refusals=Refusals(),
-    ):
-        recorder.take(batch)
-    history = recorder.history()
+    yardstick, history = independent_scorer(shared_data), our_history(name, shared_data)
     log = yardstick.datasets.load(name)
     theirs = yardstick.episodes.Timeline(log)
     code = {customer: number for number, customer in enumerate(history.customers)}
