@@ -88,6 +88,8 @@ class Court:
         """The customer of each lapse."""
         self.since = history.time[known]
         """The last activity before it."""
+        self.lapses = np.bincount(self.lapsed, minlength=len(history.customers))
+        """How many lapses each customer has; shape (customers,)."""
 
     @cached_property
     def eligible(self) -> Ints:

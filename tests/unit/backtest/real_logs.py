@@ -40,7 +40,15 @@ def independent_scorer(shared_data: Path) -> SimpleNamespace:
     """Return the modules of the independent scorer."""
     folder = str(shared_data.parent / "eval")
     sys.path.insert(0, folder)
-    names = ("datasets", "episodes", "score_alerts", "visits", "baselines", "baselines_models")
+    names = (
+        "datasets",
+        "episodes",
+        "score_alerts",
+        "visits",
+        "baselines",
+        "baselines_models",
+        "compare",
+    )
     try:
         return SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:
