@@ -108,6 +108,14 @@ class RiskModel(Protocol):
         ...
 
 
+class RiskModels(Protocol):
+    """The versions by event time."""
+
+    def at(self, moment: int) -> RiskModel:
+        """Give the model in force at a moment (ms)."""
+        ...
+
+
 class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
     """A landmark whose outcome has become known, all labels of a target at one age."""
 

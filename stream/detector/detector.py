@@ -20,9 +20,9 @@ them until the customer's next thing due: a batch of them is added up in columns
 from collections import Counter
 from collections.abc import Sequence
 from math import inf, log1p
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from models.protocol import Lesson, RiskModel, Sighting
+from models.protocol import Lesson, RiskModel, RiskModels, Sighting
 from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
@@ -47,6 +47,7 @@ from stream.detector.reasons import usual_gap
 from stream.detector.roster import Roster
 from stream.detector.timers import Due, Timers
 from stream.detector.watermark import ahead, out_of_time
+from stream.detector.witness import Witness
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
@@ -60,14 +61,6 @@ KINDS = len(DUES)
 ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
 VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, DECLINE, LAPSE = (int(due) for due in DUES)
 """By name and as plain numbers: looking up an enum's members takes longer than what is done."""
-
-
-class Models(Protocol):
-    """The models by event time."""
-
-    def at(self, moment: int) -> RiskModel:
-        """Give the model in force at a moment (ms)."""
-        ...
 
 
 class Decisions(NamedTuple):
@@ -87,7 +80,7 @@ class Detector:
     def __init__(
         self,
         policy: Policy,
-        models: Models,
+        models: RiskModels,
         *,
         customers: Roster | None = None,
         progress: Progress | None = None,
@@ -100,6 +93,7 @@ class Detector:
         self.progress = Progress() if progress is None else progress
         self.events_move_time = True
         """False: only ticks do, because the events come from sources at different paces."""
+        self.witness: Witness | None = None
         self._policy = policy
         self._models = models
         self._classes: dict[str, tuple[EventClass, int]] = {}
@@ -437,6 +431,8 @@ class Detector:
         self.progress.day.count_visit()
         landmarks.mark_return(customer.landmarks, at)
         if customer.visits:
+            if self.witness is not None:
+                self.witness.returned(customer_id, at, at - customer.last_at)
             self._welcome_back(customer_id, customer, at)
             customer.visit_gap_ms = max(0, at - customer.last_at)
         else:
@@ -545,6 +541,8 @@ class Detector:
         if not customer.counted or known.silence < patience:
             return
         best = -inf if customer.best_value is None else customer.best_value
+        if self.witness is not None:
+            self.witness.judged(customer_id, at, judged.value)
         if judged.value > best:
             self.progress.day.cross(best, judged.value, 1 - judged.p_lapse)
             customer.best_value = judged.value

@@ -1,22 +1,13 @@
 """Ranking: everybody's risk at one moment, for those who plan instead of react."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
-from models.protocol import RiskModel
+from models.protocol import RiskModels
 from stream.detector.features import facts
 from stream.detector.roster import Roster
 
 
-class Models(Protocol):
-    """The models by event time."""
-
-    def at(self, moment: int) -> RiskModel:
-        """Give the model in force at a moment (ms)."""
-        ...
-
-
-def rank(customers: Roster, models: Models, at: int) -> Iterator[tuple[str, float]]:
+def rank(customers: Roster, models: RiskModels, at: int) -> Iterator[tuple[str, float]]:
     """Give (customer id, P(no visit within the horizon)) of everybody seen by `at` (ms), by id.
 
     Who left explicitly is gone; who is no longer observed is judged at the

@@ -119,13 +119,17 @@ class Replay:
         """Let event time pass up to `moment` (ms), turning days on the way."""
         while self._next_midnight is not None and self._next_midnight <= moment:
             self._keep(self.detector.on_tick(self._next_midnight + self._lateness))
-            if self._trainer is not None:
-                snapshot = self._trainer.turn(self._next_midnight)
-                self.snapshots.append(snapshot)
-                self.timeline.add(OnlineModel(snapshot))
+            self._turn(self._next_midnight)
             self._next_midnight += DAY_MS
         self._keep(self.detector.on_tick(moment + self._lateness))
         self.detector.settle()
+
+    def _turn(self, midnight: int) -> None:
+        """Learn of the day that ends, and let what was learned answer from then on."""
+        if self._trainer is not None:
+            snapshot = self._trainer.turn(midnight)
+            self.snapshots.append(snapshot)
+            self.timeline.add(OnlineModel(snapshot))
 
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""

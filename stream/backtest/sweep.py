@@ -1,0 +1,99 @@
+"""Sweep: what many settings of the dial would have said, in one replay.
+
+Models learn the same whatever the dial: it only sets the threshold, and its own
+account of false alarms.  So customers are judged once, and each setting follows
+along with a threshold, an account, and a note of whom it has called slipping.
+At the setting a product has, that gives the product's own silence alerts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from models.dial import Dial
+from models.protocol import Tally
+from stream.backtest.history import Ints
+from stream.detector.detector import Decisions
+from stream.detector.events import DAY_MS
+from stream.replay.run import Replay
+
+
+class Sweep:
+    """Hears a detector's judgements, as its witness."""
+
+    def __init__(self, settings: Sequence[float], horizon_ms: int) -> None:
+        """Follow dials with these settings (false alarms per customer-month)."""
+        self.settings = list(settings)
+        self._horizon = horizon_ms
+        self._dials = [Dial(setting, horizon_ms / DAY_MS) for setting in settings]
+        self._thresholds = [inf] * len(self._dials)
+        self._slipping: dict[str, int] = {}
+        """Customers called slipping in their present silence; a bit for each setting that did."""
+        self._false: list[Counter[int]] = [Counter() for _ in self._dials]
+        """False alarms by the day that ends at a midnight (ms)."""
+        self._said: list[list[tuple[str, int]]] = [[] for _ in self._dials]
+
+    # ------------------------------------------------------------ as a witness
+
+    def judged(self, customer_id: str, at: int, value: float) -> None:
+        """Open an alert at every setting to which the silence is now worth one."""
+        slipping = before = self._slipping.get(customer_id, 0)
+        for number, threshold in enumerate(self._thresholds):
+            if value >= threshold and not slipping >> number & 1:
+                slipping |= 1 << number
+                self._said[number].append((customer_id, at))
+        if slipping != before:
+            self._slipping[customer_id] = slipping
+
+    def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
+        """Close them; those within the horizon were false."""
+        slipping = self._slipping.pop(customer_id, 0)
+        if slipping and silence_ms <= self._horizon:
+            day_end = (at // DAY_MS + 1) * DAY_MS
+            for number, false in enumerate(self._false):
+                false[day_end] += slipping >> number & 1
+
+    # ------------------------------------------------------------ day by day
+
+    def turn(self, tallies: Iterable[Tally]) -> None:
+        """Set every threshold anew, by what became known on the days that ended."""
+        ended = list(tallies)
+        for number, (dial, false) in enumerate(zip(self._dials, self._false, strict=True)):
+            dial.turn(
+                msgspec.structs.replace(tally, false_alarms=false.pop(tally.day_end, 0))
+                for tally in ended
+            )
+            self._thresholds[number] = inf if dial.threshold is None else dial.threshold
+
+    def alerts(self, codes: dict[str, int]) -> list[tuple[Ints, Ints]]:
+        """Give each setting's alerts: customers, by the numbers in `codes`, and times (ms)."""
+        return [
+            (
+                np.array([codes[customer_id] for customer_id, _ in said], np.int64),
+                np.array([at for _, at in said], np.int64),
+            )
+            for said in self._said
+        ]
+
+
+class SweptReplay(Replay):
+    """A replay with a witness."""
+
+    def __init__(self, *arguments: Any, sweep: Sweep, **options: Any) -> None:
+        """Let `sweep` follow along; everything else is `Replay`'s."""
+        super().__init__(*arguments, **options)
+        self.detector.witness = self._sweep = sweep
+        self._ended: list[Tally] = []
+
+    def _keep(self, decisions: Decisions) -> None:
+        super()._keep(decisions)
+        self._ended += [lesson for lesson in decisions.lessons if isinstance(lesson, Tally)]
+
+    def _turn(self, midnight: int) -> None:
+        super()._turn(midnight)
+        ended, self._ended = self._ended, []
+        self._sweep.turn(ended)

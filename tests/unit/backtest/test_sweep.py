@@ -1,0 +1,58 @@
+"""Many settings of the dial in one replay: each as if it had been the only one."""
+
+import io
+import json
+
+import pytest
+
+from stream.backtest.sweep import Sweep, SweptReplay
+from stream.demo.simulate import simulate
+from stream.detector.batch import EventBatch
+from stream.detector.events import DAY_MS
+from stream.detector.policy import Policy
+from stream.replay.run import Replay
+from stream.wire.times import from_iso
+
+SETTINGS = (0.05, 0.2, 0.6)
+
+
+def policy_of(setting: float) -> Policy:
+    """Return a policy with nothing but silence, and this dial."""
+    return Policy(horizon_ms=14 * DAY_MS, false_alarms_per_customer_month=setting)
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[EventBatch]:
+    """Return a simulated product's events, in the order of their times."""
+    simulated = simulate(customers=150, days=75, seed=7)
+    events = sorted(simulated, key=lambda event: event.occurred_at)
+    return [EventBatch.of(events[begin : begin + 500]) for begin in range(0, len(events), 500)]
+
+
+def through(replay: Replay, batches: list[EventBatch]) -> None:
+    """Run a replay to its end."""
+    for batch in batches:
+        replay.take(batch)
+    replay.run_until((int(batches[-1].occurred_at[-1]) // DAY_MS + 20) * DAY_MS)
+
+
+def test_every_setting_says_what_its_own_replay_would(batches: list[EventBatch]) -> None:
+    """Alert for alert, to the millisecond."""
+    sweep = Sweep(SETTINGS, policy_of(0).horizon_ms)
+    through(SweptReplay(policy_of(0.3), alerts=None, sweep=sweep), batches)
+    customers = sorted({customer for batch in batches for customer in batch.customer_ids})
+    codes = {customer: number for number, customer in enumerate(customers)}
+    counts = []
+    for setting, (customer, at) in zip(SETTINGS, sweep.alerts(codes), strict=True):
+        alerts = io.BytesIO()
+        through(Replay(policy_of(setting), alerts=alerts), batches)
+        said = [json.loads(line) for line in alerts.getvalue().splitlines()]
+        expected = [
+            (alert["customer_id"], from_iso(alert["time"]))
+            for alert in said
+            if alert["kind"] == "opened"
+        ]
+        found = [(customers[code], moment) for code, moment in zip(customer, at, strict=True)]
+        assert sorted(found) == sorted(expected)
+        counts.append(len(found))
+    assert 0 < counts[0] < counts[1] < counts[2]
