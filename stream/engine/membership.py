@@ -271,8 +271,14 @@ class Membership:
         return holding
 
     def _records_at_once(self) -> int:
-        """Return how many records a turn may take, judged by the last one."""
+        """Return how many records a turn may take, judged by the last one.
+
+        The very first may take long, for all anybody knows: a save that is under
+        way waits for one record of it, and no more.
+        """
         settings = self.settings
+        if self._saving and not self._record_seconds:
+            return 1
         seconds = settings.turn_seconds_saving if self._saving else settings.turn_seconds
         if self._record_seconds * settings.slice_records_max <= seconds:
             return settings.slice_records_max

@@ -256,6 +256,19 @@ async def test_folding_goes_on_while_a_transaction_is_open(membership: Membershi
     assert holding.saved == 20
 
 
+async def test_the_first_record_of_all_is_folded_alone_while_a_transaction_is_open(
+    membership: Membership,
+) -> None:
+    """How long records take is not known yet: a slice of slow ones would outlast the deadline."""
+    holding, producer, checkpoint = await saving(membership)
+    fold_of(holding).slices.clear()
+    membership._record_seconds = 0.0
+    await membership.apply(block(12, EIGHT, 20))
+    assert fold_of(holding).slices[:2] == [1, 3]
+    producer.go.set()
+    await checkpoint
+
+
 async def test_what_may_take_long_waits_for_open_transactions(membership: Membership) -> None:
     """Records that have just taken long, and ticks: a transaction has only so much time."""
     holding, producer, checkpoint = await saving(membership)
