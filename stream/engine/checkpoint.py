@@ -1,9 +1,9 @@
 """Checkpoint: what a partition has done, said in one Kafka transaction.
 
 Outputs, the source position and, if it is a whole one, state rows become visible
-together or not at all.  The producer's transactional id belongs to the partition, so whoever
-starts it next fences whoever had it: a worker that was frozen and wakes up
-cannot write over its successor, it is refused.
+together or not at all.  The producer's transactional id belongs to the
+partition, so whoever starts it next fences whoever had it: a worker that was
+frozen and wakes up cannot write over its successor, it is refused.
 """
 
 import asyncio
