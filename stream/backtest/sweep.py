@@ -86,7 +86,7 @@ class SweptReplay(Replay):
     def __init__(self, *arguments: Any, sweep: Sweep, **options: Any) -> None:
         """Let `sweep` follow along; everything else is `Replay`'s."""
         super().__init__(*arguments, **options)
-        self.detector.witness = self._sweep = sweep
+        self.detector.judge.witness = self._sweep = sweep
         self._ended: list[Tally] = []
 
     def _keep(self, decisions: Decisions) -> None:

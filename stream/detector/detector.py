@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from math import inf, log1p
 from typing import NamedTuple
 
-from models.protocol import Lesson, RiskModel, RiskModels, Sighting
-from stream.detector import alerts, cadence, decline, episodes, landmarks, outcomes, visits
+from models.protocol import Lesson, RiskModels, Sighting
+from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
 from stream.detector.customer import (
@@ -39,15 +39,14 @@ from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import DAY_MS, UsageEvent
-from stream.detector.features import facts
+from stream.detector.judgement import Judge
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
 from stream.detector.progress import Progress
-from stream.detector.reasons import usual_gap
 from stream.detector.roster import Roster
 from stream.detector.timers import Due, Timers
+from stream.detector.voice import Voice
 from stream.detector.watermark import ahead, out_of_time
-from stream.detector.witness import Witness
 
 SIGNALS_MAX = 64
 """Signals one customer may have waiting; the next ones of the same burst say nothing new."""
@@ -93,9 +92,10 @@ class Detector:
         self.progress = Progress() if progress is None else progress
         self.events_move_time = True
         """False: only ticks do, because the events come from sources at different paces."""
-        self.witness: Witness | None = None
         self._policy = policy
         self._models = models
+        self._voice = Voice(policy, models)
+        self.judge = Judge(policy, models, self.progress, self._voice)
         self._classes: dict[str, tuple[EventClass, int]] = {}
         self._engaging: dict[str, int] = {}  # of them the engagement, with its bits
         self._here = Presence(policy.visit_gap_ms)
@@ -106,7 +106,6 @@ class Detector:
         self._horizon_days = cadence.days(policy.horizon_ms)
         self._visit_gap = policy.visit_gap_ms
         self._timers = Timers(self._due_at)
-        self._alerts: list[Alert] = []
         self._lessons: list[Lesson] = []
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
@@ -304,7 +303,7 @@ class Detector:
         customer.back_released = min(customer.back_released, len(customer.landmarks))
         episode = customer.episode
         if episode and episode.trigger is Trigger.SILENCE and episode.changed_at >= at:
-            self._move(customer_id, customer, Sign.DISPROVED, decided)
+            self._voice.move(customer_id, customer, Sign.DISPROVED, decided)
         if at - customer.last_at < self._visit_gap:
             prolong(customer, at, volume)
         else:
@@ -415,13 +414,13 @@ class Detector:
                 released = outcomes.release(customer, customer_id, at, back_ms, horizon_ms)
                 self._lessons.extend(released)
             case Due.LANDMARK:
-                self._judge(customer_id, customer, at)
+                self.judge.judge(customer_id, customer, at)
             case Due.DECLINE:
                 customer.levels.raised = True
-                self._move(customer_id, customer, Sign.DECLINED, at)
+                self._voice.move(customer_id, customer, Sign.DECLINED, at)
             case Due.LAPSE:
                 self._leave(customer, at)
-                self._move(customer_id, customer, Sign.GONE, at)
+                self._voice.move(customer_id, customer, Sign.GONE, at)
 
     # ------------------------------------------------------------ visits
 
@@ -429,10 +428,8 @@ class Detector:
         """Let the customer be here: silence, and what was said about it, are over."""
         at = visit.begin
         self.progress.day.count_visit()
-        landmarks.mark_return(customer.landmarks, at)
+        self.judge.hear_return(customer_id, customer, at)
         if customer.visits:
-            if self.witness is not None:
-                self.witness.returned(customer_id, at, at - customer.last_at)
             self._welcome_back(customer_id, customer, at)
             customer.visit_gap_ms = max(0, at - customer.last_at)
         else:
@@ -459,11 +456,11 @@ class Detector:
         if episode.trigger in (Trigger.SILENCE, Trigger.ENDING):
             if episode.stage is not Stage.LAPSED:
                 self.progress.day.count_false_alarm()
-            self._move(customer_id, customer, Sign.BACK, at)
+            self._voice.move(customer_id, customer, Sign.BACK, at)
         elif episode.trigger is Trigger.WARNING:
             episode.visits_since += 1
             if episode.visits_since >= self._policy.warning_cleared_by_visits:
-                self._move(customer_id, customer, Sign.CLEARED, at)
+                self._voice.move(customer_id, customer, Sign.CLEARED, at)
 
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""
@@ -492,7 +489,7 @@ class Detector:
         cadence.fold(rhythm, gap, horizon)
         episode = customer.episode
         if episode and episode.trigger is Trigger.DECLINE and not customer.levels.raised:
-            self._move(customer_id, customer, Sign.CLEARED, at)
+            self._voice.move(customer_id, customer, Sign.CLEARED, at)
 
     def _sight(self, customer_id: str, customer: Customer, at: int, until: int) -> None:
         """Tell the trainer of a sampled customer's visits."""
@@ -508,11 +505,11 @@ class Detector:
         if signal.sign == EventClass.WARNING.name:
             if customer.episode and customer.episode.trigger is Trigger.WARNING:
                 customer.episode.visits_since = 0
-            self._move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
+            self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
             return
         self._leave(customer, signal.at)
         if signal.sign == EventClass.ENDING.name:
-            self._move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
+            self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
             customer.ended = True
         else:
             customer.observed = False
@@ -527,69 +524,8 @@ class Detector:
             customer.counted = False
             self.progress.day.leave(at)
 
-    # ------------------------------------------------------------ judgement
-
-    def _judge(self, customer_id: str, customer: Customer, at: int) -> None:
-        """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
-        model = self._models.at(at)
-        known = facts(customer, at)
-        judged = model.assess(known)
-        self.progress.day.judged += 1
-        self._remember(customer_id, customer, at, model, judged.inputs)
-        customer.rung += 1
-        patience = self._policy.own_gaps_min * usual_gap(known)
-        if not customer.counted or known.silence < patience:
-            return
-        best = -inf if customer.best_value is None else customer.best_value
-        if self.witness is not None:
-            self.witness.judged(customer_id, at, judged.value)
-        if judged.value > best:
-            self.progress.day.cross(best, judged.value, 1 - judged.p_lapse)
-            customer.best_value = judged.value
-        episode = customer.episode
-        if judged.value >= model.threshold and (
-            episode is None or episode.trigger is not Trigger.SILENCE
-        ):
-            self._move(customer_id, customer, Sign.SILENT, at)
-        elif (
-            episode
-            and episode.trigger is Trigger.SILENCE
-            and judged.p_lapse >= self._policy.escalate_at_risk
-        ):
-            self._move(customer_id, customer, Sign.SEVERE, at)
-
-    def _remember(
-        self, customer_id: str, customer: Customer, at: int, model: RiskModel, inputs: bytes
-    ) -> None:
-        """Keep a landmark until its outcome has aged, if the model learns from this customer."""
-        pending = customer.landmarks
-        if not model.teaches(customer_hash(customer_id)):
-            pending.clear()
-            customer.back_released = 0
-        elif landmarks.has_room(pending, customer.rung):
-            pending.append(landmarks.Landmark(at, customer.last_at, customer.rung, inputs))
-
-    def _move(
-        self, customer_id: str, customer: Customer, sign: Sign, at: int, cause: str = ""
-    ) -> None:
-        """Let a sign act on the customer's episode, and say what came of it."""
-        change = episodes.move(customer, customer_id, sign, at, self._policy.version)
-        if change is None:
-            return
-        alert = alerts.compose(
-            customer_id,
-            customer.account_id,
-            change,
-            at=at,
-            facts=facts(customer, at),
-            cause=cause,
-            model=self._models.at(at),
-            policy=self._policy,
-        )
-        self._alerts.append(alert)
-
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
-        decisions = Decisions(self._alerts, self._lessons, refused, +self._counts)
-        self._alerts, self._lessons, self._counts = [], [], Counter()
+        decisions = Decisions(self._voice.collect(), self._lessons, refused, +self._counts)
+        self._lessons, self._counts = [], Counter()
         return decisions

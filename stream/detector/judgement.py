@@ -1,0 +1,73 @@
+"""Judgement: what a silence is worth at a landmark, asked of the model in force."""
+
+from math import inf
+
+from models.protocol import RiskModel, RiskModels
+from stream.detector import landmarks
+from stream.detector.customer import Customer, Trigger, customer_hash
+from stream.detector.episodes import Sign
+from stream.detector.features import facts
+from stream.detector.policy import Policy
+from stream.detector.progress import Progress
+from stream.detector.reasons import usual_gap
+from stream.detector.voice import Voice
+from stream.detector.witness import Witness
+
+
+class Judge:
+    """Judges the customers of one partition."""
+
+    def __init__(
+        self, policy: Policy, models: RiskModels, progress: Progress, voice: Voice
+    ) -> None:
+        """Judge by this policy and these models, count in `progress`, and speak by `voice`."""
+        self.witness: Witness | None = None
+        self._policy = policy
+        self._models = models
+        self._progress = progress
+        self._voice = voice
+
+    def judge(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
+        model, policy, day = self._models.at(at), self._policy, self._progress.day
+        known = facts(customer, at)
+        judged = model.assess(known)
+        day.judged += 1
+        self._remember(customer_id, customer, at, model, judged.inputs)
+        customer.rung += 1
+        if not customer.counted or known.silence < policy.own_gaps_min * usual_gap(known):
+            return
+        best = -inf if customer.best_value is None else customer.best_value
+        if self.witness is not None:
+            self.witness.judged(customer_id, at, judged.value)
+        if judged.value > best:
+            day.cross(best, judged.value, 1 - judged.p_lapse)
+            customer.best_value = judged.value
+        episode = customer.episode
+        if judged.value >= model.threshold and (
+            episode is None or episode.trigger is not Trigger.SILENCE
+        ):
+            self._voice.move(customer_id, customer, Sign.SILENT, at)
+        elif (
+            episode
+            and episode.trigger is Trigger.SILENCE
+            and judged.p_lapse >= policy.escalate_at_risk
+        ):
+            self._voice.move(customer_id, customer, Sign.SEVERE, at)
+
+    def hear_return(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Note that a visit at `at` (ms) ended the silence since `customer.last_at`."""
+        landmarks.mark_return(customer.landmarks, at)
+        if self.witness is not None and customer.visits:
+            self.witness.returned(customer_id, at, at - customer.last_at)
+
+    def _remember(
+        self, customer_id: str, customer: Customer, at: int, model: RiskModel, inputs: bytes
+    ) -> None:
+        """Keep a landmark until its outcome has aged, if the model learns from this customer."""
+        pending = customer.landmarks
+        if not model.teaches(customer_hash(customer_id)):
+            pending.clear()
+            customer.back_released = 0
+        elif landmarks.has_room(pending, customer.rung):
+            pending.append(landmarks.Landmark(at, customer.last_at, customer.rung, inputs))

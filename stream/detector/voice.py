@@ -1,0 +1,43 @@
+"""Voice: what is said about customers, collected until somebody asks for it."""
+
+from models.protocol import RiskModels
+from stream.detector import alerts, episodes
+from stream.detector.alerts import Alert
+from stream.detector.customer import Customer
+from stream.detector.episodes import Sign
+from stream.detector.features import facts
+from stream.detector.policy import Policy
+
+
+class Voice:
+    """Turns signs into alerts, wherever a sign changes anything."""
+
+    def __init__(self, policy: Policy, models: RiskModels) -> None:
+        """Speak by this policy, with the model in force at each moment."""
+        self._policy = policy
+        self._models = models
+        self._said: list[Alert] = []
+
+    def move(
+        self, customer_id: str, customer: Customer, sign: Sign, at: int, cause: str = ""
+    ) -> None:
+        """Let a sign at `at` (ms) act on the customer's episode, and say what came of it."""
+        change = episodes.move(customer, customer_id, sign, at, self._policy.version)
+        if change is None:
+            return
+        alert = alerts.compose(
+            customer_id,
+            customer.account_id,
+            change,
+            at=at,
+            facts=facts(customer, at),
+            cause=cause,
+            model=self._models.at(at),
+            policy=self._policy,
+        )
+        self._said.append(alert)
+
+    def collect(self) -> list[Alert]:
+        """Hand over what has been said since the last call."""
+        said, self._said = self._said, []
+        return said
