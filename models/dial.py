@@ -1,5 +1,8 @@
 """The dial: a person sets false alarms per customer-month; the threshold follows from the record.
 
+Or a person who knows what a false alarm costs sets the threshold itself, in days
+of earlier notice; the record then only says what that will come to.
+
 A threshold on a probability means something else for every product.  So the
 record keeps, for every threshold on a grid, the false alarms the model expects
 of silences that rise past it, and the lowest threshold that stays within the
@@ -10,6 +13,7 @@ upper end.  And its own account closes the loop: an alert turns out false when
 the customer comes back, which is known at the return and not a horizon later.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate
 from math import log, sqrt
@@ -41,6 +45,8 @@ class Dial(msgspec.Struct):
     target: float
     """False alarms per customer-month, as set."""
     horizon_days: float
+    notice_days_per_false_alarm: float | None = None
+    """What one false alarm is worth, in days of earlier notice; None: the target decides."""
     expected: list[float] = msgspec.field(default_factory=lambda: [0.0] * (len(DIAL_GRID) + 1))
     """Difference array over the grid's cells, faded."""
     months: float = 0.0
@@ -83,12 +89,21 @@ class Dial(msgspec.Struct):
         ease = (self.budget + CREDIT) / (self.spent + CREDIT)
         goal = self.target * min(max(ease, 0.25), 4.0)
         above = list(accumulate(reversed(self.expected)))[-2::-1]
+        if self.notice_days_per_false_alarm is not None:
+            self.threshold = log(self.notice_days_per_false_alarm)
+            cell = min(bisect_left(DIAL_GRID, self.threshold), len(DIAL_GRID) - 1)
+            self.rate = self._rate(above[cell])
+            return
         least = log(self.horizon_days * LEAST_NOTICE_SHARE)
         for threshold, false_alarms in zip(DIAL_GRID, above, strict=True):
             if threshold < least:
                 continue
-            rate = max(false_alarms, 0.0) / self.months
-            rate += CAUTION * sqrt(max(rate, 1 / self.months) / self.months)
+            rate = self._rate(false_alarms)
             if rate <= goal:
                 self.threshold, self.rate = threshold, rate
                 return
+
+    def _rate(self, false_alarms: float) -> float:
+        """Give false alarms per customer-month, at the upper end while the record is thin."""
+        rate = max(false_alarms, 0.0) / self.months
+        return rate + CAUTION * sqrt(max(rate, 1 / self.months) / self.months)

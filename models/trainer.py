@@ -76,12 +76,12 @@ class TrainerState(msgspec.Struct):
 class Trainer:
     """Learns from every partition's lessons."""
 
-    def __init__(self, *, horizon_days: float, false_alarms_per_customer_month: float) -> None:
-        """Start cold for a product with this horizon and this dial."""
-        self.horizon_days = horizon_days
-        self.back_days = max(1.0, horizon_days / BACK_SHARE)
-        self._prior = unfitted(horizon_days)
-        self._dial = Dial(false_alarms_per_customer_month, horizon_days)
+    def __init__(self, dial: Dial) -> None:
+        """Start cold for the product that the dial was made for."""
+        self.horizon_days = dial.horizon_days
+        self.back_days = max(1.0, dial.horizon_days / BACK_SHARE)
+        self._prior = unfitted(dial.horizon_days)
+        self._dial = dial
         self._sightings: dict[int, Sighting] = {}
         self._sample_below = ALL_CUSTOMERS
         self._daily_visits: list[int] = []
@@ -230,16 +230,14 @@ class Trainer:
         )
 
     @classmethod
-    def resume(cls, state: TrainerState) -> "Trainer":
-        """Go on from a saved state."""
-        trainer = cls(
-            horizon_days=state.horizon_days,
-            false_alarms_per_customer_month=state.dial.target,
-        )
+    def resume(cls, state: TrainerState, dial: Dial) -> "Trainer":
+        """Go on from a saved state; what `dial` is set to is in force from now on."""
+        state.dial.target = dial.target
+        state.dial.notice_days_per_false_alarm = dial.notice_days_per_false_alarm
+        trainer = cls(state.dial)
         trainer._turned = state.turned
         trainer._fitted = state.fitted
         trainer._prior = state.prior
-        trainer._dial = state.dial
         trainer._sightings = state.sightings
         trainer._sample_below = state.sample_below
         trainer._daily_visits = state.daily_visits

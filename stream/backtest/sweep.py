@@ -25,11 +25,10 @@ from stream.replay.run import Replay
 class Sweep:
     """Hears a detector's judgements, as its witness."""
 
-    def __init__(self, settings: Sequence[float], horizon_ms: int) -> None:
-        """Follow dials with these settings (false alarms per customer-month)."""
-        self.settings = list(settings)
+    def __init__(self, dials: Sequence[Dial], horizon_ms: int) -> None:
+        """Follow these dials, none of which has turned yet."""
         self._horizon = horizon_ms
-        self._dials = [Dial(setting, horizon_ms / DAY_MS) for setting in settings]
+        self._dials = list(dials)
         self._thresholds = [inf] * len(self._dials)
         self._slipping: dict[str, int] = {}
         """Customers called slipping in their present silence; a bit for each setting that did."""

@@ -60,6 +60,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Silence that counts as a lapse."""
     false_alarms_per_customer_month: float = 0.05
     """The dial: how often a customer who stays may be called slipping."""
+    notice_days_per_false_alarm: float | None = None
+    """What one false alarm is worth, in days of earlier notice: set instead of the dial, it fixes
+    the threshold, and the false alarms are what they come to."""
     visits_min: int = 3
     """Visits before a customer can be alerted on."""
     own_gaps_min: float = 0.0

@@ -15,6 +15,7 @@ from typing import IO, Protocol
 
 import msgspec
 
+from models.dial import Dial
 from models.online import OnlineModel
 from models.snapshots import Snapshot, cold
 from models.timeline import Timeline
@@ -94,8 +95,9 @@ class Replay:
         self._trainer: Trainer | None = None
         if pinned is None:
             self._trainer = Trainer(
-                horizon_days=days,
-                false_alarms_per_customer_month=policy.false_alarms_per_customer_month,
+                Dial(
+                    policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
+                )
             )
         for snapshot in pinned or ():
             self.timeline.add(OnlineModel(snapshot))

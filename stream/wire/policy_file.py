@@ -78,6 +78,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
             "false_alarms_per_customer_month",
             values.number(above=0, below=100, why="more than 0 and less than 100 a month"),
         ),
+        "notice_days_per_false_alarm": (
+            "notice_days_per_false_alarm",
+            values.number(above=0, below=3_653, why="more than 0 and less than 3,653 days"),
+        ),
         "visits_min": ("visits_min", values.whole(least=1, most=1_000)),
         "own_gaps_min": (
             "own_gaps_min",
@@ -200,6 +204,12 @@ class _Reading:
         log = LogFormat(**sections.pop("log"))
         merged = {field: value for section in sections.values() for field, value in section.items()}
         policy = Policy(**merged, decline=decline)
+        if {"notice_days_per_false_alarm", "false_alarms_per_customer_month"} <= merged.keys():
+            self.wrong(
+                ("slipping", "notice_days_per_false_alarm"),
+                "[slipping] notice_days_per_false_alarm",
+                "sets the threshold, and so does false_alarms_per_customer_month: keep one of them",
+            )
         self._together(policy)
         policy = msgspec.structs.replace(policy, version=version_of(policy))
         return PolicyFile(policy=policy, mappings=mappings, log=log)

@@ -138,15 +138,16 @@ class Worker:
         )
 
     def _train(self, tp: TP) -> Fold:
-        from models.trainer import Trainer  # noqa: PLC0415
+        from models.dial import Dial  # noqa: PLC0415
         from stream.worker.training import TrainFold  # noqa: PLC0415
 
         policy = self.product.policy
         return TrainFold(
             tp.topic,
-            fresh=lambda: Trainer(
-                horizon_days=cadence.days(policy.horizon_ms),
-                false_alarms_per_customer_month=policy.false_alarms_per_customer_month,
+            dial=lambda: Dial(
+                policy.false_alarms_per_customer_month,
+                cadence.days(policy.horizon_ms),
+                policy.notice_days_per_false_alarm,
             ),
             model=self.settings.topics.model,
             partitions=self.usage_partitions,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from models.dial import Dial
 from models.protocol import Tally
 from models.trainer import Trainer, TrainerState
 from stream.engine.exits import Fatal
@@ -36,14 +37,14 @@ class TrainFold(Fold):
         self,
         source: str,
         *,
-        fresh: Callable[[], Trainer],
+        dial: Callable[[], Dial],
         model: str,
         partitions: int,
         metrics: Metrics,
     ) -> None:
-        """Read `source`, publish to `model`; `fresh` makes a trainer that knows nothing."""
+        """Read `source`, publish to `model`; `dial` makes one as the policy says."""
         self._source = source
-        self._fresh = fresh
+        self._dial = dial
         self._model = model
         self._partitions = partitions
         self._metrics = metrics
@@ -73,8 +74,10 @@ class TrainFold(Fold):
             self._packs[key] = _UNPACK.decode(value)
 
     def begin(self, progress: bytes | None) -> None:
-        """Take up the trainer, and teach it again what it heard since."""
-        self._trainer = self._fresh() if self._saved is None else Trainer.resume(self._saved)
+        """Take up the trainer, unless it was another horizon's, and what it heard since."""
+        saved, dial = self._saved, self._dial()
+        known = saved is not None and saved.horizon_days == dial.horizon_days
+        self._trainer = Trainer.resume(saved, dial) if saved and known else Trainer(dial)
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from models.dial import Dial
 from stream.backtest.sweep import Sweep, SweptReplay
 from stream.demo.simulate import simulate
 from stream.detector.batch import EventBatch
@@ -13,12 +14,13 @@ from stream.detector.policy import Policy
 from stream.replay.run import Replay
 from stream.wire.times import from_iso
 
-SETTINGS = (0.05, 0.2, 0.6)
-
-
-def policy_of(setting: float) -> Policy:
-    """Return a policy with nothing but silence, and this dial."""
-    return Policy(horizon_ms=14 * DAY_MS, false_alarms_per_customer_month=setting)
+POLICIES = (
+    Policy(horizon_ms=14 * DAY_MS, false_alarms_per_customer_month=0.05),
+    Policy(horizon_ms=14 * DAY_MS, false_alarms_per_customer_month=0.2),
+    Policy(horizon_ms=14 * DAY_MS, false_alarms_per_customer_month=0.6),
+    Policy(horizon_ms=14 * DAY_MS, notice_days_per_false_alarm=9.0),
+    Policy(horizon_ms=14 * DAY_MS, notice_days_per_false_alarm=3.0),
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +40,18 @@ def through(replay: Replay, batches: list[EventBatch]) -> None:
 
 def test_every_setting_says_what_its_own_replay_would(batches: list[EventBatch]) -> None:
     """Alert for alert, to the millisecond."""
-    sweep = Sweep(SETTINGS, policy_of(0).horizon_ms)
-    through(SweptReplay(policy_of(0.3), alerts=None, sweep=sweep), batches)
+    dials = [
+        Dial(policy.false_alarms_per_customer_month, 14, policy.notice_days_per_false_alarm)
+        for policy in POLICIES
+    ]
+    sweep = Sweep(dials, POLICIES[0].horizon_ms)
+    through(SweptReplay(Policy(horizon_ms=14 * DAY_MS), alerts=None, sweep=sweep), batches)
     customers = sorted({customer for batch in batches for customer in batch.customer_ids})
     codes = {customer: number for number, customer in enumerate(customers)}
     counts = []
-    for setting, (customer, at) in zip(SETTINGS, sweep.alerts(codes), strict=True):
+    for policy, (customer, at) in zip(POLICIES, sweep.alerts(codes), strict=True):
         alerts = io.BytesIO()
-        through(Replay(policy_of(setting), alerts=alerts), batches)
+        through(Replay(policy, alerts=alerts), batches)
         said = [json.loads(line) for line in alerts.getvalue().splitlines()]
         expected = [
             (alert["customer_id"], from_iso(alert["time"]))
@@ -56,3 +62,4 @@ def test_every_setting_says_what_its_own_replay_would(batches: list[EventBatch])
         assert sorted(found) == sorted(expected)
         counts.append(len(found))
     assert 0 < counts[0] < counts[1] < counts[2]
+    assert 0 < counts[3] < counts[4]

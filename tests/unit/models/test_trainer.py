@@ -66,7 +66,7 @@ def lessons(days: int, seed: int = 1) -> list[Lesson]:
 
 def trained(told: list[Lesson], days: int) -> tuple[Trainer, list[Snapshot]]:
     """Teach a trainer and turn every day."""
-    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    trainer = Trainer(Dial(0.1, 30.0))
     for lesson in told:
         trainer.learn(lesson)
     return trainer, [trainer.turn(day * DAY) for day in range(1, days + 1)]
@@ -100,20 +100,20 @@ def test_the_order_in_which_partitions_speak_within_a_day_is_irrelevant() -> Non
 def test_a_resumed_trainer_goes_on_as_if_it_had_not_stopped() -> None:
     """Its state is plain numbers, through bytes and back."""
     told = lessons(10)
-    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    trainer = Trainer(Dial(0.1, 30.0))
     for lesson in told:
         trainer.learn(lesson)
     for day in range(1, 6):
         trainer.turn(day * DAY)
     packed = msgspec.json.encode(trainer.state())
-    resumed = Trainer.resume(msgspec.json.decode(packed, type=TrainerState))
+    resumed = Trainer.resume(msgspec.json.decode(packed, type=TrainerState), Dial(0.1, 30.0))
     rest = [resumed.turn(day * DAY) for day in range(6, 11)]
     assert rest == trained(told, 10)[1][5:]
 
 
 def test_the_sample_of_customers_stays_bounded_and_fair() -> None:
     """The lowest hashes stay, whoever came first."""
-    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    trainer = Trainer(Dial(0.1, 30.0))
     hashes = random.Random(2).sample(range(1 << 32), SAMPLE + 500)
     for customer_hash in hashes:
         trainer.learn(Sighting(5, customer_hash, 0, 5, 1))
@@ -239,11 +239,11 @@ def test_a_dial_that_only_worthless_alerts_could_fill_stays_unspent() -> None:
 
 def taught_by(judged_a_day: list[int]) -> list[float]:
     """Give the share of customers learned from after each day with so many landmarks judged."""
-    trainer = Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.1)
+    trainer = Trainer(Dial(0.1, 30.0))
     shares = []
     for day, judged in enumerate(judged_a_day, 1):
         trainer.learn(Tally(day * DAY, 0, 0.0, {}, 0, 0, judged))
-        trainer = Trainer.resume(trainer.state())
+        trainer = Trainer.resume(trainer.state(), Dial(0.1, 30.0))
         shares.append(trainer.turn(day * DAY).teach_below / ALL_CUSTOMERS)
     return shares
 

@@ -166,6 +166,11 @@ def test_every_error_is_told_at_once_with_its_line() -> None:
         ('[slipping]\nhorizon = "1d"\n[time]\nallowed_lateness = "2d"', "must be shorter than"),
         ("[slipping]\nfalse_alarms_per_customer_month = true", "is no number"),
         ("[slipping]\nfalse_alarms_per_customer_month = nan", "out of range"),
+        ("[slipping]\nnotice_days_per_false_alarm = 0", "out of range"),
+        (
+            "[slipping]\nnotice_days_per_false_alarm = 9\nfalse_alarms_per_customer_month = 0.1",
+            "keep one of them",
+        ),
         ("[slipping]\nvisits_min = 0", "from 1 to 1000"),
         ("[slipping]\nvisits_min = 2.5", "is no whole number"),
         ("[slipping]\nescalate_at_risk = 1.0", "between 0 and 1"),

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from models.dial import Dial
 from models.protocol import Lesson, Sighting, Tally
 from models.snapshots import Snapshot
-from models.trainer import Trainer
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch
 from stream.wire import snapshots
@@ -31,11 +31,11 @@ def lessons(days: int, partition: int) -> list[Lesson]:
     return taught
 
 
-def make(metrics: Metrics) -> TrainFold:
+def make(metrics: Metrics, *, target: float = 0.05, horizon_days: float = 30.0) -> TrainFold:
     """Return the work on the examples of two partitions."""
     return TrainFold(
         "examples",
-        fresh=lambda: Trainer(horizon_days=30.0, false_alarms_per_customer_month=0.05),
+        dial=lambda: Dial(target, horizon_days),
         model="model",
         partitions=2,
         metrics=metrics,
@@ -97,6 +97,27 @@ def test_packs_are_deleted_when_a_day_is_turned(record: Any, metrics: Metrics) -
     for batch in run(record, metrics, 7, restarting=False):
         rows.update(batch.rows)
     assert [key for key, value in rows.items() if value is not None] == [b"trainer"]
+
+
+@pytest.mark.parametrize(("horizon_days", "kept"), [(30.0, True), (60.0, False)])
+def test_a_restart_with_another_policy_obeys_it(
+    record: Any, metrics: Metrics, horizon_days: float, *, kept: bool
+) -> None:
+    """The dial as it is set now; and what was learned, unless it was about another horizon."""
+    before = make(metrics)
+    before.begin(None)
+    everything = records(record)
+    before.apply(everything[:80])
+    saved = before.collect()
+    after = make(metrics, target=0.3, horizon_days=horizon_days)
+    for key, value in saved.rows:
+        after.load(key, value)
+    after.begin(saved.progress)
+    after.apply(everything[80:])
+    state = after.collect().rows
+    (trainer,) = [training.TRAINER.decode(value) for key, value in state if key == b"trainer"]
+    assert (trainer.dial.target, trainer.dial.horizon_days) == (0.3, horizon_days)
+    assert (len(trainer.daily_visits) == 6) == kept
 
 
 def test_a_foreign_message_stops_the_trainer(record: Any, metrics: Metrics) -> None:
