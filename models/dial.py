@@ -29,6 +29,10 @@ CAUTION = 0.7
 """Standard errors added to the rate."""
 CREDIT = 5.0
 """False alarms that budget and spending are both thought to have had: no swings at the start."""
+SLOW_HORIZONS = 12
+"""Half-life of what is known of observations that end."""
+SLOW_CREDIT = 10.0
+"""False alarms, and months, that it is thought to have had."""
 LEAST_NOTICE_SHARE = 0.1
 """A false alarm has to buy at least this share of the horizon in earlier notice.
 
@@ -37,6 +41,42 @@ that are nearly all false."""
 LEAST_MONTHS = 20.0
 LEAST_CROSSINGS = 50
 """Before this much record no silence alert is opened at all."""
+
+
+class Observation(msgspec.Struct):
+    """How much more often alerts are false where that is known at all.
+
+    Where the observation of customers ends one by one (courses, fixed terms), nobody
+    knows of an alert in the last horizon before whether it was false: the rate is one
+    over what lies before that.  But the record cannot wait for it, and it takes in
+    customer time whose returns nobody will see.  The ratio of the two rates is a trait
+    of the product, learned slowly; it is 1 where observation does not end.
+    """
+
+    months: float = 0.0
+    withdrawn_months: float = 0.0
+    false_alarms: float = 0.0
+    withdrawn_false_alarms: float = 0.0
+
+    def turn(self, tallies: Iterable[Tally], fade: float) -> None:
+        """Take the tallies of some time in, and let what was before count `fade` as much."""
+        self.months *= fade
+        self.withdrawn_months *= fade
+        self.false_alarms *= fade
+        self.withdrawn_false_alarms *= fade
+        for tally in tallies:
+            self.months += tally.customer_days / MONTH_DAYS
+            self.withdrawn_months += tally.withdrawn_days / MONTH_DAYS
+            self.false_alarms += tally.false_alarms
+            self.withdrawn_false_alarms += tally.withdrawn_false_alarms
+
+    @property
+    def factor(self) -> float:
+        """Give the rate where it is known, over the rate of the record."""
+        false_alarms = max(self.false_alarms - self.withdrawn_false_alarms, 0.0)
+        months = max(self.months - self.withdrawn_months, 0.0)
+        more = (false_alarms + SLOW_CREDIT) / (self.false_alarms + SLOW_CREDIT)
+        return more * (self.months + SLOW_CREDIT) / (months + SLOW_CREDIT)
 
 
 class Dial(msgspec.Struct):
@@ -57,6 +97,7 @@ class Dial(msgspec.Struct):
     """False alarms allowed so far, faded."""
     spent: float = 0.0
     """Own alerts that turned out false, faded."""
+    observation: Observation = msgspec.field(default_factory=Observation)
     threshold: float | None = None
     """On `Assessment.value`; None: open nothing."""
     rate: float | None = None
@@ -69,6 +110,8 @@ class Dial(msgspec.Struct):
         self.months *= fade
         self.budget *= fade
         self.spent *= fade
+        tallies = list(tallies)
+        self.observation.turn(tallies, 0.5 ** (days / (SLOW_HORIZONS * self.horizon_days)))
         for tally in tallies:
             months = tally.customer_days / MONTH_DAYS
             self.months += months
@@ -86,7 +129,7 @@ class Dial(msgspec.Struct):
         thin = self.months_total < LEAST_MONTHS or self.crossings_total < LEAST_CROSSINGS
         if thin or self.months <= 0:
             return
-        ease = (self.budget + CREDIT) / (self.spent + CREDIT)
+        ease = (self.budget + CREDIT) / (self.spent * self.observation.factor + CREDIT)
         goal = self.target * min(max(ease, 0.25), 4.0)
         above = list(accumulate(reversed(self.expected)))[-2::-1]
         if self.notice_days_per_false_alarm is not None:
@@ -105,5 +148,5 @@ class Dial(msgspec.Struct):
 
     def _rate(self, false_alarms: float) -> float:
         """Give false alarms per customer-month, at the upper end while the record is thin."""
-        rate = max(false_alarms, 0.0) / self.months
+        rate = max(false_alarms, 0.0) / self.months * self.observation.factor
         return rate + CAUTION * sqrt(max(rate, 1 / self.months) / self.months)

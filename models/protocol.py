@@ -158,6 +158,10 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     """Own silence alerts whose customer came back within the horizon, by day of return."""
     judged: int = 0
     """Landmarks judged."""
+    withdrawn_days: float = 0.0
+    """Of the customer time so far, what lies in the last horizon before an observation ended."""
+    withdrawn_false_alarms: int = 0
+    """Of the own false alarms so far, likewise."""
 
 
 Lesson = Example | Sighting | Tally

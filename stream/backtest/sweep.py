@@ -30,40 +30,54 @@ class Sweep:
         self._horizon = horizon_ms
         self._dials = list(dials)
         self._thresholds = [inf] * len(self._dials)
-        self._slipping: dict[str, int] = {}
-        """Customers called slipping in their present silence; a bit for each setting that did."""
+        self._slipping: dict[str, dict[int, int]] = {}
+        """When (ms) each setting called a customer slipping, of those silent since."""
+        self._false_at: dict[str, dict[int, int]] = {}
+        """When the last alert that turned out false was raised, likewise."""
         self._false: list[Counter[int]] = [Counter() for _ in self._dials]
         """False alarms by the day that ends at a midnight (ms)."""
+        self._withdrawn: list[Counter[int]] = [Counter() for _ in self._dials]
+        """Those of which that cannot count; see `Observation`."""
         self._said: list[list[tuple[str, int]]] = [[] for _ in self._dials]
 
     # ------------------------------------------------------------ as a witness
 
     def judged(self, customer_id: str, at: int, value: float) -> None:
         """Open an alert at every setting to which the silence is now worth one."""
-        slipping = before = self._slipping.get(customer_id, 0)
+        slipping = self._slipping.get(customer_id, {})
         for number, threshold in enumerate(self._thresholds):
-            if value >= threshold and not slipping >> number & 1:
-                slipping |= 1 << number
+            if value >= threshold and number not in slipping:
+                slipping[number] = at
                 self._said[number].append((customer_id, at))
-        if slipping != before:
+        if slipping:
             self._slipping[customer_id] = slipping
 
     def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
         """Close them; those within the horizon were false."""
-        slipping = self._slipping.pop(customer_id, 0)
+        slipping = self._slipping.pop(customer_id, {})
         if slipping and silence_ms <= self._horizon:
-            day_end = (at // DAY_MS + 1) * DAY_MS
-            for number, false in enumerate(self._false):
-                false[day_end] += slipping >> number & 1
+            self._false_at[customer_id] = self._false_at.get(customer_id, {}) | slipping
+            for number in slipping:
+                self._false[number][_day_end(at)] += 1
+
+    def unobserved(self, customer_id: str, at: int) -> None:
+        """Withdraw the false alarms of the last horizon."""
+        for number, raised_at in self._false_at.pop(customer_id, {}).items():
+            self._withdrawn[number][_day_end(at)] += raised_at > at - self._horizon
 
     # ------------------------------------------------------------ day by day
 
     def turn(self, tallies: Iterable[Tally]) -> None:
         """Set every threshold anew, by what became known on the days that ended."""
         ended = list(tallies)
-        for number, (dial, false) in enumerate(zip(self._dials, self._false, strict=True)):
+        for number, dial in enumerate(self._dials):
+            false, withdrawn = self._false[number], self._withdrawn[number]
             dial.turn(
-                msgspec.structs.replace(tally, false_alarms=false.pop(tally.day_end, 0))
+                msgspec.structs.replace(
+                    tally,
+                    false_alarms=false.pop(tally.day_end, 0),
+                    withdrawn_false_alarms=withdrawn.pop(tally.day_end, 0),
+                )
                 for tally in ended
             )
             self._thresholds[number] = inf if dial.threshold is None else dial.threshold
@@ -77,6 +91,11 @@ class Sweep:
             )
             for said in self._said
         ]
+
+
+def _day_end(at: int) -> int:
+    """Give the midnight that ends the day of a moment (ms)."""
+    return (at // DAY_MS + 1) * DAY_MS
 
 
 class SweptReplay(Replay):

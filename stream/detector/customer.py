@@ -114,6 +114,12 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     landmarks: list[Landmark] = msgspec.field(default_factory=list)
     signals: list[Signal] = msgspec.field(default_factory=list)
 
+    # Only where the policy knows of an end of observation.
+    eligible_since: int = 0
+    """When it first became part of the eligible population; 0 before."""
+    false_alarm_at: int = 0
+    """When the last alert that turned out false was raised; 0: none did."""
+
     @property
     def span_days(self) -> float:
         """Give the days from the first visit to the last one folded."""

@@ -447,6 +447,8 @@ class Detector:
         if customer.visits >= self._policy.visits_min and not customer.counted:
             customer.counted = True
             self.progress.day.enter(at)
+            if self._policy.unobserved and not customer.eligible_since:
+                customer.eligible_since = at
 
     def _welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
         """Close what the visit at `at` answers."""
@@ -456,6 +458,8 @@ class Detector:
         if episode.trigger in (Trigger.SILENCE, Trigger.ENDING):
             if episode.stage is not Stage.LAPSED:
                 self.progress.day.count_false_alarm()
+                if self._policy.unobserved:
+                    customer.false_alarm_at = episode.opened_at
             self._voice.move(customer_id, customer, Sign.BACK, at)
         elif episode.trigger is Trigger.WARNING:
             episode.visits_since += 1
@@ -512,6 +516,10 @@ class Detector:
             self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
             customer.ended = True
         else:
+            if customer.observed:
+                self.progress.day.withdraw(customer, signal.at, self._horizon_ms)
+            if self.judge.witness is not None:
+                self.judge.witness.unobserved(customer_id, signal.at)
             customer.observed = False
             customer.landmarks.clear()
             customer.back_released = 0

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from models.protocol import DIAL_GRID, Tally
+from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
 
 
@@ -29,6 +30,8 @@ class Day(msgspec.Struct):
     crossed: int = 0
     false_alarms: int = 0
     judged: int = 0
+    withdrawn_ms: int = 0
+    withdrawn_false_alarms: int = 0
 
     def count_visit(self) -> None:
         """Count a visit that began."""
@@ -54,6 +57,17 @@ class Day(msgspec.Struct):
             self.crossings[cell] = self.crossings.get(cell, 0.0) + change
         self.crossed += 1
 
+    def withdraw(self, customer: Customer, at: int, horizon_ms: int) -> None:
+        """Note what the end of a customer's observation at `at` leaves undecided.
+
+        Nobody will know what would have become of an alert in the last horizon before it.
+        """
+        begin = max(customer.eligible_since, at - horizon_ms)
+        end = min(customer.last_at + horizon_ms, at)
+        if customer.eligible_since and end > begin:
+            self.withdrawn_ms += end - begin
+            self.withdrawn_false_alarms += customer.false_alarm_at > at - horizon_ms
+
     def close_until(self, moment: int) -> Iterator[Tally]:
         """Close every day that has ended by `moment` (ms); the first day begins with it."""
         if not self.end:
@@ -69,8 +83,11 @@ class Day(msgspec.Struct):
                 crossed=self.crossed,
                 false_alarms=self.false_alarms,
                 judged=self.judged,
+                withdrawn_days=self.withdrawn_ms / DAY_MS,
+                withdrawn_false_alarms=self.withdrawn_false_alarms,
             )
             self.customer_ms = self.visits = self.crossed = self.false_alarms = self.judged = 0
+            self.withdrawn_ms = self.withdrawn_false_alarms = 0
             self.crossings = {}
             self.end += DAY_MS
 

@@ -1,4 +1,4 @@
-"""Witness: hears every judgement, and every return; decides nothing.
+"""Witness: hears every judgement, return and end of observation; decides nothing.
 
 What another dial would have done can be told from these alone: whoever wants to
 know need not run the detector once for each.
@@ -19,4 +19,8 @@ class Witness(Protocol):
 
     def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
         """Hear that a customer came back at a moment (ms), and after how long."""
+        ...
+
+    def unobserved(self, customer_id: str, at: int) -> None:
+        """Hear that nobody watches a customer from a moment (ms) on."""
         ...

@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from models.online import OnlineModel
+from models.protocol import Tally
 from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
 from stream.detector.customer import Stage
-from stream.detector.detector import Detector
+from stream.detector.detector import Decisions, Detector
 from stream.detector.episodes import TRANSITIONS, Sign
 from stream.detector.errors import Code
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
@@ -35,6 +36,7 @@ class Story:
         snapshot = msgspec.structs.replace(cold(days, days / 12), threshold=threshold)
         self.detector = Detector(policy, Timeline(OnlineModel(snapshot)))
         self.said: list[Alert] = []
+        self.tallies: list[Tally] = []
         self.counts: dict[str, int] = {}
 
     def does(self, name: str, day: float, received: float | None = None, **more: object) -> "Story":
@@ -48,7 +50,7 @@ class Story:
             **more,  # type: ignore[arg-type]
         )
         decisions = self.detector.on_events([event])
-        self.said += decisions.alerts
+        self._hear(decisions)
         self.counts = dict(decisions.counts)
         return self
 
@@ -60,8 +62,12 @@ class Story:
 
     def until(self, day: float) -> list[Alert]:
         """Let time pass, and give everything said so far."""
-        self.said += self.detector.on_tick(START + round(day * DAY_MS)).alerts
+        self._hear(self.detector.on_tick(START + round(day * DAY_MS)))
         return self.said
+
+    def _hear(self, decisions: Decisions) -> None:
+        self.said += decisions.alerts
+        self.tallies += [lesson for lesson in decisions.lessons if isinstance(lesson, Tally)]
 
 
 def kinds(alerts: list[Alert]) -> list[Kind]:
@@ -194,6 +200,27 @@ def test_an_ending_of_a_stranger_is_said_without_nonsense() -> None:
     alert = Story().does("cancelled", 7).until(90)[0]
     assert alert.usual_gap_seconds is None
     assert alert.silent_for_seconds < 86_400
+
+
+@pytest.mark.parametrize(
+    ("ends", "days", "false_alarms"),
+    [
+        (29.0, 25.0, 1),  # eligible for 25 days, the last horizon and more not yet over
+        (45.0, 30.0, 1),  # watched for a horizon, and so was the false alarm of day 20
+        (55.0, 29.0, 0),  # gone silent on day 54; what was false lies further back
+        (70.0, 14.0, 0),  # lapsed on day 54: nothing was watched since
+    ],
+)
+def test_what_lies_before_the_end_of_observation_is_withdrawn(
+    ends: float, days: float, false_alarms: int
+) -> None:
+    """Nobody will know what became of an alert in the last horizon: it cannot count."""
+    story = Story().comes(0, 2, 4, 6, 8, 24)
+    story.does("watch_ended", ends).until(ends + 2)
+    assert sum(tally.withdrawn_days for tally in story.tallies) == pytest.approx(days)
+    assert sum(tally.withdrawn_false_alarms for tally in story.tallies) == false_alarms
+    story.does("watch_ended", ends + 3).until(ends + 5)
+    assert sum(tally.withdrawn_days for tally in story.tallies) == pytest.approx(days)
 
 
 def test_silence_after_the_end_of_observation_means_nothing() -> None:

@@ -11,7 +11,7 @@ from models.dial import Dial
 from models.fitting import fit
 from models.inputs import NAMES, freeze, thaw
 from models.online import OnlineModel
-from models.protocol import DIAL_GRID, Example, Facts, Lesson, Sighting, Tally
+from models.protocol import Example, Facts, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import PENDING, SAMPLE, Trainer, TrainerState
@@ -178,37 +178,6 @@ def test_contributions_add_up_to_what_the_model_adds_to_its_prior() -> None:
     assert 1 / (1 + exp(-logit)) == pytest.approx(judged.p_lapse, rel=1e-3)
 
 
-def test_the_dial_opens_nothing_before_it_has_a_record() -> None:
-    """Twenty customer-months and fifty crossings, not one less."""
-    dial = Dial(0.05, 30.0)
-    dial.turn([Tally(DAY, 1, 600.0, {300: 1.0}, 60, 0)])
-    assert dial.threshold is None
-    dial.turn([Tally(2 * DAY, 1, 600.0, {300: 1.0}, 60, 0)])
-    assert dial.threshold is not None
-
-
-def test_the_dial_takes_the_lowest_threshold_within_its_goal() -> None:
-    """Half of the silences rise to cell 100, all to cell 50: the dial lies between."""
-    dial = Dial(0.5, 5.0)
-    months = 10_000.0
-    crossings = {100: 0.25 * months, 50: 0.75 * months}
-    dial.turn([Tally(DAY, 1, months * 30.4375, crossings, 1_000, 5_000)])
-    assert dial.threshold == DIAL_GRID[50]
-    assert dial.rate == pytest.approx(0.25, abs=0.01)
-
-
-def test_false_alarms_of_its_own_make_the_dial_stricter() -> None:
-    """What was promised and what came of it are held against each other."""
-    record = dict.fromkeys(range(0, 320, 4), 3.0)
-    kept, broken = Dial(0.05, 120.0), Dial(0.05, 120.0)
-    for day in range(1, 30):
-        kept.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5)])
-        broken.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 20)])
-    assert kept.threshold is not None
-    assert broken.threshold is not None
-    assert broken.threshold > kept.threshold
-
-
 def test_models_take_over_at_their_time_or_where_the_partition_is() -> None:
     """A snapshot that comes late does not rewrite the past."""
     first = OnlineModel(cold(30.0, 2.5))
@@ -227,14 +196,6 @@ def test_models_take_over_at_their_time_or_where_the_partition_is() -> None:
         "3",
     ]
     assert timeline.switches() == [(0, "cold"), (100, "2"), (250, "3")]
-
-
-def test_a_dial_that_only_worthless_alerts_could_fill_stays_unspent() -> None:
-    """A false alarm has to buy a tenth of the horizon: here every silence is worth less."""
-    dial = Dial(0.5, 90.0)
-    dial.turn([Tally(DAY, 1, 300_000.0, {50: 100.0}, 1_000, 0)])
-    assert dial.threshold is not None
-    assert dial.threshold >= 2.19
 
 
 def taught_by(judged_a_day: list[int]) -> list[float]:

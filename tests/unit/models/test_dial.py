@@ -1,0 +1,81 @@
+"""The dial: from a record of silences to a threshold."""
+
+from math import log
+
+import pytest
+
+from models.dial import Dial, Observation
+from models.protocol import DIAL_GRID, Tally
+
+DAY = 86_400_000
+
+
+def test_the_dial_opens_nothing_before_it_has_a_record() -> None:
+    """Twenty customer-months and fifty crossings, not one less."""
+    dial = Dial(0.05, 30.0)
+    dial.turn([Tally(DAY, 1, 600.0, {300: 1.0}, 60, 0)])
+    assert dial.threshold is None
+    dial.turn([Tally(2 * DAY, 1, 600.0, {300: 1.0}, 60, 0)])
+    assert dial.threshold is not None
+
+
+def test_the_dial_takes_the_lowest_threshold_within_its_goal() -> None:
+    """Half of the silences rise to cell 100, all to cell 50: the dial lies between."""
+    dial = Dial(0.5, 5.0)
+    months = 10_000.0
+    crossings = {100: 0.25 * months, 50: 0.75 * months}
+    dial.turn([Tally(DAY, 1, months * 30.4375, crossings, 1_000, 5_000)])
+    assert dial.threshold == DIAL_GRID[50]
+    assert dial.rate == pytest.approx(0.25, abs=0.01)
+
+
+def test_false_alarms_of_its_own_make_the_dial_stricter() -> None:
+    """What was promised and what came of it are held against each other."""
+    record = dict.fromkeys(range(0, 320, 4), 3.0)
+    kept, broken = Dial(0.05, 120.0), Dial(0.05, 120.0)
+    for day in range(1, 30):
+        kept.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5)])
+        broken.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 20)])
+    assert kept.threshold is not None
+    assert broken.threshold is not None
+    assert broken.threshold > kept.threshold
+
+
+def test_a_dial_that_only_worthless_alerts_could_fill_stays_unspent() -> None:
+    """A false alarm has to buy a tenth of the horizon: here every silence is worth less."""
+    dial = Dial(0.5, 90.0)
+    dial.turn([Tally(DAY, 1, 300_000.0, {50: 100.0}, 1_000, 0)])
+    assert dial.threshold is not None
+    assert dial.threshold >= 2.19
+
+
+def test_a_threshold_that_is_set_is_kept_once_there_is_a_record() -> None:
+    """Who knows what a false alarm costs says so in days, and reads what it comes to."""
+    dial = Dial(0.05, 90.0, notice_days_per_false_alarm=20.0)
+    dial.turn([Tally(DAY, 1, 300.0, {200: 1.0}, 20, 0)])
+    assert dial.threshold is None
+    dial.turn([Tally(2 * DAY, 1, 3_000.0, {200: 30.0}, 60, 90)])
+    assert dial.threshold == pytest.approx(log(20.0))
+    assert dial.rate is not None
+    assert dial.rate > 0.05
+
+
+def test_where_observation_ends_the_rate_is_one_of_what_can_be_known() -> None:
+    """Half of the time, and a tenth of the false alarms, lie where nobody sees returns."""
+    seen = Observation()
+    assert seen.factor == 1.0
+    for _ in range(400):
+        seen.turn([Tally(DAY, 0, 3_043.75, {}, 0, 20, 0, 1_521.875, 2)], fade=0.99)
+    assert seen.factor == pytest.approx(0.9 / 0.5, rel=0.01)
+
+
+def test_a_dial_whose_customers_are_watched_for_a_term_is_stricter() -> None:
+    """The same record, but part of its time cannot count."""
+    record = dict.fromkeys(range(0, 320, 4), 3.0)
+    endless, termed = Dial(0.05, 120.0), Dial(0.05, 120.0)
+    for day in range(1, 60):
+        endless.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5)])
+        termed.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5, 0, 1_500.0, 0)])
+    assert endless.threshold is not None
+    assert termed.threshold is not None
+    assert termed.threshold > endless.threshold
