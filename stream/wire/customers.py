@@ -3,7 +3,7 @@
 | version | what it lacks of the next |
 | --- | --- |
 | 1 | `due`; another order of fields; marks of message ids as long numbers, now forgotten |
-| 2 | |
+| 2 | the last fields may be missing: rows written before there were any |
 
 A row of an earlier version is read as it stands and written anew when its
 customer is next touched: an upgrade needs no migration, a downgrade is refused.
@@ -34,7 +34,10 @@ _FIRST_ORDER = (
     *("ended", "episode", "back_released", "landmarks", "waiting", "signals"),
 )
 
-_SINCE_FIRST = {"due": 0, "touched": False, "recent_ids": b""}
+_SINCE_FIRST = {
+    **{"due": 0, "touched": False, "recent_ids": b""},
+    **{"eligible_since": 0, "false_alarm_at": 0},
+}
 
 
 def _from_first(row: list[Any]) -> Customer:
