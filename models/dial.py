@@ -9,8 +9,7 @@ of silences that rise past it, and the lowest threshold that stays within the
 dial is taken, once a day of event time.
 
 Two things keep it honest.  While the record is thin, the rate is taken at its
-upper end.  And its own account closes the loop: an alert turns out false when
-the customer comes back, which is known at the return and not a horizon later.
+upper end.  And its own account (account.py) closes the loop.
 """
 
 from bisect import bisect_left
@@ -20,6 +19,7 @@ from math import log, sqrt
 
 import msgspec
 
+from models.account import Account
 from models.protocol import DIAL_GRID, Tally
 
 MONTH_DAYS = 30.4375
@@ -27,8 +27,6 @@ FADE_SHARE = 4
 """Half-life of the record: horizon/4."""
 CAUTION = 0.7
 """Standard errors added to the rate."""
-CREDIT = 5.0
-"""False alarms that budget and spending are both thought to have had: no swings at the start."""
 SLOW_HORIZONS = 12
 """Half-life of what is known of observations that end."""
 SLOW_CREDIT = 10.0
@@ -93,10 +91,7 @@ class Dial(msgspec.Struct):
     """Eligible customer-months, faded."""
     months_total: float = 0.0
     crossings_total: int = 0
-    budget: float = 0.0
-    """False alarms allowed so far, faded."""
-    spent: float = 0.0
-    """Own alerts that turned out false, faded."""
+    account: Account = msgspec.field(default_factory=Account)
     observation: Observation = msgspec.field(default_factory=Observation)
     threshold: float | None = None
     """On `Assessment.value`; None: open nothing."""
@@ -108,16 +103,14 @@ class Dial(msgspec.Struct):
         fade = 0.5 ** (days * FADE_SHARE / self.horizon_days)
         self.expected = [value * fade for value in self.expected]
         self.months *= fade
-        self.budget *= fade
-        self.spent *= fade
         tallies = list(tallies)
+        allowed = self.target * sum(tally.customer_days for tally in tallies) / MONTH_DAYS
+        self.account.turn(tallies, allowed, days / self.horizon_days)
         self.observation.turn(tallies, 0.5 ** (days / (SLOW_HORIZONS * self.horizon_days)))
         for tally in tallies:
             months = tally.customer_days / MONTH_DAYS
             self.months += months
             self.months_total += months
-            self.budget += self.target * months
-            self.spent += tally.false_alarms
             self.crossings_total += tally.crossed
             for cell, change in tally.crossings.items():
                 self.expected[cell] += change
@@ -129,8 +122,7 @@ class Dial(msgspec.Struct):
         thin = self.months_total < LEAST_MONTHS or self.crossings_total < LEAST_CROSSINGS
         if thin or self.months <= 0:
             return
-        ease = (self.budget + CREDIT) / (self.spent * self.observation.factor + CREDIT)
-        goal = self.target * min(max(ease, 0.25), 4.0)
+        goal = self.target * self.account.ease(self.observation.factor)
         above = list(accumulate(reversed(self.expected)))[-2::-1]
         if self.notice_days_per_false_alarm is not None:
             self.threshold = log(self.notice_days_per_false_alarm)
@@ -148,5 +140,5 @@ class Dial(msgspec.Struct):
 
     def _rate(self, false_alarms: float) -> float:
         """Give false alarms per customer-month, at the upper end while the record is thin."""
-        rate = max(false_alarms, 0.0) / self.months * self.observation.factor
+        rate = max(false_alarms, 0.0) / self.months * self.account.bias * self.observation.factor
         return rate + CAUTION * sqrt(max(rate, 1 / self.months) / self.months)

@@ -162,6 +162,11 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     """Of the customer time so far, what lies in the last horizon before an observation ended."""
     withdrawn_false_alarms: int = 0
     """Of the own false alarms so far, likewise."""
+    chance_raised: float = 0.0
+    """P(false) of own silence alerts as they were raised, less of those that nobody will know of
+    any more: false alarms to be expected."""
+    chance_settled: float = 0.0
+    """Of what was to be expected: what came, or can come no more."""
 
 
 Lesson = Example | Sighting | Tally

@@ -23,8 +23,8 @@ from models.standardise import Standardise
 
 DAY_MS = 86_400_000
 BACK_SHARE = 12
-FORGET = 0.997
-"""Information kept a day."""
+FORGET = {"lapse": 0.997, "gap": 0.997, "back": 0.95}
+"""Information kept a day, by target: the one whose labels come early can follow the times."""
 RIDGE = 20.0
 WARM_ROWS = 300
 WARM_OF_EACH = 30
@@ -87,7 +87,7 @@ class Trainer:
         self._daily_visits: list[int] = []
         self._daily_judged: list[int] = []
         self._teach_below = ALL_CUSTOMERS
-        self._targets = {target: _pipeline() for target in TARGETS}
+        self._targets = {target: _pipeline(target) for target in TARGETS}
         self._waiting: dict[int, list[Lesson]] = {}
         self._turned = 0
         self._fitted = 0
@@ -244,13 +244,13 @@ class Trainer:
         trainer._waiting = state.waiting
         trainer._daily_judged = state.daily_judged
         trainer._teach_below = state.teach_below
-        trainer._targets = {target: _load(saved) for target, saved in state.targets.items()}
+        trainer._targets = {target: _load(target, saved) for target, saved in state.targets.items()}
         return trainer
 
 
-def _pipeline() -> compose.Pipeline:
+def _pipeline(target: str) -> compose.Pipeline:
     """Compose one target's model: standardise everything but the offset, then learn."""
-    return compose.Pipeline(Standardise("offset"), OnlineNewton(l2=RIDGE, forget=FORGET))
+    return compose.Pipeline(Standardise("offset"), OnlineNewton(l2=RIDGE, forget=FORGET[target]))
 
 
 def _parts(pipeline: compose.Pipeline) -> tuple[preprocessing.StandardScaler, OnlineNewton]:
@@ -290,9 +290,9 @@ def _save(pipeline: compose.Pipeline) -> TargetState:
     )
 
 
-def _load(saved: TargetState) -> compose.Pipeline:
+def _load(target: str, saved: TargetState) -> compose.Pipeline:
     """Give back the pipeline of its numbers."""
-    pipeline = _pipeline()
+    pipeline = _pipeline(target)
     scaler, newton = _parts(pipeline)
     scaler.counts.update(saved.counts)
     scaler.means.update(saved.means)

@@ -6,8 +6,9 @@ along with a threshold, an account, and a note of whom it has called slipping.
 At the setting a product has, that gives the product's own silence alerts.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -15,11 +16,52 @@ import msgspec
 import numpy as np
 
 from models.dial import Dial
-from models.protocol import Tally
+from models.protocol import Assessment, Tally
 from stream.backtest.history import Ints
 from stream.detector.detector import Decisions
 from stream.detector.events import DAY_MS
 from stream.replay.run import Replay
+
+
+@dataclass
+class Raised:
+    """An alert that one setting raised in a silence that goes on."""
+
+    at: int
+    """Event time (ms)."""
+    false_chance: float
+
+
+class Following:
+    """One dial, and what has happened since it last turned, by the midnight that ends the day."""
+
+    def __init__(self, dial: Dial) -> None:
+        """Begin with a dial that has not turned yet."""
+        self.dial = dial
+        self.threshold = inf
+        self.said: list[tuple[str, int]] = []
+        self.slipping: dict[str, Raised] = {}
+        """By customer."""
+        self.false_at: dict[str, int] = {}
+        """When the last alert that turned out false was raised, by customer."""
+        self.false: Counter[int] = Counter()
+        self.withdrawn: Counter[int] = Counter()
+        self.raised: defaultdict[int, float] = defaultdict(float)
+        self.settled: defaultdict[int, float] = defaultdict(float)
+
+    def turn(self, ended: Iterable[Tally]) -> None:
+        """Set the threshold anew."""
+        self.dial.turn(
+            msgspec.structs.replace(
+                tally,
+                false_alarms=self.false.pop(tally.day_end, 0),
+                withdrawn_false_alarms=self.withdrawn.pop(tally.day_end, 0),
+                chance_raised=self.raised.pop(tally.day_end, 0.0),
+                chance_settled=self.settled.pop(tally.day_end, 0.0),
+            )
+            for tally in ended
+        )
+        self.threshold = inf if self.dial.threshold is None else self.dial.threshold
 
 
 class Sweep:
@@ -28,68 +70,67 @@ class Sweep:
     def __init__(self, dials: Sequence[Dial], horizon_ms: int) -> None:
         """Follow these dials, none of which has turned yet."""
         self._horizon = horizon_ms
-        self._dials = list(dials)
-        self._thresholds = [inf] * len(self._dials)
-        self._slipping: dict[str, dict[int, int]] = {}
-        """When (ms) each setting called a customer slipping, of those silent since."""
-        self._false_at: dict[str, dict[int, int]] = {}
-        """When the last alert that turned out false was raised, likewise."""
-        self._false: list[Counter[int]] = [Counter() for _ in self._dials]
-        """False alarms by the day that ends at a midnight (ms)."""
-        self._withdrawn: list[Counter[int]] = [Counter() for _ in self._dials]
-        """Those of which that cannot count; see `Observation`."""
-        self._said: list[list[tuple[str, int]]] = [[] for _ in self._dials]
+        self._all = [Following(dial) for dial in dials]
 
     # ------------------------------------------------------------ as a witness
 
-    def judged(self, customer_id: str, at: int, value: float) -> None:
+    def judged(self, customer_id: str, at: int, judged: Assessment) -> None:
         """Open an alert at every setting to which the silence is now worth one."""
-        slipping = self._slipping.get(customer_id, {})
-        for number, threshold in enumerate(self._thresholds):
-            if value >= threshold and number not in slipping:
-                slipping[number] = at
-                self._said[number].append((customer_id, at))
-        if slipping:
-            self._slipping[customer_id] = slipping
+        for each in self._all:
+            raised = each.slipping.get(customer_id)
+            if raised is not None:
+                left = 1 - judged.p_gap
+                each.settled[_day_end(at)] += raised.false_chance - left
+                raised.false_chance = left
+            elif judged.value >= each.threshold:
+                chance = 1 - judged.p_lapse
+                each.said.append((customer_id, at))
+                each.slipping[customer_id] = Raised(at, chance)
+                each.raised[_day_end(at)] += chance
 
     def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
         """Close them; those within the horizon were false."""
-        slipping = self._slipping.pop(customer_id, {})
-        if slipping and silence_ms <= self._horizon:
-            self._false_at[customer_id] = self._false_at.get(customer_id, {}) | slipping
-            for number in slipping:
-                self._false[number][_day_end(at)] += 1
+        for each in self._all:
+            raised = each.slipping.pop(customer_id, None)
+            if raised is not None and silence_ms <= self._horizon:
+                each.false[_day_end(at)] += 1
+                each.settled[_day_end(at)] += raised.false_chance
+                each.false_at[customer_id] = raised.at
+
+    def lost(self, customer_id: str, at: int) -> None:
+        """Expect nothing more of those who lapsed."""
+        for each in self._all:
+            raised = each.slipping.get(customer_id)
+            if raised is not None:
+                each.settled[_day_end(at)] += raised.false_chance
+                raised.false_chance = 0.0
 
     def unobserved(self, customer_id: str, at: int) -> None:
-        """Withdraw the false alarms of the last horizon."""
-        for number, raised_at in self._false_at.pop(customer_id, {}).items():
-            self._withdrawn[number][_day_end(at)] += raised_at > at - self._horizon
+        """Withdraw the false alarms of the last horizon, and expect nothing more."""
+        for each in self._all:
+            false_at = each.false_at.pop(customer_id, 0)
+            each.withdrawn[_day_end(at)] += false_at > at - self._horizon
+            raised = each.slipping.get(customer_id)
+            if raised is not None:
+                each.raised[_day_end(at)] -= raised.false_chance
+                raised.false_chance = 0.0
 
     # ------------------------------------------------------------ day by day
 
     def turn(self, tallies: Iterable[Tally]) -> None:
         """Set every threshold anew, by what became known on the days that ended."""
         ended = list(tallies)
-        for number, dial in enumerate(self._dials):
-            false, withdrawn = self._false[number], self._withdrawn[number]
-            dial.turn(
-                msgspec.structs.replace(
-                    tally,
-                    false_alarms=false.pop(tally.day_end, 0),
-                    withdrawn_false_alarms=withdrawn.pop(tally.day_end, 0),
-                )
-                for tally in ended
-            )
-            self._thresholds[number] = inf if dial.threshold is None else dial.threshold
+        for each in self._all:
+            each.turn(ended)
 
     def alerts(self, codes: dict[str, int]) -> list[tuple[Ints, Ints]]:
         """Give each setting's alerts: customers, by the numbers in `codes`, and times (ms)."""
         return [
             (
-                np.array([codes[customer_id] for customer_id, _ in said], np.int64),
-                np.array([at for _, at in said], np.int64),
+                np.array([codes[customer_id] for customer_id, _ in each.said], np.int64),
+                np.array([at for _, at in each.said], np.int64),
             )
-            for said in self._said
+            for each in self._all
         ]
 
 

@@ -50,6 +50,8 @@ class Episode(msgspec.Struct, array_like=True, gc=False):
     changed_at: int
     visits_since: int = 0
     """Visits since the last warning."""
+    false_chance: float = 0.0
+    """P(false) of a silence alert, as of the last landmark; 0 where that is settled."""
 
 
 class Signal(msgspec.Struct, array_like=True, gc=False):

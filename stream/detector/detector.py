@@ -29,7 +29,6 @@ from stream.detector.batch import EventBatch
 from stream.detector.customer import (
     Customer,
     Signal,
-    Stage,
     Trigger,
     customer_hash,
     prolong,
@@ -303,6 +302,7 @@ class Detector:
         customer.back_released = min(customer.back_released, len(customer.landmarks))
         episode = customer.episode
         if episode and episode.trigger is Trigger.SILENCE and episode.changed_at >= at:
+            self.judge.void(customer)
             self._voice.move(customer_id, customer, Sign.DISPROVED, decided)
         if at - customer.last_at < self._visit_gap:
             prolong(customer, at, volume)
@@ -420,6 +420,7 @@ class Detector:
                 self._voice.move(customer_id, customer, Sign.DECLINED, at)
             case Due.LAPSE:
                 self._leave(customer, at)
+                self.judge.hear_loss(customer_id, customer, at)
                 self._voice.move(customer_id, customer, Sign.GONE, at)
 
     # ------------------------------------------------------------ visits
@@ -456,10 +457,6 @@ class Detector:
         if episode is None:
             return
         if episode.trigger in (Trigger.SILENCE, Trigger.ENDING):
-            if episode.stage is not Stage.LAPSED:
-                self.progress.day.count_false_alarm()
-                if self._policy.unobserved:
-                    customer.false_alarm_at = episode.opened_at
             self._voice.move(customer_id, customer, Sign.BACK, at)
         elif episode.trigger is Trigger.WARNING:
             episode.visits_since += 1
@@ -509,17 +506,17 @@ class Detector:
         if signal.sign == EventClass.WARNING.name:
             if customer.episode and customer.episode.trigger is Trigger.WARNING:
                 customer.episode.visits_since = 0
+            self.judge.void(customer)
             self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
             return
         self._leave(customer, signal.at)
         if signal.sign == EventClass.ENDING.name:
+            self.judge.hear_loss(customer_id, customer, signal.at)
             self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
             customer.ended = True
         else:
             if customer.observed:
-                self.progress.day.withdraw(customer, signal.at, self._horizon_ms)
-            if self.judge.witness is not None:
-                self.judge.witness.unobserved(customer_id, signal.at)
+                self.judge.hear_end_of_observation(customer_id, customer, signal.at)
             customer.observed = False
             customer.landmarks.clear()
             customer.back_released = 0

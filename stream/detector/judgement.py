@@ -4,7 +4,7 @@ from math import inf
 
 from models.protocol import RiskModel, RiskModels
 from stream.detector import landmarks
-from stream.detector.customer import Customer, Trigger, customer_hash
+from stream.detector.customer import Customer, Episode, Stage, Trigger, customer_hash
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
 from stream.detector.policy import Policy
@@ -39,27 +39,57 @@ class Judge:
             return
         best = -inf if customer.best_value is None else customer.best_value
         if self.witness is not None:
-            self.witness.judged(customer_id, at, judged.value)
+            self.witness.judged(customer_id, at, judged)
         if judged.value > best:
             day.cross(best, judged.value, 1 - judged.p_lapse)
             customer.best_value = judged.value
-        episode = customer.episode
-        if judged.value >= model.threshold and (
-            episode is None or episode.trigger is not Trigger.SILENCE
-        ):
+        alerted = _alerted(customer)
+        if alerted:
+            # It turns out false by the horizon of the silence, or not at all.
+            self._settle(alerted, 1 - judged.p_gap)
+            if judged.p_lapse >= policy.escalate_at_risk:
+                self._voice.move(customer_id, customer, Sign.SEVERE, at)
+        elif judged.value >= model.threshold:
             self._voice.move(customer_id, customer, Sign.SILENT, at)
-        elif (
-            episode
-            and episode.trigger is Trigger.SILENCE
-            and judged.p_lapse >= policy.escalate_at_risk
-        ):
-            self._voice.move(customer_id, customer, Sign.SEVERE, at)
+            if raised := _alerted(customer):
+                raised.false_chance = 1 - judged.p_lapse
+                day.chance_raised += raised.false_chance
 
     def hear_return(self, customer_id: str, customer: Customer, at: int) -> None:
         """Note that a visit at `at` (ms) ended the silence since `customer.last_at`."""
         landmarks.mark_return(customer.landmarks, at)
+        if alerted := _alerted(customer):
+            self._progress.day.false_alarms += 1
+            self._settle(alerted, 0.0)
+            if self._policy.unobserved:
+                customer.false_alarm_at = alerted.opened_at
         if self.witness is not None and customer.visits:
             self.witness.returned(customer_id, at, at - customer.last_at)
+
+    def hear_loss(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Note that the customer has lapsed at `at` (ms), or said that it left."""
+        if alerted := _alerted(customer):
+            self._settle(alerted, 0.0)
+        if self.witness is not None:
+            self.witness.lost(customer_id, at)
+
+    def hear_end_of_observation(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Note that nobody watches the customer from `at` (ms) on."""
+        self.void(customer)
+        self._progress.day.withdraw(customer, at, self._policy.horizon_ms)
+        if self.witness is not None:
+            self.witness.unobserved(customer_id, at)
+
+    def void(self, customer: Customer) -> None:
+        """Expect nothing more of a silence alert: nobody will know whether it was false."""
+        if alerted := _alerted(customer):
+            self._progress.day.chance_raised -= alerted.false_chance
+            alerted.false_chance = 0.0
+
+    def _settle(self, alerted: Episode, left: float) -> None:
+        """Note how much of an alert's chance to be false is left."""
+        self._progress.day.chance_settled += alerted.false_chance - left
+        alerted.false_chance = left
 
     def _remember(
         self, customer_id: str, customer: Customer, at: int, model: RiskModel, inputs: bytes
@@ -71,3 +101,11 @@ class Judge:
             customer.back_released = 0
         elif landmarks.has_room(pending, customer.rung):
             pending.append(landmarks.Landmark(at, customer.last_at, customer.rung, inputs))
+
+
+def _alerted(customer: Customer) -> Episode | None:
+    """Give the customer's episode if it is one of silence that has not come to a lapse."""
+    episode = customer.episode
+    if episode and episode.trigger is Trigger.SILENCE and episode.stage is not Stage.LAPSED:
+        return episode
+    return None

@@ -32,14 +32,12 @@ class Day(msgspec.Struct):
     judged: int = 0
     withdrawn_ms: int = 0
     withdrawn_false_alarms: int = 0
+    chance_raised: float = 0.0
+    chance_settled: float = 0.0
 
     def count_visit(self) -> None:
         """Count a visit that began."""
         self.visits += 1
-
-    def count_false_alarm(self) -> None:
-        """Count an own silence alert whose customer came back within the horizon."""
-        self.false_alarms += 1
 
     def enter(self, at: int) -> None:
         """Count one more customer from `at` on."""
@@ -85,9 +83,12 @@ class Day(msgspec.Struct):
                 judged=self.judged,
                 withdrawn_days=self.withdrawn_ms / DAY_MS,
                 withdrawn_false_alarms=self.withdrawn_false_alarms,
+                chance_raised=self.chance_raised,
+                chance_settled=self.chance_settled,
             )
             self.customer_ms = self.visits = self.crossed = self.false_alarms = self.judged = 0
             self.withdrawn_ms = self.withdrawn_false_alarms = 0
+            self.chance_raised = self.chance_settled = 0.0
             self.crossings = {}
             self.end += DAY_MS
 

@@ -1,4 +1,4 @@
-"""Witness: hears every judgement, return and end of observation; decides nothing.
+"""Witness: hears every judgement, return, loss and end of observation; decides nothing.
 
 What another dial would have done can be told from these alone: whoever wants to
 know need not run the detector once for each.
@@ -6,12 +6,14 @@ know need not run the detector once for each.
 
 from typing import Protocol
 
+from models.protocol import Assessment
+
 
 class Witness(Protocol):
     """Who hears; each call is quick, and in the order of the customer's own time."""
 
-    def judged(self, customer_id: str, at: int, value: float) -> None:
-        """Hear what an alert at a landmark is worth (`Assessment.value`); `at` in ms.
+    def judged(self, customer_id: str, at: int, judged: Assessment) -> None:
+        """Hear a judgement at a landmark; `at` in ms.
 
         Of those only on whom there may be one.
         """
@@ -19,6 +21,10 @@ class Witness(Protocol):
 
     def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
         """Hear that a customer came back at a moment (ms), and after how long."""
+        ...
+
+    def lost(self, customer_id: str, at: int) -> None:
+        """Hear that a customer has lapsed, or left, at a moment (ms)."""
         ...
 
     def unobserved(self, customer_id: str, at: int) -> None:

@@ -35,8 +35,11 @@ _FIRST_ORDER = (
 )
 
 _SINCE_FIRST = {
-    **{"due": 0, "touched": False, "recent_ids": b""},
-    **{"eligible_since": 0, "false_alarm_at": 0},
+    "due": 0,
+    "touched": False,
+    "recent_ids": b"",
+    "eligible_since": 0,
+    "false_alarm_at": 0,
 }
 
 

@@ -1,5 +1,7 @@
 """Stories of single customers, as a subscriber to the alerts would read them."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -221,6 +223,34 @@ def test_what_lies_before_the_end_of_observation_is_withdrawn(
     assert sum(tally.withdrawn_false_alarms for tally in story.tallies) == false_alarms
     story.does("watch_ended", ends + 3).until(ends + 5)
     assert sum(tally.withdrawn_days for tally in story.tallies) == pytest.approx(days)
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "false_alarms", "raised"),
+    [
+        (lambda story: story.comes(29), 1, True),
+        (lambda story: story, 0, True),  # lapses
+        (lambda story: story.does("cancelled", 29), 0, True),
+        (lambda story: story.does("cancel_page", 29), 0, False),
+        (lambda story: story.does("watch_ended", 29), 0, False),
+    ],
+    ids=["back", "lapsed", "left", "warned", "unobserved"],
+)
+def test_an_alerts_chance_to_be_false_is_settled_or_taken_back(
+    goes_on: Callable[[Story], Story], false_alarms: int, *, raised: bool
+) -> None:
+    """Expected from the first alert on; in the end nothing is left to be expected."""
+    story = Story().comes(0, 2, 4, 6, 8)
+    story.until(28)
+    expected = sum(tally.chance_raised for tally in story.tallies)
+    assert 0 < expected < 1
+    # The silence going on settles a part: less than all of it, more than nothing.
+    assert 0 < sum(tally.chance_settled for tally in story.tallies) < expected
+    goes_on(story).until(60)
+    settled = sum(tally.chance_settled for tally in story.tallies)
+    assert sum(tally.false_alarms for tally in story.tallies) == false_alarms
+    assert sum(tally.chance_raised for tally in story.tallies) == pytest.approx(settled)
+    assert (settled == pytest.approx(expected)) == raised
 
 
 def test_silence_after_the_end_of_observation_means_nothing() -> None:

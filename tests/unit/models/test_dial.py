@@ -4,10 +4,17 @@ from math import log
 
 import pytest
 
+from models.account import Account
 from models.dial import Dial, Observation
 from models.protocol import DIAL_GRID, Tally
 
 DAY = 86_400_000
+
+
+def tally(day: int, days: float, crossings: dict[int, float], false: int, **more: float) -> Tally:
+    """Return a day on which as many alerts turned out false as were to be expected."""
+    expected = {"chance_raised": false, "chance_settled": false} | more
+    return Tally(day * DAY, 1, days, crossings, 60, false, **expected)  # type: ignore[arg-type]
 
 
 def test_the_dial_opens_nothing_before_it_has_a_record() -> None:
@@ -24,18 +31,26 @@ def test_the_dial_takes_the_lowest_threshold_within_its_goal() -> None:
     dial = Dial(0.5, 5.0)
     months = 10_000.0
     crossings = {100: 0.25 * months, 50: 0.75 * months}
-    dial.turn([Tally(DAY, 1, months * 30.4375, crossings, 1_000, 5_000)])
+    dial.turn([tally(1, months * 30.4375, crossings, 5_000)])
     assert dial.threshold == DIAL_GRID[50]
     assert dial.rate == pytest.approx(0.25, abs=0.01)
 
 
-def test_false_alarms_of_its_own_make_the_dial_stricter() -> None:
-    """What was promised and what came of it are held against each other."""
-    record = dict.fromkeys(range(0, 320, 4), 3.0)
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"false": 20},  # more than the dial allows
+        {"false": 5, "chance_raised": 20},  # more to be expected
+        {"false": 5, "chance_settled": 0.5},  # more than the model thought
+    ],
+)
+def test_false_alarms_of_its_own_make_the_dial_stricter(worse: dict[str, float]) -> None:
+    """What was promised, what came of it and what is still to come are held against each other."""
+    record = dict.fromkeys(range(0, 320, 4), 0.4)
     kept, broken = Dial(0.05, 120.0), Dial(0.05, 120.0)
     for day in range(1, 30):
-        kept.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5)])
-        broken.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 20)])
+        kept.turn([tally(day, 3_000.0, record, 5)])
+        broken.turn([tally(day, 3_000.0, record, **worse)])  # type: ignore[arg-type]
     assert kept.threshold is not None
     assert broken.threshold is not None
     assert broken.threshold > kept.threshold
@@ -71,11 +86,31 @@ def test_where_observation_ends_the_rate_is_one_of_what_can_be_known() -> None:
 
 def test_a_dial_whose_customers_are_watched_for_a_term_is_stricter() -> None:
     """The same record, but part of its time cannot count."""
-    record = dict.fromkeys(range(0, 320, 4), 3.0)
+    record = dict.fromkeys(range(0, 320, 4), 0.4)
     endless, termed = Dial(0.05, 120.0), Dial(0.05, 120.0)
     for day in range(1, 60):
-        endless.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5)])
-        termed.turn([Tally(day * DAY, 1, 3_000.0, record, 60, 5, 0, 1_500.0, 0)])
+        endless.turn([tally(day, 3_000.0, record, 5)])
+        termed.turn([tally(day, 3_000.0, record, 5, withdrawn_days=1_500.0)])
     assert endless.threshold is not None
     assert termed.threshold is not None
     assert termed.threshold > endless.threshold
+
+
+def test_an_alert_costs_what_it_is_expected_to_before_anybody_comes_back() -> None:
+    """Ten alerts at even chances are five false alarms; when the horizon is over, none."""
+    account = Account()
+    account.turn([tally(1, 0, {}, 0, chance_raised=5.0)], allowed=5.0, horizons=0)
+    assert (account.spent, account.open, account.ease(1)) == (5.0, 5.0, 1.0)
+    account.turn([tally(2, 0, {}, 0, chance_settled=5.0)], allowed=0.0, horizons=0)
+    assert (account.spent, account.open) == (0.0, 0.0)
+    assert account.ease(1) == 2.0
+
+
+def test_more_returns_than_expected_make_everything_open_dearer() -> None:
+    """Twenty came where five should have: the rest is expected to be worse, too."""
+    account = Account()
+    account.turn([tally(1, 0, {}, 0, chance_raised=30.0)], allowed=30.0, horizons=0)
+    account.turn([tally(2, 0, {}, 20, chance_raised=0, chance_settled=5.0)], 0.0, horizons=0)
+    assert account.bias == 2.0
+    assert account.ease(1) == pytest.approx((30 + 5) / (20 + 2 * 25 + 5))
+    assert account.ease(1.5) == pytest.approx((30 + 5) / (1.5 * (20 + 2 * 25) + 5))
