@@ -231,7 +231,7 @@ def test_what_lies_before_the_end_of_observation_is_withdrawn(
         (lambda story: story.comes(29), 1, True),
         (lambda story: story, 0, True),  # lapses
         (lambda story: story.does("cancelled", 29), 0, True),
-        (lambda story: story.does("cancel_page", 29), 0, False),
+        (lambda story: story.does("cancel_page", 29), 1, True),
         (lambda story: story.does("watch_ended", 29), 0, False),
     ],
     ids=["back", "lapsed", "left", "warned", "unobserved"],
@@ -246,7 +246,7 @@ def test_an_alerts_chance_to_be_false_is_settled_or_taken_back(
     assert 0 < expected < 1
     # The silence going on settles a part: less than all of it, more than nothing.
     assert 0 < sum(tally.chance_settled for tally in story.tallies) < expected
-    goes_on(story).until(60)
+    goes_on(story).until(40)
     settled = sum(tally.chance_settled for tally in story.tallies)
     assert sum(tally.false_alarms for tally in story.tallies) == false_alarms
     assert sum(tally.chance_raised for tally in story.tallies) == pytest.approx(settled)
