@@ -61,6 +61,10 @@ Brokers = Annotated[
     str | None,
     typer.Option("--bootstrap-servers", metavar="HOST:PORT", help="Short for --set of that name."),
 ]
+Logs = Annotated[
+    list[str],
+    typer.Argument(metavar="LOG...", help='JSONL, CSV or Parquet, also packed; "-": stdin.'),
+]
 PolicyPath = Annotated[
     Path | None,
     typer.Option("--policy", metavar="POLICY.toml", help="What slipping away means."),
@@ -97,10 +101,7 @@ def validate(
 
 @cli.command()
 def replay(
-    logs: Annotated[
-        list[str],
-        typer.Argument(metavar="LOG...", help='JSONL, CSV or Parquet, also packed; "-": stdin.'),
-    ],
+    logs: Logs,
     *,
     policy: PolicyPath = None,
     alerts: Annotated[
@@ -130,7 +131,7 @@ def replay(
 ) -> None:
     """Replay a log: the same alerts as live, from a file; or send it to Kafka."""
     with _reported():
-        moment = _moment(as_of)
+        moment = _moment("--as-of", as_of, date_means_its_end=True)
         if to_topic is None:
             from stream.replay.run import Outputs
 
@@ -145,6 +146,57 @@ def replay(
         assigned = [*(assign or []), f"topics.usage={to_topic}"]
         settings = _settings(config, assigned, bootstrap_servers, policy)
         _replay_to_topic(settings, logs, _policy_file(settings.policy), model)
+
+
+@cli.command()
+def backtest(
+    logs: Logs,
+    *,
+    policy: PolicyPath = None,
+    begin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="Score from this time on. Unset: the later half of the log's time."
+        ),
+    ] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT.json", help="Where every figure goes.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.html", help="Where a page with curves goes: one file, no links."),
+    ] = None,
+) -> None:
+    """Say what alerts on a log would have been worth, beside simple rules; no labels needed."""
+    with _reported():
+        moment = _moment("--begin", begin)
+        _writable({"--json": as_json, "--report": report})
+        product = _policy_file(policy)
+        from stream.backtest.run import backtest as find
+        from stream.backtest.terminal import show
+        from stream.replay.refusals import Refusals
+
+        refusals = Refusals()
+        with _Bar(logs) as bar:
+            garbage.look_rarely()
+            findings = find(
+                logs,
+                product,
+                received_at=_now_ms(),
+                begin=moment,
+                refusals=refusals,
+                watcher=bar,
+            )
+        if as_json is not None:
+            from stream.backtest.findings import encode
+
+            as_json.write_bytes(encode(findings))
+        if report is not None:
+            from stream.backtest.report import page
+
+            report.write_text(page(findings), encoding="utf-8")
+        show(findings)
+        _say_refused(refusals)
 
 
 @cli.command()
@@ -462,18 +514,27 @@ class _Bar:
         self._events += events
         self._bar.update(self._task, description=f"{self._events:,} events")
 
+    def phase(self, words: str, steps: int) -> None:
+        """Hear that something else begins."""
+        self._bar.reset(self._task, total=steps, description=words)
 
-def _moment(text: str | None) -> int | None:
-    """Read a moment given on the command line: milliseconds since 1970 UTC; a date is its end."""
+    def step(self) -> None:
+        """Hear that a part of it is done."""
+        self._bar.advance(self._task)
+
+
+def _moment(option: str, text: str | None, *, date_means_its_end: bool = False) -> int | None:
+    """Read a moment given on the command line: milliseconds since 1970 UTC."""
     from stream.detector.events import DAY_MS
     from stream.wire.times import from_iso
 
     if text is None:
         return None
     try:
-        return from_iso(text) + (DAY_MS if len(text) == len("2026-01-31") else 0)
+        is_date = len(text) == len("2026-01-31")
+        return from_iso(text) + (DAY_MS if is_date and date_means_its_end else 0)
     except ValueError as error:
-        raise SettingsError([f"--as-of: {error}; write it as 2026-01-31T00:00:00Z"]) from error
+        raise SettingsError([f"{option}: {error}; write it as 2026-01-31T00:00:00Z"]) from error
 
 
 def _now_ms() -> int:

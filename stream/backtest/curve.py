@@ -127,14 +127,13 @@ class Curve:
         chosen, draw = np.flatnonzero(once[:, 0]), np.random.default_rng(seed)
         found = []
         for begin in range(0, draws, _DRAWS_TOGETHER):
-            drawn = np.zeros((len(once), min(_DRAWS_TOGETHER, draws - begin)))
-            for column in drawn.T:
-                picked = chosen[draw.integers(0, len(chosen), len(chosen))]
-                column += np.bincount(picked, minlength=len(once))
-            found.append(self._later(other, drawn, rates))
-        low, high = np.nanquantile(
-            np.concatenate(found), [(1 - SHARE) / 2, (1 + SHARE) / 2], axis=0
-        )
+            drawn = [
+                np.bincount(chosen[draw.integers(0, len(chosen), len(chosen))], minlength=len(once))
+                for _ in range(begin, min(begin + _DRAWS_TOGETHER, draws))
+            ]
+            found.append(self._later(other, np.array(drawn, dtype=float).T, rates))
+        tails = [(1 - SHARE) / 2, (1 + SHARE) / 2]
+        low, high = np.nanquantile(np.concatenate(found), tails, axis=0)
         return [
             Difference(
                 false_per_customer_month=rate,

@@ -128,3 +128,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str]
     """Groups with too few lapses to say anything about."""
     as_good: list[AsGood]
+
+
+def encode(findings: Findings) -> bytes:
+    """Write the findings as JSON, to be read by people, too."""
+    return msgspec.json.format(msgspec.json.encode(findings), indent=2) + b"\n"
