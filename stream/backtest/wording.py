@@ -48,7 +48,7 @@ HINDSIGHT = (
     " are what a product gets that sets the dial and lets it run."
 )
 
-_WITHIN = (0.5, 1.5)
+HELD = (0.5, 1.5)
 """A dial that measures this much of what it was set to has held."""
 
 
@@ -76,7 +76,7 @@ def interval(findings: Data, found: Difference) -> str:
 
 def held(setting: DialSetting) -> bool | None:
     """Say whether the dial came to about what it was set to; None where it was not set."""
-    low, high = _WITHIN
+    low, high = HELD
     return None if setting.ratio is None else low <= setting.ratio <= high
 
 
