@@ -8,7 +8,7 @@ and by night.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite, log10
+from math import floor, log10
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
@@ -18,8 +18,10 @@ from stream.backtest.wording import HELD, TITLES, headline_rate
 
 _RATE_MIN, _RATE_MAX = 0.01, 1.0
 _RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_FEW_RATES = (0.01, 0.05, 0.2, 1.0)
 _SAMPLES = 80
 """Points of a drawn curve: straight lines between settings are bent on a logarithmic axis."""
+_TICKS_MAX = 6
 _LINE_HEIGHT = 15.0
 _DASHED = "dashed"
 
@@ -36,12 +38,14 @@ class Size:
     labels: float
     """Room at the right, for the names of the lines."""
     left: float = 44.0
-    top: float = 14.0
+    top: float = 28.0
     bottom: float = 46.0
+    rates: tuple[float, ...] = _RATES
+    """Written at the axes."""
 
 
 WIDE = Size("wide", 760, 400, 150)
-NARROW = Size("narrow", 358, 380, 112, left=34)
+NARROW = Size("narrow", 358, 380, 116, left=34, rates=_FEW_RATES)
 
 
 class _Chart:
@@ -87,7 +91,7 @@ class _Chart:
 
     def rates_below(self, words: str) -> None:
         """Draw the axis of false alarms, logarithmic, with its grid."""
-        for rate in _RATES:
+        for rate in self.size.rates:
             x = self.across(rate)
             self.line([(x, self.size.top), (x, self.bottom)], "grid")
             self.write((x, self.bottom + 16), f"{rate:g}", "tick", "middle")
@@ -143,7 +147,7 @@ def curves(findings: Findings, size: Size) -> str:
         y = chart.up(tick / horizon)
         chart.line([(size.left, y), (chart.right, y)], "grid")
         chart.write((size.left - 6, y + 4), f"{tick:g}", "tick", "end")
-    chart.write((size.left + 4, size.top + 12), "days", "tick")
+    chart.write((size.left - 6, 12), "days", "tick", "end")
     names = []
     for method in sorted(findings.everybody.methods, key=_importance):
         line = f"of-{method.name.split(',')[0]} {_DASHED if method.name == BY_DIAL else ''}"
@@ -160,7 +164,7 @@ def curves(findings: Findings, size: Size) -> str:
             x = chart.across(came_to.false_per_customer_month)
             y = chart.up(came_to.mean_delay_days / horizon)
             chart.dot((x, y), "of-idle")
-            chart.write((x + 7, y - 5), f"{came_to.setting:g} idle days", "name of-idle")
+            chart.write((x - 7, y + 14), f"{came_to.setting:g} idle days", "name of-idle", "end")
     for setting in findings.dial:
         rate, days = setting.measured, setting.mean_delay_days
         if setting.own and rate and days is not None and _RATE_MIN <= rate <= _RATE_MAX:
@@ -187,11 +191,11 @@ def dial(findings: Findings, size: Size) -> str:
         ),
     )
     chart.rates_below("the dial as set")
-    for rate in _RATES:
+    for rate in size.rates:
         y = chart.up(_part(rate))
         chart.line([(size.left, y), (chart.right, y)], "grid")
         chart.write((size.left - 6, y + 4), f"{rate:g}", "tick", "end")
-    chart.write((size.left + 4, size.top + 12), "measured", "tick")
+    chart.write((2, 12), "measured", "tick")
     low, high = HELD
     ends = [(chart.across(rate), rate) for rate in np.geomspace(_RATE_MIN, _RATE_MAX, _SAMPLES)]
     below = [(x, chart.up(_part(rate * low))) for x, rate in ends]
@@ -230,11 +234,10 @@ def _sampled(method: Method, horizon: float) -> list[Point]:
 
 
 def _ticks(most: float) -> list[float]:
-    """Give round values from nothing to about the most, five or so."""
-    step = 10.0 ** np.floor(log10(most / 4))
-    step *= next(times for times in (1, 2, 2.5, 5, 10) if most / (step * times) <= 6)  # noqa: PLR2004
-    assert isfinite(step)
-    return np.arange(0, most + step / 2, step).tolist()
+    """Give round values from nothing up, and the most."""
+    step = 10.0 ** floor(log10(most / 4))
+    step *= next(times for times in (1, 2, 5, 10) if most / (step * times) <= _TICKS_MAX)
+    return [*np.arange(0, 0.95 * most, step).tolist(), most]
 
 
 def _importance(method: Method) -> int:

@@ -42,7 +42,7 @@ from stream.wire.durations import format_duration
 from stream.wire.policy_file import PolicyFile
 from stream.wire.times import iso
 
-NOTICE_SHARES = tuple(np.geomspace(0.004, 6, 24).tolist())
+NOTICE_SHARES = tuple(np.geomspace(0.008, 4, 28).tolist())
 """Fixed thresholds: what a false alarm is worth, in horizons of earlier notice."""
 DIALS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.10, 0.14, 0.20, 0.30, 0.40, 0.55, 0.80)
 """False alarms per customer-month."""

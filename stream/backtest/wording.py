@@ -145,13 +145,14 @@ def summary(findings: Findings) -> Iterator[str]:
 
 
 def _verdict(data: Data, difference: Difference) -> str:
-    apart = days(data, abs(difference.days))
-    bounds = f"95 % interval of the difference {interval(data, difference)} days"
+    which = "later" if difference.days > 0 else "earlier"
+    apart = f"That is {days(data, abs(difference.days))} days {which}"
+    bounds = f"95 % interval {interval(data, difference)} days"
     if difference.high < 0:
-        return f"That is {apart} days earlier ({bounds})."
+        return f"{apart} ({bounds})."
     if difference.low > 0:
-        return f"That is {apart} days later ({bounds}): the rule is the better choice at this rate."
-    return f"The difference could be chance ({bounds})."
+        return f"{apart} ({bounds}): the rule is the better choice at this rate."
+    return f"{apart}, which could be chance ({bounds})."
 
 
 def _two_sided(findings: Findings) -> str:
