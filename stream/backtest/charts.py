@@ -5,7 +5,7 @@ chart cannot be read.  Colours are classes: the page says what they are, by day
 and by night.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor, log10
@@ -43,6 +43,9 @@ class Size:
     rates: tuple[float, ...] = _RATES
     """Written at the axes."""
 
+
+Draw = Callable[[Findings, Size], str]
+"""Draws a chart in a size."""
 
 WIDE = Size("wide", 760, 400, 150)
 NARROW = Size("narrow", 358, 380, 116, left=34, rates=_FEW_RATES)

@@ -178,5 +178,5 @@ class Curve:
     def _totals(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """Give months (n,), lapses (n,) and sums (settings, 4, n), for weights (counted, n)."""
         court = self.court
-        totals = (self.sums.reshape(-1, len(weights)) @ weights).reshape(len(self.sums), 4, -1)
-        return court.months[court.counted] @ weights, court.lapses[court.counted] @ weights, totals
+        months, lapses = court.months[court.counted], court.lapses[court.counted]
+        return months @ weights, lapses @ weights, self.sums @ weights

@@ -1,7 +1,6 @@
 """Groups: for which customers it is better, and for which it is not.
 
-Both ways of grouping are told from the whole log.  They sort customers for the
-reader; no method knows of them.
+Both ways of grouping sort customers for the reader; no method knows of them.
 """
 
 from collections.abc import Iterator
@@ -13,8 +12,12 @@ from stream.backtest.history import Floats, History, Ints
 from stream.backtest.judging import Bools
 from stream.detector.events import DAY_MS
 
-BY_CADENCE = "usual gap between active days"
-BY_TENURE = "time as a customer when the scoring begins"
+BY_CADENCE = "usual gap"
+BY_TENURE = "tenure at begin"
+MEANINGS = {
+    BY_CADENCE: "the median of the days between a customer's active days, over the whole log",
+    BY_TENURE: "time from a customer's first activity to the begin of the scoring",
+}
 _BANDS = (
     ("up to a day and a half", 0.0, 1.5),
     ("up to a week", 1.5, 7.0),

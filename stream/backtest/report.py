@@ -9,6 +9,7 @@ from markupsafe import Markup
 from stream.backtest import charts, wording
 from stream.backtest.curve import RATES
 from stream.backtest.findings import SLIPAWAY, Findings
+from stream.backtest.groups import MEANINGS
 
 _TEMPLATE = "report.html.jinja"
 
@@ -39,6 +40,7 @@ def page(findings: Findings) -> str:
         held=wording.held,
         titles=wording.TITLES,
         meanings=wording.MEANINGS,
+        groupings=MEANINGS,
         hindsight=wording.HINDSIGHT,
         mine=SLIPAWAY,
         rates=RATES,

@@ -50,7 +50,9 @@ def _table(title: str, columns: Iterable[str], right_from: int = 1) -> Table:
         pad_edge=False,
     )
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number >= right_from else "left")
+        table.add_column(
+            column, justify="right" if number >= right_from else "left", no_wrap=not number
+        )
     return table
 
 
@@ -112,7 +114,7 @@ def _groups(findings: Findings) -> Table:
     at = wording.headline_rate(findings)
     table = _table(
         f"By group, at {at:g} false alarms per customer-month",
-        ["", "customers", "lapses", "slipaway", "best rule", "", "difference"],
+        ["", "customers", "lapses", "slipaway", "best rule", "difference"],
     )
     by = ""
     for group in (findings.everybody, *findings.groups):
@@ -125,8 +127,8 @@ def _groups(findings: Findings) -> Table:
             f"{group.customers:,}",
             f"{group.lapses:,}",
             wording.days(findings.data, wording.reading_at(group, SLIPAWAY, at).mean_delay_days),
-            wording.days(findings.data, wording.reading_at(group, rule, at).mean_delay_days),
-            wording.TITLES[rule],
+            f"{wording.days(findings.data, wording.reading_at(group, rule, at).mean_delay_days)}"
+            f"  {wording.TITLES[rule]}",
             f"{wording.days(findings.data, difference.days)}"
             f" ({wording.interval(findings.data, difference)})",
         )
