@@ -485,7 +485,7 @@ def _say_refused(refusals: "Refusals") -> None:
 
 
 class _Bar:
-    """A progress bar over the bytes of a log; on a terminal only, and on standard error."""
+    """A progress bar over what there is to do; on a terminal only, and on standard error."""
 
     def __init__(self, logs: list[str]) -> None:
         from rich.console import Console
@@ -495,7 +495,7 @@ class _Bar:
 
         console = Console(stderr=True)
         self._bar = Progress(console=console, disable=not console.is_terminal, transient=True)
-        self._task = self._bar.add_task("replay", total=total_bytes(logs))
+        self._task = self._bar.add_task("reading", total=total_bytes(logs))
         self._events = 0
 
     def __enter__(self) -> Self:
@@ -509,10 +509,11 @@ class _Bar:
         """Hear that more bytes were read."""
         self._bar.advance(self._task, size)
 
-    def decided(self, events: int, until: int) -> None:  # noqa: ARG002 - see Watcher
+    def decided(self, events: int, of: int) -> None:
         """Hear that more events are decided."""
         self._events += events
-        self._bar.update(self._task, description=f"{self._events:,} events")
+        words = f"{self._events:,} events"
+        self._bar.update(self._task, total=of, completed=self._events, description=words)
 
     def phase(self, words: str, steps: int) -> None:
         """Hear that something else begins."""

@@ -44,8 +44,8 @@ class Watcher(Protocol):
         """Hear that `size` more bytes of the log have been read."""
         ...
 
-    def decided(self, events: int, until: int) -> object:
-        """Hear that `events` more are decided, up to event time `until` (ms)."""
+    def decided(self, events: int, of: int) -> object:
+        """Hear that `events` more are decided, of so many in the log."""
         ...
 
 
@@ -171,7 +171,7 @@ def read_in_order(
     for batch in _parts(in_order(events), batch_events):
         yield batch
         if watcher:
-            watcher.decided(len(batch), int(batch.occurred_at[-1]))
+            watcher.decided(len(batch), refusals.events)  # in order: all of it was read by now
 
 
 def replay(
