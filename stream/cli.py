@@ -8,6 +8,7 @@ them: `slipaway --help` must not wait for Kafka's libraries.
 # ruff: noqa: PLC0415 - imports inside commands are the point, as said above
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import Iterator
@@ -166,11 +167,16 @@ def backtest(
         Path | None,
         typer.Option(metavar="OUT.html", help="Where a page with curves goes: one file, no links."),
     ] = None,
+    boosting: Annotated[
+        bool, typer.Option("--boosting", help="Beside boosted trees, too (needs LightGBM).")
+    ] = False,
 ) -> None:
     """Say what alerts on a log would have been worth, beside simple rules; no labels needed."""
     with _reported():
         moment = _moment("--begin", begin)
         _writable({"--json": as_json, "--report": report})
+        if boosting:
+            _boostable()
         product = _policy_file(policy)
         from stream.backtest.run import backtest as find
         from stream.backtest.terminal import show
@@ -184,6 +190,7 @@ def backtest(
                 product,
                 received_at=_now_ms(),
                 begin=moment,
+                boosting=boosting,
                 refusals=refusals,
                 watcher=bar,
             )
@@ -373,6 +380,15 @@ def _writable(outputs: dict[str, Path | None]) -> None:
     ]
     if problems:
         raise SettingsError(problems)
+
+
+def _boostable() -> None:
+    """Find out that the library of an extra is not there before it is needed."""
+    try:
+        importlib.import_module("lightgbm")
+    except (ImportError, OSError) as error:  # the library, or one of the system that it needs
+        words = "install it by pip install 'slipaway[boosting]', or leave the option out"
+        raise SettingsError([f"--boosting: LightGBM cannot be used ({error}): {words}"]) from error
 
 
 def _snapshots(file: Path) -> list[bytes]:

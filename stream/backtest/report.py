@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from stream.backtest import charts, wording
-from stream.backtest.curve import RATES
+from stream.backtest.curve import DRAWS, RATES
 from stream.backtest.findings import SLIPAWAY, Findings
 from stream.backtest.groups import MEANINGS
 
@@ -41,9 +41,12 @@ def page(findings: Findings) -> str:
         titles=wording.TITLES,
         meanings=wording.MEANINGS,
         groupings=MEANINGS,
+        shown={found.name for found in findings.everybody.methods}
+        | {found.rule for found in findings.fixed},
         hindsight=wording.HINDSIGHT,
         mine=SLIPAWAY,
         rates=RATES,
+        draws=DRAWS,
         charts=[
             [
                 # Our own drawings; every text in them went through an XML writer.

@@ -5,7 +5,7 @@ known then.  Later time is scored: before, a model that has seen no horizon pass
 can only be a guess.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from models.dial import Dial
 from stream.backtest.active_days import ActiveDays
+from stream.backtest.boosting import BOOSTED, boosted
 from stream.backtest.curve import Curve, Difference
 from stream.backtest.findings import (
     BY_DIAL,
@@ -30,7 +31,7 @@ from stream.backtest.findings import (
 from stream.backtest.groups import groups
 from stream.backtest.history import History, Recorder
 from stream.backtest.judging import Alerts, Bools, Court
-from stream.backtest.rules import RULES
+from stream.backtest.rules import RULES, Rule
 from stream.backtest.sweep import Sweep, SweptReplay
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
@@ -70,13 +71,15 @@ def backtest(
     *,
     received_at: int,
     begin: int | None = None,
+    boosting: bool = False,
     refusals: Refusals,
     watcher: Watcher | None = None,
 ) -> Findings:
     """Replay a log, and find what its alerts would have been worth from `begin` (ms) on.
 
     Unless given, that is the later half of the log.  `received_at` (ms) is as
-    in `replay`; rows that cannot be used go to `refusals`.  LogError: the log
+    in `replay`; rows that cannot be used go to `refusals`.  `boosting` shows
+    boosted trees beside the rules.  LogError: the log
     cannot be read, or there is nothing in it to be scored.
     """
     policy = policy_file.policy
@@ -97,7 +100,8 @@ def backtest(
     codes = {customer_id: code for code, customer_id in enumerate(history.customers)}
     said = [Alerts(customer, time) for customer, time in sweep.alerts(codes)]
     days = ActiveDays(history)
-    methods = _Methods(court, settings, said, days, watcher)
+    others = {**RULES, BOOSTED: boosted} if boosting else RULES
+    methods = _Methods(court, settings, said, days, others=others, watcher=watcher)
     parts = list(groups(history, days, court.begin))
     if watcher:
         watcher.phase("intervals", 1 + len(parts))
@@ -184,6 +188,8 @@ class _Methods:
         settings: _Settings,
         said: list[Alerts],
         days: ActiveDays,
+        *,
+        others: Mapping[str, Rule],
         watcher: Watcher | None,
     ) -> None:
         fixed, dials = len(settings.notice), len(settings.dials_set)
@@ -194,14 +200,14 @@ class _Methods:
             BY_DIAL: Curve.of(court, said[fixed : fixed + dials]),
         }
         if watcher:
-            watcher.phase("rules", len(RULES))
-        for name, rule in RULES.items():
+            watcher.phase("rules", len(others))
+        for name, rule in others.items():
             tried, alerts = zip(*rule(days), strict=True)
             self.settings[name] = list(tried)
             self.curves[name] = Curve.of(court, alerts)
             if watcher:
                 watcher.step()
-        self.rules = [name for name in RULES if name != FIXED]
+        self.others = [name for name in others if name != FIXED]
 
     def group(self, by: str, name: str, members: Bools | None) -> Group:
         """Read every curve among some customers, and compare them."""
@@ -219,14 +225,14 @@ class _Methods:
                     settings=self._settings_of(method, members),
                     readings=self.curves[method].read(among=members),
                 )
-                for method in (SLIPAWAY, BY_DIAL, *self.rules)
+                for method in (SLIPAWAY, BY_DIAL, *self.others)
             ],
             comparisons=[
                 Comparison(
                     rule=rule,
                     differences=self.curves[SLIPAWAY].against(self.curves[rule], among=members),
                 )
-                for rule in self.rules
+                for rule in self.others
             ],
         )
 
@@ -290,12 +296,12 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
 
 
 def _as_good(group: Group) -> Iterator[AsGood]:
-    """Name the rules and rates at which slipaway is not earlier."""
+    """Name the simple rules and rates at which slipaway is not earlier."""
     cases: list[tuple[str, Difference]] = [
         (comparison.rule, difference)
         for comparison in group.comparisons
         for difference in comparison.differences
-        if difference.days >= 0
+        if comparison.rule in RULES and difference.days >= 0
     ]
     for rule, difference in cases:
         yield AsGood(

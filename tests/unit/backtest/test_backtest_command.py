@@ -1,6 +1,7 @@
 """The command: a log in, what its alerts would have been worth out."""
 
 import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,15 +141,41 @@ def test_groups_of_one_kind_are_parts_of_everybody(backtested: Run) -> None:
         assert sum(group.customers for group in parts) <= findings.everybody.customers
 
 
-def test_a_policy_may_fix_the_threshold(tmp_path: Path) -> None:
-    """Then the rate is what it comes to, and there is no ratio to it."""
+@pytest.fixture(scope="module")
+def threshold(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return a backtest by a policy with a fixed threshold, beside boosted trees."""
     policy = f"{POLICY}notice_days_per_false_alarm = 9.0\n"
-    found = run(tmp_path, policy, customers=80, more=("--begin", "2025-02-20"))
-    (own,) = (setting for setting in found.findings.dial if setting.own)
+    more = ("--begin", "2025-02-20", "--boosting")
+    return run(tmp_path_factory.mktemp("threshold"), policy, customers=80, more=more)
+
+
+def test_a_policy_may_fix_the_threshold(threshold: Run) -> None:
+    """Then the rate is what it comes to, and there is no ratio to it."""
+    (own,) = (setting for setting in threshold.findings.dial if setting.own)
     assert (own.dial, own.ratio) == (None, None)
     assert own.measured is not None
-    assert found.findings.data.begin == "2025-02-20T00:00:00Z"
-    assert "9 days of notice" in " ".join(found.result.stdout.split())
+    assert threshold.findings.data.begin == "2025-02-20T00:00:00Z"
+    assert "9 days of notice" in " ".join(threshold.result.stdout.split())
+
+
+def test_boosted_trees_are_compared_and_are_no_simple_rule(threshold: Run) -> None:
+    """They stand in every table, and not among the rules that are as good."""
+    group = threshold.findings.everybody
+    assert "boosted" in {method.name for method in group.methods}
+    assert "boosted" in {comparison.rule for comparison in group.comparisons}
+    assert "boosted" not in {case.rule for case in threshold.findings.as_good}
+    assert "boosted trees" in threshold.result.stdout
+    assert "boosted trees" in threshold.page
+
+
+def test_boosting_without_its_library_is_said_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And how to come by it."""
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    done = slipaway("backtest", "none.csv", "--boosting")
+    assert done.exit_code == 2
+    assert "slipaway[boosting]" in done.stderr
 
 
 def test_a_log_without_use_is_refused(tmp_path: Path) -> None:
