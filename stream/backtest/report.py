@@ -1,5 +1,6 @@
 """Report: the findings as one page that opens anywhere, without a network and without scripts."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stream.backtest.findings import SLIPAWAY, Findings
 from stream.backtest.groups import MEANINGS
 
 _TEMPLATE = "report.html.jinja"
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
 def page(findings: Findings) -> str:
@@ -24,8 +26,10 @@ def page(findings: Findings) -> str:
         lstrip_blocks=True,
     )
     pages.filters["days"] = lambda value: _minus(wording.days(findings.data, value))
-    pages.filters["interval"] = lambda found: _minus(wording.interval(findings.data, found))
-    pages.filters["share"] = wording.share
+    pages.filters["interval"] = lambda found: _minus(
+        wording.interval(findings.data, found).replace("to ", f"to{_UNBROKEN}")
+    )
+    pages.filters["share"] = lambda value: wording.share(value).replace(" ", _UNBROKEN)
     pages.filters["rate"] = wording.rate
     at = wording.headline_rate(findings)
     return pages.get_template(_TEMPLATE).render(
@@ -60,10 +64,4 @@ def page(findings: Findings) -> str:
 
 def _minus(text: str) -> str:
     """Set signs before figures as signs, not as hyphens."""
-    words = text.split(" ")
-    return " ".join(
-        word.replace("-", "\N{MINUS SIGN}", 1)
-        if word.lstrip("(")[:1] == "-" and len(word) > 1
-        else word
-        for word in words
-    )
+    return re.sub(r"(?<![^\s(])-(?=\d)", "\N{MINUS SIGN}", text)

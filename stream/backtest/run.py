@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from models.dial import Dial
 from stream.backtest.active_days import ActiveDays
 from stream.backtest.boosting import BOOSTED, boosted
-from stream.backtest.curve import Curve, Difference
+from stream.backtest.curve import Curve
 from stream.backtest.findings import (
     BY_DIAL,
     SLIPAWAY,
@@ -79,8 +80,8 @@ def backtest(
 
     Unless given, that is the later half of the log.  `received_at` (ms) is as
     in `replay`; rows that cannot be used go to `refusals`.  `boosting` shows
-    boosted trees beside the rules.  LogError: the log
-    cannot be read, or there is nothing in it to be scored.
+    boosted trees beside the rules.  LogError: the log cannot be read, or there
+    is nothing in it to be scored.
     """
     policy = policy_file.policy
     settings = _Settings(policy)
@@ -96,41 +97,14 @@ def backtest(
     if events:
         run.run_until(replay.midnight_after(last))
     court = _court(recorder.history(), begin)
-    history = court.history
-    codes = {customer_id: code for code, customer_id in enumerate(history.customers)}
+    codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
     said = [Alerts(customer, time) for customer, time in sweep.alerts(codes)]
-    days = ActiveDays(history)
+    days = ActiveDays(court.history)
     others = {**RULES, BOOSTED: boosted} if boosting else RULES
     methods = _Methods(court, settings, said, days, others=others, watcher=watcher)
-    parts = list(groups(history, days, court.begin))
-    if watcher:
-        watcher.phase("intervals", 1 + len(parts))
-    everybody = methods.group("", "everybody", None)
-    found, left_out = [], []
-    for by, name, members in parts:
-        if watcher:
-            watcher.step()
-        if int(court.lapses[members].sum()) < LAPSES_MIN:
-            left_out.append(f"{by}: {name}")
-        elif not members[court.counted].all():  # else it is everybody once more
-            found.append(methods.group(by, name, members))
+    everybody, found, left_out = _by_group(methods, days, watcher)
     return Findings(
-        data=Data(
-            files=[Path(file).name if file != STANDARD_INPUT else "-" for file in files],
-            policy_version=policy.version,
-            horizon_days=policy.horizon_ms / DAY_MS,
-            dial=policy.false_alarms_per_customer_month,
-            notice_days_per_false_alarm=policy.notice_days_per_false_alarm,
-            events=events,
-            customers=len(np.unique(history.customer)),
-            first=iso(int(history.time.min())),
-            last=iso(int(history.time.max())),
-            begin=iso(court.begin),
-            lapses=len(court.lapsed),
-            customer_months=float(court.months.sum()),
-            rows=refusals.rows,
-            refused={code.value: count for code, count in sorted(refusals.counts.items())},
-        ),
+        data=_data(files, policy, court, events=events, refusals=refusals),
         everybody=everybody,
         fixed=methods.fixed(),
         dial=_dial(settings, said, court),
@@ -177,6 +151,29 @@ def _court(history: History, begin: int | None) -> Court:
             " be noticed. Score from an earlier time (--begin), or give a longer log."
         )
     return court
+
+
+def _data(
+    files: Sequence[str], policy: Policy, court: Court, *, events: int, refusals: Refusals
+) -> Data:
+    """Say what was looked at."""
+    history = court.history
+    return Data(
+        files=[file if file == STANDARD_INPUT else Path(file).name for file in files],
+        policy_version=policy.version,
+        horizon_days=policy.horizon_ms / DAY_MS,
+        dial=policy.false_alarms_per_customer_month,
+        notice_days_per_false_alarm=policy.notice_days_per_false_alarm,
+        events=events,
+        customers=len(np.unique(history.customer)),
+        first=iso(int(history.time.min())),
+        last=iso(int(history.time.max())),
+        begin=iso(court.begin),
+        lapses=len(court.lapsed),
+        customer_months=float(court.months.sum()),
+        rows=refusals.rows,
+        refused={code.value: count for code, count in sorted(refusals.counts.items())},
+    )
 
 
 class _Methods:
@@ -239,7 +236,7 @@ class _Methods:
     def _settings_of(self, method: str, members: Bools | None) -> list[Setting]:
         points = self.curves[method].points(members)
         return [
-            Setting(setting=setting, **{f: getattr(point, f) for f in point.__struct_fields__})
+            Setting(setting=setting, **msgspec.structs.asdict(point))
             for setting, point in zip(self.settings[method], points, strict=True)
         ]
 
@@ -260,6 +257,26 @@ class _Methods:
                 )
             )
         return found
+
+
+def _by_group(
+    methods: _Methods, days: ActiveDays, watcher: Watcher | None
+) -> tuple[Group, list[Group], list[str]]:
+    """Give everybody, the groups that are large enough, and the names of those that are not."""
+    court = methods.court
+    parts = list(groups(court.history, days, court.begin))
+    if watcher:
+        watcher.phase("intervals", 1 + len(parts))
+    everybody = methods.group("", "everybody", None)
+    found, left_out = [], []
+    for by, name, members in parts:
+        if watcher:
+            watcher.step()
+        if int(court.lapses[members].sum()) < LAPSES_MIN:
+            left_out.append(f"{by}: {name}")
+        elif not members[court.counted].all():  # else it is everybody once more
+            found.append(methods.group(by, name, members))
+    return everybody, found, left_out
 
 
 def _dial(settings: _Settings, said: list[Alerts], court: Court) -> list[DialSetting]:
@@ -297,18 +314,11 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
 
 def _as_good(group: Group) -> Iterator[AsGood]:
     """Name the simple rules and rates at which slipaway is not earlier."""
-    cases: list[tuple[str, Difference]] = [
-        (comparison.rule, difference)
-        for comparison in group.comparisons
-        for difference in comparison.differences
-        if comparison.rule in RULES and difference.days >= 0
-    ]
-    for rule, difference in cases:
-        yield AsGood(
-            group=f"{group.by}: {group.name}" if group.by else group.name,
-            rule=rule,
-            false_per_customer_month=difference.false_per_customer_month,
-            days=difference.days,
-            low=difference.low,
-            high=difference.high,
-        )
+    for comparison in group.comparisons:
+        for difference in comparison.differences:
+            if comparison.rule in RULES and difference.days >= 0:
+                yield AsGood(
+                    group=f"{group.by}: {group.name}" if group.by else group.name,
+                    rule=comparison.rule,
+                    **msgspec.structs.asdict(difference),
+                )
