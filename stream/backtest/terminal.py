@@ -48,6 +48,7 @@ def _table(title: str, columns: Iterable[str], right_from: int = 1) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
+        show_edge=False,
     )
     for number, column in enumerate(columns):
         table.add_column(

@@ -141,7 +141,8 @@ def summary(findings: Findings) -> Iterator[str]:
         f" {data.horizon_days:g} days); the best simple rule there,"
         f' "{TITLES[rule]}", after {days(data, other.mean_delay_days)}.'
     )
-    yield _verdict(data, difference)
+    yield _verdict(data, difference, "the rule is")
+    yield from _beside_trees(findings, at)
     own = next(setting for setting in findings.dial if setting.own)
     if own.measured is not None and own.ratio is not None:
         yield (
@@ -156,15 +157,24 @@ def summary(findings: Findings) -> Iterator[str]:
     yield _two_sided(findings)
 
 
-def _verdict(data: Data, difference: Difference) -> str:
+def _verdict(data: Data, difference: Difference, others_are: str) -> str:
     which = "later" if difference.days > 0 else "earlier"
     apart = f"That is {days(data, abs(difference.days))} days {which}"
     bounds = f"95 % interval {interval(data, difference)} days"
     if difference.high < 0:
         return f"{apart} ({bounds})."
     if difference.low > 0:
-        return f"{apart} ({bounds}): the rule is the better choice at this rate."
+        return f"{apart} ({bounds}): {others_are} the better choice at this rate."
     return f"{apart}, which could be chance ({bounds})."
+
+
+def _beside_trees(findings: Findings, at: float) -> Iterator[str]:
+    data, group = findings.data, findings.everybody
+    for comparison in group.comparisons:
+        if comparison.rule == BOOSTED:
+            other = reading_at(group, BOOSTED, at)
+            yield f"Boosted trees took {days(data, other.mean_delay_days)} days there."
+            yield _verdict(data, difference_at(comparison, at), "they are")
 
 
 def _two_sided(findings: Findings) -> str:

@@ -164,7 +164,7 @@ def test_boosted_trees_are_compared_and_are_no_simple_rule(threshold: Run) -> No
     assert "boosted" in {method.name for method in group.methods}
     assert "boosted" in {comparison.rule for comparison in group.comparisons}
     assert "boosted" not in {case.rule for case in threshold.findings.as_good}
-    assert "boosted trees" in threshold.result.stdout
+    assert "Boosted trees took" in threshold.result.stdout
     assert "boosted trees" in threshold.page
 
 

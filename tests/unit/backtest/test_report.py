@@ -1,5 +1,6 @@
 """The report: one page, whole, and harmless whatever the log is called."""
 
+import io
 import re
 import xml.etree.ElementTree as ET
 from html import unescape
@@ -8,6 +9,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from stream.backtest import charts, wording
 from stream.backtest.charts import NARROW, WIDE, Size
@@ -26,6 +28,7 @@ from stream.backtest.findings import (
     Setting,
 )
 from stream.backtest.report import page
+from stream.backtest.terminal import show
 
 HOSTILE = '<script>alert("1")</script>&"\'.csv'
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -57,7 +60,7 @@ def group(name: str, by: str = "", *, days: float = -5.0) -> Group:
             settings=[setting(rate, delay + number) for number, rate in enumerate((0.5, 0.01))],
             readings=[reading(rate, delay) for rate in RATES],
         )
-        for method, delay in ((SLIPAWAY, 40.0), (BY_DIAL, 40.5), ("own_gap", 40.0 - days))
+        for method, delay in ((SLIPAWAY, 40.0), (BY_DIAL, 40.5), ("hiatus", 40.0 - days))
     ]
     differences = [
         Difference(false_per_customer_month=rate, days=days, low=days - 1, high=days + 2)
@@ -70,7 +73,7 @@ def group(name: str, by: str = "", *, days: float = -5.0) -> Group:
         lapses=40,
         customer_months=80.0,
         methods=methods,
-        comparisons=[Comparison(rule="own_gap", differences=differences)],
+        comparisons=[Comparison(rule="hiatus", differences=differences)],
     )
 
 
@@ -118,7 +121,7 @@ def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0
         groups=[group(name, "usual gap", days=3.0)],
         left_out=[name],
         as_good=[
-            AsGood(group=name, rule="own_gap", false_per_customer_month=0.02, days=3, low=2, high=5)
+            AsGood(group=name, rule="hiatus", false_per_customer_month=0.02, days=3, low=2, high=5)
         ],
     )
 
@@ -203,7 +206,7 @@ def test_every_line_is_named_and_no_name_covers_another(size: Size) -> None:
         for text in root.iter("text")
         if text.text in wording.TITLES.values()
     }
-    assert set(names) == {"slipaway", "slipaway, by its dial", "own rhythm"}
+    assert set(names) == {"slipaway", "slipaway, by its dial", "one silence for all"}
     places = sorted(names.values())
     assert min(below - above for above, below in pairwise(places)) >= 14
 
@@ -250,3 +253,11 @@ def test_a_dial_has_held_within_half_of_what_was_set() -> None:
     ratios = (0.49, 0.5, 1.5, 1.51, None)
     held = [wording.held(msgspec.structs.replace(setting, ratio=ratio)) for ratio in ratios]
     assert held == [False, True, True, False, None]
+
+
+def test_an_interval_stands_on_one_line_of_a_terminal() -> None:
+    """Beside four others, and the longest name of a rule."""
+    written = io.StringIO()
+    show(findings(days=-30.0), Console(file=written, width=100))
+    (line,) = (line for line in written.getvalue().splitlines() if line.count("-31.0 to -28.0") > 1)
+    assert line.count("-31.0 to -28.0") == len(RATES)
