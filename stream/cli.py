@@ -8,6 +8,7 @@ them: `slipaway --help` must not wait for Kafka's libraries.
 # ruff: noqa: PLC0415 - imports inside commands are the point, as said above
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import Iterator
@@ -61,6 +62,10 @@ Brokers = Annotated[
     str | None,
     typer.Option("--bootstrap-servers", metavar="HOST:PORT", help="Short for --set of that name."),
 ]
+Logs = Annotated[
+    list[str],
+    typer.Argument(metavar="LOG...", help='JSONL, CSV or Parquet, also packed; "-": stdin.'),
+]
 PolicyPath = Annotated[
     Path | None,
     typer.Option("--policy", metavar="POLICY.toml", help="What slipping away means."),
@@ -97,10 +102,7 @@ def validate(
 
 @cli.command()
 def replay(
-    logs: Annotated[
-        list[str],
-        typer.Argument(metavar="LOG...", help='JSONL, CSV or Parquet, also packed; "-": stdin.'),
-    ],
+    logs: Logs,
     *,
     policy: PolicyPath = None,
     alerts: Annotated[
@@ -130,7 +132,7 @@ def replay(
 ) -> None:
     """Replay a log: the same alerts as live, from a file; or send it to Kafka."""
     with _reported():
-        moment = _moment(as_of)
+        moment = _moment("--as-of", as_of, date_means_its_end=True)
         if to_topic is None:
             from stream.replay.run import Outputs
 
@@ -145,6 +147,63 @@ def replay(
         assigned = [*(assign or []), f"topics.usage={to_topic}"]
         settings = _settings(config, assigned, bootstrap_servers, policy)
         _replay_to_topic(settings, logs, _policy_file(settings.policy), model)
+
+
+@cli.command()
+def backtest(
+    logs: Logs,
+    *,
+    policy: PolicyPath = None,
+    begin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="Score from this time on. Unset: the later half of the log's time."
+        ),
+    ] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT.json", help="Where every figure goes.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.html", help="Where a page with curves goes: one file, no links."),
+    ] = None,
+    boosting: Annotated[
+        bool, typer.Option("--boosting", help="Beside boosted trees, too (needs LightGBM).")
+    ] = False,
+) -> None:
+    """Say what alerts on a log would have been worth, beside simple rules; no labels needed."""
+    with _reported():
+        moment = _moment("--begin", begin)
+        _writable({"--json": as_json, "--report": report})
+        if boosting:
+            _boostable()
+        product = _policy_file(policy)
+        from stream.backtest.run import backtest as find
+        from stream.backtest.terminal import show
+        from stream.replay.refusals import Refusals
+
+        refusals = Refusals()
+        with _Bar(logs) as bar:
+            garbage.look_rarely()
+            findings = find(
+                logs,
+                product,
+                received_at=_now_ms(),
+                begin=moment,
+                boosting=boosting,
+                refusals=refusals,
+                watcher=bar,
+            )
+        if as_json is not None:
+            from stream.backtest.findings import encode
+
+            as_json.write_bytes(encode(findings))
+        if report is not None:
+            from stream.backtest.report import page
+
+            report.write_text(page(findings), encoding="utf-8")
+        show(findings)
+        _say_refused(refusals)
 
 
 @cli.command()
@@ -323,6 +382,15 @@ def _writable(outputs: dict[str, Path | None]) -> None:
         raise SettingsError(problems)
 
 
+def _boostable() -> None:
+    """Find out that the library of an extra is not there before it is needed."""
+    try:
+        importlib.import_module("lightgbm")
+    except (ImportError, OSError) as error:  # the library, or one of the system that it needs
+        words = "install it by pip install 'slipaway[boosting]', or leave the option out"
+        raise SettingsError([f"--boosting: LightGBM cannot be used ({error}): {words}"]) from error
+
+
 def _snapshots(file: Path) -> list[bytes]:
     """Read a file of snapshots, one a line, and check every one of them."""
     from models.snapshots import Snapshot
@@ -433,7 +501,7 @@ def _say_refused(refusals: "Refusals") -> None:
 
 
 class _Bar:
-    """A progress bar over the bytes of a log; on a terminal only, and on standard error."""
+    """A progress bar over what there is to do; on a terminal only, and on standard error."""
 
     def __init__(self, logs: list[str]) -> None:
         from rich.console import Console
@@ -443,7 +511,7 @@ class _Bar:
 
         console = Console(stderr=True)
         self._bar = Progress(console=console, disable=not console.is_terminal, transient=True)
-        self._task = self._bar.add_task("replay", total=total_bytes(logs))
+        self._task = self._bar.add_task("reading", total=total_bytes(logs))
         self._events = 0
 
     def __enter__(self) -> Self:
@@ -457,23 +525,33 @@ class _Bar:
         """Hear that more bytes were read."""
         self._bar.advance(self._task, size)
 
-    def decided(self, events: int, until: int) -> None:  # noqa: ARG002 - see Watcher
+    def decided(self, events: int, of: int) -> None:
         """Hear that more events are decided."""
         self._events += events
-        self._bar.update(self._task, description=f"{self._events:,} events")
+        words = f"{self._events:,} events"
+        self._bar.update(self._task, total=of, completed=self._events, description=words)
+
+    def phase(self, words: str, steps: int) -> None:
+        """Hear that something else begins."""
+        self._bar.reset(self._task, total=steps, description=words)
+
+    def step(self) -> None:
+        """Hear that a part of it is done."""
+        self._bar.advance(self._task)
 
 
-def _moment(text: str | None) -> int | None:
-    """Read a moment given on the command line: milliseconds since 1970 UTC; a date is its end."""
+def _moment(option: str, text: str | None, *, date_means_its_end: bool = False) -> int | None:
+    """Read a moment given on the command line: milliseconds since 1970 UTC."""
     from stream.detector.events import DAY_MS
     from stream.wire.times import from_iso
 
     if text is None:
         return None
     try:
-        return from_iso(text) + (DAY_MS if len(text) == len("2026-01-31") else 0)
+        is_date = len(text) == len("2026-01-31")
+        return from_iso(text) + (DAY_MS if is_date and date_means_its_end else 0)
     except ValueError as error:
-        raise SettingsError([f"--as-of: {error}; write it as 2026-01-31T00:00:00Z"]) from error
+        raise SettingsError([f"{option}: {error}; write it as 2026-01-31T00:00:00Z"]) from error
 
 
 def _now_ms() -> int:

@@ -121,6 +121,11 @@ class Court:
         days = np.where(last >= self.eligible[customer], np.maximum(until - since, 0), 0) / DAY_MS
         return np.bincount(customer, days, len(history.customers)) / MONTH_DAYS
 
+    @cached_property
+    def counted(self) -> Ints:
+        """Who has eligible time, or a lapse: everybody that any figure is about."""
+        return np.flatnonzero((self.months > 0) | (self.lapses > 0))
+
     def judge(self, alerts: Alerts) -> Judgement:
         """Say what became of each alert."""
         history = self.history

@@ -34,6 +34,7 @@ EXPECTED_STEPS = 40
 
 Settings = Iterator[tuple[float, Alerts]]
 """Each setting, and its alerts."""
+Rule = Callable[[ActiveDays], Settings]
 
 
 def idle(days: ActiveDays) -> Settings:
@@ -144,7 +145,7 @@ def _days_expected(
     return days_expected
 
 
-RULES: dict[str, Callable[[ActiveDays], Settings]] = {
+RULES: dict[str, Rule] = {
     "idle": idle,
     "hiatus": hiatus,
     "own_gap": own_gap,

@@ -71,11 +71,19 @@ class Sweep:
         """Follow these dials, none of which has turned yet."""
         self._horizon = horizon_ms
         self._all = [Following(dial) for dial in dials]
+        self._least = inf
+        """The lowest threshold in force."""
+        self._slipping: set[str] = set()
+        """Customers called slipping at any setting."""
 
     # ------------------------------------------------------------ as a witness
 
     def judged(self, customer_id: str, at: int, judged: Assessment) -> None:
         """Open an alert at every setting to which the silence is now worth one."""
+        if judged.value >= self._least:
+            self._slipping.add(customer_id)
+        elif customer_id not in self._slipping:
+            return
         for each in self._all:
             raised = each.slipping.get(customer_id)
             if raised is not None:
@@ -90,6 +98,9 @@ class Sweep:
 
     def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
         """Close them; those within the horizon were false."""
+        if customer_id not in self._slipping:
+            return
+        self._slipping.remove(customer_id)
         for each in self._all:
             raised = each.slipping.pop(customer_id, None)
             if raised is not None and silence_ms <= self._horizon:
@@ -122,6 +133,7 @@ class Sweep:
         ended = list(tallies)
         for each in self._all:
             each.turn(ended)
+        self._least = min(each.threshold for each in self._all)
 
     def alerts(self, codes: dict[str, int]) -> list[tuple[Ints, Ints]]:
         """Give each setting's alerts: customers, by the numbers in `codes`, and times (ms)."""

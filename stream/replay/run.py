@@ -44,8 +44,8 @@ class Watcher(Protocol):
         """Hear that `size` more bytes of the log have been read."""
         ...
 
-    def decided(self, events: int, until: int) -> object:
-        """Hear that `events` more are decided, up to event time `until` (ms)."""
+    def decided(self, events: int, of: int) -> object:
+        """Hear that `events` more are decided, of so many in the log."""
         ...
 
 
@@ -108,7 +108,7 @@ class Replay:
         while begin < len(events):
             first = int(events.occurred_at[begin])
             if self._next_midnight is None:
-                self._next_midnight = _midnight_after(first)
+                self._next_midnight = midnight_after(first)
             if first - self._lateness >= self._next_midnight:
                 self.run_until(first - self._lateness)
             turn = self._next_midnight + self._lateness
@@ -145,6 +145,35 @@ class Replay:
                 self._trainer.learn(lesson)
 
 
+def read_in_order(
+    files: Sequence[str],
+    policy_file: PolicyFile,
+    *,
+    received_at: int,
+    refusals: Refusals,
+    batch_events: int = BATCH_EVENTS,
+    watcher: Watcher | None = None,
+) -> Iterator[EventBatch]:
+    """Yield a log's events by their times, at most `batch_events` together.
+
+    `watcher` hears that a batch is decided when the next one is asked for.
+    LogError: the log cannot be read, or most of it cannot be used.
+    """
+    events = read_log(
+        files,
+        policy_file.log,
+        Decoder(policy_file.mappings),
+        received_at=received_at,
+        max_future_skew_ms=policy_file.policy.max_future_skew_ms,
+        refusals=refusals,
+        on_bytes=watcher.read if watcher else lambda _: None,
+    )
+    for batch in _parts(in_order(events), batch_events):
+        yield batch
+        if watcher:
+            watcher.decided(len(batch), refusals.events)  # in order: all of it was read by now
+
+
 def replay(
     files: Sequence[str],
     policy_file: PolicyFile,
@@ -162,21 +191,19 @@ def replay(
     refused.  `as_of` (ms) is the moment the scores are of, the log's end unless
     given.  LogError: the log cannot be read, or most of it cannot be used.
     """
-    refusals = Refusals()
-    summary = Summary(refusals=refusals)
-    events = read_log(
+    summary = Summary(refusals=Refusals())
+    batches = read_in_order(
         files,
-        policy_file.log,
-        Decoder(policy_file.mappings),
+        policy_file,
         received_at=received_at,
-        max_future_skew_ms=policy_file.policy.max_future_skew_ms,
-        refusals=refusals,
-        on_bytes=watcher.read if watcher else lambda _: None,
+        refusals=summary.refusals,
+        batch_events=batch_events,
+        watcher=watcher,
     )
     alerts_file = outputs.alerts.open("wb") if outputs.alerts else None
     try:
         run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file)
-        for batch in _parts(in_order(events), batch_events):
+        for batch in batches:
             if summary.begin is None:
                 summary.begin = int(batch.occurred_at[0])
             summary.events += len(batch)
@@ -188,10 +215,8 @@ def replay(
                 _score(run, outputs, as_of)
                 as_of, outputs = None, msgspec.structs.replace(outputs, scores=None)
             run.take(batch.part(done, len(batch)))
-            if watcher:
-                watcher.decided(len(batch), summary.end)
         if summary.end is not None:
-            end = _midnight_after(summary.end)
+            end = midnight_after(summary.end)
             run.run_until(end)
             _score(run, outputs, end if as_of is None else as_of)
     finally:
@@ -239,6 +264,6 @@ def _parts(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:
             yield batch.part(begin, begin + size)
 
 
-def _midnight_after(moment: int) -> int:
+def midnight_after(moment: int) -> int:
     """Give the first UTC midnight after a moment (ms)."""
     return (moment // DAY_MS + 1) * DAY_MS

@@ -40,6 +40,23 @@ def test_a_curve_is_a_line_from_no_alerts_through_its_settings(history: History)
     assert above.mean_delay_days == at.mean_delay_days
 
 
+def test_a_curve_can_be_read_among_some_customers(history: History) -> None:
+    """As if there were no others; and nothing is read where none of them lapsed."""
+    court = Court(history)
+    curve = Curve.of(court, [alerts(history, ("a", 5), ("b", 5))])
+    among = {name: np.array([other == name for other in history.customers]) for name in "ab"}
+    (of_a,) = curve.points(among["a"])
+    assert (of_a.false_per_customer_month, of_a.recall, of_a.mean_delay_days) == (0.0, 1.0, 2.0)
+    (of_b,) = curve.points(among["b"])
+    months = float(court.months[history.customers.index("b")])
+    assert of_b.false_per_customer_month == pytest.approx(1 / months)
+    assert (of_b.recall, of_b.mean_delay_days) == (0.0, H)
+    nobody = np.zeros(len(history.customers), np.bool_)
+    assert curve.points(nobody) == curve.read(among=nobody) == []
+    (difference,) = curve.against(Curve.of(court, [alerts(history)]), [0.1], among=among["a"])
+    assert (difference.days, difference.low, difference.high) == (2 - H, 2 - H, 2 - H)
+
+
 def test_a_curve_differs_from_itself_by_nothing(history: History) -> None:
     """In every draw: both sides are read on the same customers."""
     curve = Curve.of(Court(history), [alerts(history, ("a", 5), ("b", 5))])

@@ -51,6 +51,35 @@ def test_the_size_of_the_batches_changes_no_byte(log: Path, tmp_path: Path) -> N
     assert results(tmp_path / "small") == expected
 
 
+class Heard:
+    """A watcher that keeps what it hears."""
+
+    def __init__(self) -> None:
+        """Begin with nothing heard."""
+        self.bytes = 0
+        self.events: list[int] = []
+        self.of: set[int] = set()
+
+    def read(self, size: int) -> None:
+        """Count the bytes."""
+        self.bytes += size
+
+    def decided(self, events: int, of: int) -> None:
+        """Keep the events, and of how many."""
+        self.events.append(events)
+        self.of.add(of)
+
+
+def test_a_watcher_hears_how_far_the_replay_has_come(log: Path, tmp_path: Path) -> None:
+    """Every byte, and from the first batch on how many events there are in all."""
+    heard = Heard()
+    summary = run(log, tmp_path / "watched", watcher=heard, batch_events=500)
+    assert heard.bytes == log.stat().st_size
+    assert max(heard.events) == 500
+    assert sum(heard.events) == summary.events
+    assert heard.of == {summary.events}
+
+
 @pytest.mark.parametrize("seed", ["0", "1234"])
 def test_the_seed_of_pythons_hashes_changes_no_byte(log: Path, tmp_path: Path, seed: str) -> None:
     """No decision hangs on the order of a set."""

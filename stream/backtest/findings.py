@@ -1,0 +1,135 @@
+"""Findings: what a backtest came to, as it is written to JSON and shown to people.
+
+Rates are false alarms per customer-month, delays days from a customer's last
+activity to the alert, a lapse that nobody noticed counting as a whole horizon.
+Times are ISO 8601, UTC.
+"""
+
+import msgspec
+
+from stream.backtest.curve import Difference, Reading
+
+SLIPAWAY = "slipaway"
+BY_DIAL = "slipaway, by its dial"
+VERSION = 1
+"""Of this format."""
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at."""
+
+    files: list[str]
+    """Names without their folders."""
+    policy_version: str
+    horizon_days: float
+    dial: float
+    """The policy's own: false alarms per customer-month."""
+    notice_days_per_false_alarm: float | None
+    """Set in the policy instead of the dial."""
+    events: int
+    customers: int
+    first: str
+    last: str
+    begin: str
+    """What follows is of the time from here on."""
+    lapses: int
+    customer_months: float
+    rows: int
+    refused: dict[str, int]
+    """Rows that could not be used, by reason."""
+
+
+class Setting(Reading, frozen=True, kw_only=True):
+    """What one setting of a method came to."""
+
+    setting: float
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to alert, at all of its settings."""
+
+    name: str
+    settings: list[Setting]
+    """In the order in which they were tried."""
+    readings: list[Reading]
+    """The curve through them, at rates that all methods are read at."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """How many days later slipaway is than a rule; below zero it is earlier."""
+
+    rule: str
+    differences: list[Difference]
+
+
+class Fixed(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule as people have it, with one setting and no choice of a rate."""
+
+    rule: str
+    came_to: Setting
+    slipaway: Reading | None
+    """At the same rate; None where the rule never called anybody slipping in vain."""
+    difference: Difference | None
+
+
+class DialSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dial said would happen, and what did; alerts by its own threshold of each day."""
+
+    dial: float | None
+    """As set; None: the policy fixes the threshold, and the rate is what it comes to."""
+    own: bool
+    """It is the policy's."""
+    measured: float | None
+    ratio: float | None
+    """Measured over set."""
+    recall: float | None
+    precision: float | None
+    mean_delay_days: float | None
+    warm_up_measured: float | None
+    """Before `Data.begin`, while the model and the record were young."""
+    warm_up_ratio: float | None
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Some customers, every method among them."""
+
+    by: str
+    """What they were grouped by; empty for everybody."""
+    name: str
+    customers: int
+    lapses: int
+    customer_months: float
+    methods: list[Method]
+    comparisons: list[Comparison]
+    """Of slipaway with each rule."""
+
+
+class AsGood(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a simple rule notices lapses as early as slipaway, or earlier."""
+
+    group: str
+    rule: str
+    false_per_customer_month: float
+    days: float
+    """By which slipaway is later."""
+    low: float
+    high: float
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything."""
+
+    version: int = VERSION
+    data: Data
+    everybody: Group
+    fixed: list[Fixed]
+    dial: list[DialSetting]
+    groups: list[Group]
+    left_out: list[str]
+    """Groups with too few lapses to say anything about."""
+    as_good: list[AsGood]
+
+
+def encode(findings: Findings) -> bytes:
+    """Write the findings as JSON, to be read by people, too."""
+    return msgspec.json.format(msgspec.json.encode(findings), indent=2) + b"\n"

@@ -1,0 +1,324 @@
+"""The backtest: a log replayed once, at many settings, beside simple rules, and all of it judged.
+
+The model learns as it would have live, and every alert is decided by what was
+known then.  Later time is scored: before, a model that has seen no horizon pass
+can only be a guess.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from models.dial import Dial
+from stream.backtest.active_days import ActiveDays
+from stream.backtest.boosting import BOOSTED, boosted
+from stream.backtest.curve import Curve
+from stream.backtest.findings import (
+    BY_DIAL,
+    SLIPAWAY,
+    AsGood,
+    Comparison,
+    Data,
+    DialSetting,
+    Findings,
+    Fixed,
+    Group,
+    Method,
+    Setting,
+)
+from stream.backtest.groups import groups
+from stream.backtest.history import History, Recorder
+from stream.backtest.judging import Alerts, Bools, Court
+from stream.backtest.rules import RULES, Rule
+from stream.backtest.sweep import Sweep, SweptReplay
+from stream.detector.events import DAY_MS
+from stream.detector.policy import Policy
+from stream.replay import run as replay
+from stream.replay.errors import LogError
+from stream.replay.refusals import Refusals
+from stream.replay.source import STANDARD_INPUT
+from stream.wire.durations import format_duration
+from stream.wire.policy_file import PolicyFile
+from stream.wire.times import iso
+
+NOTICE_SHARES = tuple(np.geomspace(0.008, 4, 28).tolist())
+"""Fixed thresholds: what a false alarm is worth, in horizons of earlier notice."""
+DIALS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.10, 0.14, 0.20, 0.30, 0.40, 0.55, 0.80)
+"""False alarms per customer-month."""
+LAPSES_MIN = 30
+"""A group with fewer says nothing."""
+FIXED = "idle"
+"""The rule that has settings, but no choice of them."""
+
+
+class Watcher(replay.Watcher, Protocol):
+    """Who follows the backtest."""
+
+    def phase(self, words: str, steps: int) -> object:
+        """Hear that something begins that takes so many steps."""
+        ...
+
+    def step(self) -> object:
+        """Hear that a step is done."""
+        ...
+
+
+def backtest(
+    files: Sequence[str],
+    policy_file: PolicyFile,
+    *,
+    received_at: int,
+    begin: int | None = None,
+    boosting: bool = False,
+    refusals: Refusals,
+    watcher: Watcher | None = None,
+) -> Findings:
+    """Replay a log, and find what its alerts would have been worth from `begin` (ms) on.
+
+    Unless given, that is the later half of the log.  `received_at` (ms) is as
+    in `replay`; rows that cannot be used go to `refusals`.  `boosting` shows
+    boosted trees beside the rules.  LogError: the log cannot be read, or there
+    is nothing in it to be scored.
+    """
+    policy = policy_file.policy
+    settings = _Settings(policy)
+    sweep = Sweep(settings.dials, policy.horizon_ms)
+    run = SweptReplay(policy, alerts=None, sweep=sweep)
+    recorder, events, last = Recorder(policy), 0, 0
+    for batch in replay.read_in_order(
+        files, policy_file, received_at=received_at, refusals=refusals, watcher=watcher
+    ):
+        run.take(batch)
+        recorder.take(batch)
+        events, last = events + len(batch), int(batch.occurred_at[-1])
+    if events:
+        run.run_until(replay.midnight_after(last))
+    court = _court(recorder.history(), begin)
+    codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
+    said = [Alerts(customer, time) for customer, time in sweep.alerts(codes)]
+    days = ActiveDays(court.history)
+    others = {**RULES, BOOSTED: boosted} if boosting else RULES
+    methods = _Methods(court, settings, said, days, others=others, watcher=watcher)
+    everybody, found, left_out = _by_group(methods, days, watcher)
+    return Findings(
+        data=_data(files, policy, court, events=events, refusals=refusals),
+        everybody=everybody,
+        fixed=methods.fixed(),
+        dial=_dial(settings, said, court),
+        groups=found,
+        left_out=left_out,
+        as_good=[case for group in (everybody, *found) for case in _as_good(group)],
+    )
+
+
+class _Settings:
+    """The settings that one replay follows."""
+
+    def __init__(self, policy: Policy) -> None:
+        days = policy.horizon_ms / DAY_MS
+        own = policy.false_alarms_per_customer_month
+        self.notice = [days * share for share in NOTICE_SHARES]
+        self.dials_set = sorted({*DIALS, own})
+        self.dials = [Dial(own, days, notice) for notice in self.notice]
+        self.dials += [Dial(target, days) for target in self.dials_set]
+        self.policy = policy
+        if policy.notice_days_per_false_alarm is not None:
+            self.dials.append(Dial(own, days, policy.notice_days_per_false_alarm))
+
+
+def _court(history: History, begin: int | None) -> Court:
+    """Let the log be judged from a moment on; LogError says why it cannot be."""
+    if not len(history.time):
+        raise LogError(
+            "The log has no event that counts as use: name what does in the policy's"
+            " [events] engagement, or give another log."
+        )
+    end, horizon = int(history.end.max()), history.horizon
+    if end - history.start < 2 * horizon:
+        raise LogError(
+            f"The log covers {format_duration((end - history.start) // DAY_MS * DAY_MS)}, and takes"
+            f" two horizons of {format_duration(horizon)}: one to learn in, and one to see what"
+            " became of whom. Give a longer log, or shorten the policy's [slipping] horizon."
+        )
+    court = Court(history, (history.start + end + 1) // 2 if begin is None else begin)
+    if not (len(court.lapsed) and court.months.sum()):
+        raise LogError(
+            f"From {iso(court.begin)} on nobody lapsed, as far as the log shows (it ends at"
+            f" {iso(end)}, and a lapse takes {format_duration(horizon)} of it): there is nothing to"
+            " be noticed. Score from an earlier time (--begin), or give a longer log."
+        )
+    return court
+
+
+def _data(
+    files: Sequence[str], policy: Policy, court: Court, *, events: int, refusals: Refusals
+) -> Data:
+    """Say what was looked at."""
+    history = court.history
+    return Data(
+        files=[file if file == STANDARD_INPUT else Path(file).name for file in files],
+        policy_version=policy.version,
+        horizon_days=policy.horizon_ms / DAY_MS,
+        dial=policy.false_alarms_per_customer_month,
+        notice_days_per_false_alarm=policy.notice_days_per_false_alarm,
+        events=events,
+        customers=len(np.unique(history.customer)),
+        first=iso(int(history.time.min())),
+        last=iso(int(history.time.max())),
+        begin=iso(court.begin),
+        lapses=len(court.lapsed),
+        customer_months=float(court.months.sum()),
+        rows=refusals.rows,
+        refused={code.value: count for code, count in sorted(refusals.counts.items())},
+    )
+
+
+class _Methods:
+    """Every method's curve, over one court."""
+
+    def __init__(
+        self,
+        court: Court,
+        settings: _Settings,
+        said: list[Alerts],
+        days: ActiveDays,
+        *,
+        others: Mapping[str, Rule],
+        watcher: Watcher | None,
+    ) -> None:
+        fixed, dials = len(settings.notice), len(settings.dials_set)
+        self.court = court
+        self.settings = {SLIPAWAY: settings.notice, BY_DIAL: settings.dials_set}
+        self.curves = {
+            SLIPAWAY: Curve.of(court, said[:fixed]),
+            BY_DIAL: Curve.of(court, said[fixed : fixed + dials]),
+        }
+        if watcher:
+            watcher.phase("rules", len(others))
+        for name, rule in others.items():
+            tried, alerts = zip(*rule(days), strict=True)
+            self.settings[name] = list(tried)
+            self.curves[name] = Curve.of(court, alerts)
+            if watcher:
+                watcher.step()
+        self.others = [name for name in others if name != FIXED]
+
+    def group(self, by: str, name: str, members: Bools | None) -> Group:
+        """Read every curve among some customers, and compare them."""
+        court = self.court
+        everyone = np.ones(len(court.lapses), np.bool_) if members is None else members
+        return Group(
+            by=by,
+            name=name,
+            customers=int(everyone[court.counted].sum()),
+            lapses=int(court.lapses[everyone].sum()),
+            customer_months=float(court.months[everyone].sum()),
+            methods=[
+                Method(
+                    name=method,
+                    settings=self._settings_of(method, members),
+                    readings=self.curves[method].read(among=members),
+                )
+                for method in (SLIPAWAY, BY_DIAL, *self.others)
+            ],
+            comparisons=[
+                Comparison(
+                    rule=rule,
+                    differences=self.curves[SLIPAWAY].against(self.curves[rule], among=members),
+                )
+                for rule in self.others
+            ],
+        )
+
+    def _settings_of(self, method: str, members: Bools | None) -> list[Setting]:
+        points = self.curves[method].points(members)
+        return [
+            Setting(setting=setting, **msgspec.structs.asdict(point))
+            for setting, point in zip(self.settings[method], points, strict=True)
+        ]
+
+    def fixed(self) -> list[Fixed]:
+        """Hold slipaway against each setting of the rule that offers no choice."""
+        mine, other = self.curves[SLIPAWAY], self.curves[FIXED]
+        found = []
+        for number, came_to in enumerate(self._settings_of(FIXED, None)):
+            rate, alone = came_to.false_per_customer_month, Curve(self.court, other.sums[[number]])
+            same = mine.read([rate]) if rate else []
+            difference = mine.against(alone, [rate]) if rate else []
+            found.append(
+                Fixed(
+                    rule=FIXED,
+                    came_to=came_to,
+                    slipaway=same[0] if same else None,
+                    difference=difference[0] if difference else None,
+                )
+            )
+        return found
+
+
+def _by_group(
+    methods: _Methods, days: ActiveDays, watcher: Watcher | None
+) -> tuple[Group, list[Group], list[str]]:
+    """Give everybody, the groups that are large enough, and the names of those that are not."""
+    court = methods.court
+    parts = list(groups(court.history, days, court.begin))
+    if watcher:
+        watcher.phase("intervals", 1 + len(parts))
+    everybody = methods.group("", "everybody", None)
+    found, left_out = [], []
+    for by, name, members in parts:
+        if watcher:
+            watcher.step()
+        if int(court.lapses[members].sum()) < LAPSES_MIN:
+            left_out.append(f"{by}: {name}")
+        elif not members[court.counted].all():  # else it is everybody once more
+            found.append(methods.group(by, name, members))
+    return everybody, found, left_out
+
+
+def _dial(settings: _Settings, said: list[Alerts], court: Court) -> list[DialSetting]:
+    """Hold what the dial was set to against what it came to, before `court.begin` and after."""
+    whole = Court(court.history)
+    warm_up_months = float(whole.months.sum() - court.months.sum())
+    own = settings.policy.false_alarms_per_customer_month
+    own_threshold = settings.policy.notice_days_per_false_alarm is not None
+    targets: list[float | None] = [*settings.dials_set, *([None] if own_threshold else [])]
+    found = []
+    for target, alerts in zip(targets, said[len(settings.notice) :], strict=True):
+        score = court.score(alerts)
+        before = alerts.time < court.begin
+        warm_up = whole.judge(Alerts(alerts.customer[before], alerts.time[before]))
+        warm_up_rate = int(warm_up.false.sum()) / warm_up_months if warm_up_months else None
+        found.append(
+            DialSetting(
+                dial=target,
+                own=target is None if own_threshold else target == own,
+                measured=score.false_per_customer_month,
+                ratio=_ratio(score.false_per_customer_month, target),
+                recall=score.recall,
+                precision=score.precision,
+                mean_delay_days=score.mean_delay_days,
+                warm_up_measured=warm_up_rate,
+                warm_up_ratio=_ratio(warm_up_rate, target),
+            )
+        )
+    return found
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _as_good(group: Group) -> Iterator[AsGood]:
+    """Name the simple rules and rates at which slipaway is not earlier."""
+    for comparison in group.comparisons:
+        for difference in comparison.differences:
+            if comparison.rule in RULES and difference.days >= 0:
+                yield AsGood(
+                    group=f"{group.by}: {group.name}" if group.by else group.name,
+                    rule=comparison.rule,
+                    **msgspec.structs.asdict(difference),
+                )

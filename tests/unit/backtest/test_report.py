@@ -1,0 +1,263 @@
+"""The report: one page, whole, and harmless whatever the log is called."""
+
+import io
+import re
+import xml.etree.ElementTree as ET
+from html import unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from stream.backtest import charts, wording
+from stream.backtest.charts import NARROW, WIDE, Size
+from stream.backtest.curve import RATES, Difference, Reading
+from stream.backtest.findings import (
+    BY_DIAL,
+    SLIPAWAY,
+    AsGood,
+    Comparison,
+    Data,
+    DialSetting,
+    Findings,
+    Fixed,
+    Group,
+    Method,
+    Setting,
+)
+from stream.backtest.report import page
+from stream.backtest.terminal import show
+
+HOSTILE = '<script>alert("1")</script>&"\'.csv'
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+def reading(rate: float, delay: float) -> Reading:
+    """Return what a curve may come to."""
+    return Reading(
+        false_per_customer_month=rate, recall=0.5, recall_by_half_horizon=0.4, mean_delay_days=delay
+    )
+
+
+def setting(rate: float, delay: float) -> Setting:
+    """Return what a setting may come to."""
+    return Setting(
+        setting=30.0,
+        false_per_customer_month=rate,
+        recall=0.5,
+        recall_by_half_horizon=0.4,
+        mean_delay_days=delay,
+    )
+
+
+def group(name: str, by: str = "", *, days: float = -5.0) -> Group:
+    """Return a group in which slipaway is so much later than the rule."""
+    methods = [
+        Method(
+            name=method,
+            settings=[setting(rate, delay + number) for number, rate in enumerate((0.5, 0.01))],
+            readings=[reading(rate, delay) for rate in RATES],
+        )
+        for method, delay in ((SLIPAWAY, 40.0), (BY_DIAL, 40.5), ("hiatus", 40.0 - days))
+    ]
+    differences = [
+        Difference(false_per_customer_month=rate, days=days, low=days - 1, high=days + 2)
+        for rate in RATES
+    ]
+    return Group(
+        by=by,
+        name=name,
+        customers=9,
+        lapses=40,
+        customer_months=80.0,
+        methods=methods,
+        comparisons=[Comparison(rule="hiatus", differences=differences)],
+    )
+
+
+def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0.05) -> Findings:
+    """Return findings as a backtest might have them."""
+    dial = DialSetting(
+        dial=own,
+        own=True,
+        measured=0.06,
+        ratio=None if own is None else 1.2,
+        recall=0.5,
+        precision=0.4,
+        mean_delay_days=41.0,
+        warm_up_measured=0.0,
+        warm_up_ratio=None if own is None else 0.0,
+    )
+    return Findings(
+        data=Data(
+            files=[name],
+            policy_version=name,
+            horizon_days=90.0,
+            dial=0.05,
+            notice_days_per_false_alarm=None if own is not None else 12.0,
+            events=1000,
+            customers=10,
+            first="2025-01-01T00:00:00Z",
+            last="2025-12-31T00:00:00Z",
+            begin="2025-07-01T00:00:00Z",
+            lapses=40,
+            customer_months=80.0,
+            rows=1001,
+            refused={"not_json": 1},
+        ),
+        everybody=group("everybody", days=days),
+        fixed=[
+            Fixed(
+                rule="idle",
+                came_to=setting(0.3, 30.0),
+                slipaway=reading(0.3, 20.0),
+                difference=Difference(false_per_customer_month=0.3, days=-10, low=-12, high=-8),
+            ),
+            Fixed(rule="idle", came_to=setting(0.0, 90.0), slipaway=None, difference=None),
+        ],
+        dial=[dial],
+        groups=[group(name, "usual gap", days=3.0)],
+        left_out=[name],
+        as_good=[
+            AsGood(group=name, rule="hiatus", false_per_customer_month=0.02, days=3, low=2, high=5)
+        ],
+    )
+
+
+class Tags(HTMLParser):
+    """Reads a page, and notes its tags, its links and what is not closed."""
+
+    def __init__(self) -> None:
+        """Begin with nothing open."""
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag that is closed already."""
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close what was opened last."""
+        assert self.open.pop() == tag
+
+
+def parsed(drawing: str) -> ET.Element:
+    """Read a drawing, which is well-formed by itself."""
+    return ET.fromstring(drawing)  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize("name", ["log.csv", HOSTILE])
+def test_a_page_is_whole_and_asks_for_nothing(name: str) -> None:
+    """Every tag is closed; no script, no link, no address; names are text."""
+    written = page(findings(name))
+    tags = Tags()
+    tags.feed(written)
+    assert tags.open == []
+    assert "script" not in tags.seen
+    assert tags.attributes.isdisjoint({"src", "href", "onload", "onclick"})
+    assert re.search(r"https?:|//[a-z]|url\(|@import", written) is None
+
+
+def test_names_are_text() -> None:
+    """Of files, of policies, of groups."""
+    written = page(findings(HOSTILE))
+    assert "<script" not in written
+    assert written.count("&lt;script&gt;") >= 5
+
+
+def test_a_page_says_what_the_terminal_says() -> None:
+    """The summary, word for word."""
+    found = findings()
+    said = unescape(page(found))
+    for sentence in wording.summary(found):
+        assert sentence.replace(" -", " \N{MINUS SIGN}") in said
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("draw", [charts.curves, charts.dial])
+def test_a_chart_can_be_heard(draw: charts.Draw, size: Size) -> None:
+    """It has a title and a description, and names them."""
+    root = parsed(draw(findings(), size))
+    title, description = root[0], root[1]
+    assert (title.tag, description.tag) == ("title", "desc")
+    assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    assert title.text
+    assert description.text
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_every_line_is_named_and_no_name_covers_another(size: Size) -> None:
+    """Though two of them end at the same height."""
+    root = parsed(charts.curves(findings(), size))
+    names = {
+        text.text: float(text.get("y") or 0)
+        for text in root.iter("text")
+        if text.text in wording.TITLES.values()
+    }
+    assert set(names) == {"slipaway", "slipaway, by its dial", "one silence for all"}
+    places = sorted(names.values())
+    assert min(below - above for above, below in pairwise(places)) >= 14
+
+
+def test_nothing_is_drawn_outside_a_chart() -> None:
+    """Whatever the figures are."""
+    found = findings()
+    dial = [msgspec.structs.replace(found.dial[0], measured=7.0, warm_up_measured=1e-6)]
+    for draw in (charts.curves, charts.dial):
+        root = parsed(draw(msgspec.structs.replace(found, dial=dial), WIDE))
+        for line in root.iter("polyline"):
+            points = [point.split(",") for point in (line.get("points") or "").split()]
+            assert all(0 <= float(x) <= WIDE.width for x, _ in points)
+            assert all(0 <= float(y) <= WIDE.height for _, y in points)
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (-5.0, "That is 5.0 days earlier (95 % interval -6.0 to -3.0 days)."),
+        (-1.0, "That is 1.0 days earlier, which could be chance (95 % interval -2.0 to 1.0 days)."),
+        (4.0, "the rule is the better choice at this rate."),
+    ],
+)
+def test_the_summary_takes_nobodys_side(days: float, said: str) -> None:
+    """Better, worse, and what nobody knows."""
+    assert said in " ".join(wording.summary(findings(days=days)))
+
+
+def test_the_headline_is_read_near_the_policys_own_rate() -> None:
+    """The dial, or what its threshold came to."""
+    assert wording.headline_rate(findings()) == 0.05
+    assert "1.20 times what was asked" in " ".join(wording.summary(findings()))
+    fixed = findings(own=None)
+    (own,) = fixed.dial
+    loose = msgspec.structs.replace(fixed, dial=[msgspec.structs.replace(own, measured=0.3)])
+    assert wording.headline_rate(loose) == 0.2
+    assert "12 days of notice" in " ".join(wording.summary(loose))
+
+
+def test_a_dial_has_held_within_half_of_what_was_set() -> None:
+    """And an unset one cannot."""
+    (setting,) = findings().dial
+    ratios = (0.49, 0.5, 1.5, 1.51, None)
+    held = [wording.held(msgspec.structs.replace(setting, ratio=ratio)) for ratio in ratios]
+    assert held == [False, True, True, False, None]
+
+
+def test_an_interval_stands_on_one_line_of_a_terminal() -> None:
+    """Beside four others, and the longest name of a rule."""
+    written = io.StringIO()
+    show(findings(days=-30.0), Console(file=written, width=100))
+    (line,) = (line for line in written.getvalue().splitlines() if line.count("-31.0 to -28.0") > 1)
+    assert line.count("-31.0 to -28.0") == len(RATES)
