@@ -110,7 +110,7 @@ def backtest(
         dial=_dial(settings, said, court),
         groups=found,
         left_out=left_out,
-        as_good=[case for group in (everybody, *found) for case in _as_good(group)],
+        as_good=[case for group in (everybody, *found) for case in as_good(group)],
     )
 
 
@@ -312,7 +312,7 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
     return None if part is None or not whole else part / whole
 
 
-def _as_good(group: Group) -> Iterator[AsGood]:
+def as_good(group: Group) -> Iterator[AsGood]:
     """Name the simple rules and rates at which slipaway is not earlier."""
     for comparison in group.comparisons:
         for difference in comparison.differences:

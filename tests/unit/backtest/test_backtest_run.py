@@ -76,6 +76,10 @@ def test_findings_are_what_the_independent_scorer_makes_of_the_same_alerts(
             ("mean_delay_days", "mean_delay_missed_as_horizon"),
         ):
             assert getattr(setting, ours) == pytest.approx(expected[other], abs=0.001), ours
+        whole = yardstick.score_alerts.score(alerts, timeline, yardstick.episodes.Window())
+        months = whole["customer_months"] - expected["customer_months"]
+        warm_up = (whole["false"] - expected["false"]) / months
+        assert setting.warm_up_measured == pytest.approx(warm_up, abs=0.001)
     curve = yardstick.compare.compare(theirs[:fixed], theirs[fixed:], timeline, window, draws=2)
     for number, method in ((0, "a"), (1, "b")):
         readings = findings.everybody.methods[number].readings

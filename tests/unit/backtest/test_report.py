@@ -28,6 +28,7 @@ from stream.backtest.findings import (
     Setting,
 )
 from stream.backtest.report import page
+from stream.backtest.run import as_good
 from stream.backtest.terminal import show
 
 HOSTILE = '<script>alert("1")</script>&"\'.csv'
@@ -261,3 +262,9 @@ def test_an_interval_stands_on_one_line_of_a_terminal() -> None:
     show(findings(days=-30.0), Console(file=written, width=100))
     (line,) = (line for line in written.getvalue().splitlines() if line.count("-31.0 to -28.0") > 1)
     assert line.count("-31.0 to -28.0") == len(RATES)
+
+
+@pytest.mark.parametrize(("days", "named"), [(-0.1, 0), (0.0, len(RATES)), (2.0, len(RATES))])
+def test_a_rule_that_is_just_as_early_is_named(days: float, named: int) -> None:
+    """At every rate; a tie is not a win."""
+    assert len(list(as_good(group("everybody", days=days)))) == named
