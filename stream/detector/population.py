@@ -1,8 +1,9 @@
-"""Population: one event day of one partition, added up for the trainer.
+"""Population: one event day of one partition, added up for the trainer, and its hours.
 
 The dial is a rate over everybody, so each partition reports what the trainer
 needs to set it: how long how many customers were watched, how often a silence
-rose past each threshold, and which own alerts turned out false.
+rose past each threshold, and which own alerts turned out false.  The guard
+cannot wait for midnight, so every hour says who returned in it.
 """
 
 from bisect import bisect_right
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from models.protocol import DIAL_GRID, Tally
-from stream.detector.events import DAY_MS
+from models.protocol import DIAL_GRID, Hour, Tally
+from stream.detector.events import DAY_MS, HOUR_MS
 
 
 class Day(msgspec.Struct):
@@ -29,10 +30,17 @@ class Day(msgspec.Struct):
     crossed: int = 0
     false_alarms: int = 0
     judged: int = 0
+    hour_end: int = 0
+    """Event time at which the running hour ends (ms); 0 before the first event."""
+    customer_ms_before: int = 0
+    """Of the day, before the running hour."""
+    returns: int = 0
+    """Visits of watched customers in the running hour."""
 
-    def count_visit(self) -> None:
-        """Count a visit that began."""
+    def count_visit(self, *, watched: bool) -> None:
+        """Count a visit that began, of a customer who is watched or was not until now."""
         self.visits += 1
+        self.returns += watched
 
     def count_false_alarm(self) -> None:
         """Count an own silence alert whose customer came back within the horizon."""
@@ -54,13 +62,20 @@ class Day(msgspec.Struct):
             self.crossings[cell] = self.crossings.get(cell, 0.0) + change
         self.crossed += 1
 
-    def close_until(self, moment: int) -> Iterator[Tally]:
-        """Close every day that has ended by `moment` (ms); the first day begins with it."""
+    def close_until(self, moment: int) -> Iterator[Hour | Tally]:
+        """Close every hour and day that has ended by `moment` (ms); the first begin with it."""
         if not self.end:
             self.end = (moment // DAY_MS + 1) * DAY_MS
             self.since = moment
-        while self.end <= moment:
-            self._account(self.end)
+        if not self.hour_end:
+            self.hour_end = (self.since // HOUR_MS + 1) * HOUR_MS
+        while self.hour_end <= moment:
+            self._account(self.hour_end)
+            yield Hour(self.hour_end, self.returns, self.customer_ms - self.customer_ms_before)
+            self.customer_ms_before, self.returns = self.customer_ms, 0
+            self.hour_end += HOUR_MS
+            if self.hour_end <= self.end:
+                continue
             yield Tally(
                 day_end=self.end,
                 visits=self.visits,
@@ -71,6 +86,7 @@ class Day(msgspec.Struct):
                 judged=self.judged,
             )
             self.customer_ms = self.visits = self.crossed = self.false_alarms = self.judged = 0
+            self.customer_ms_before = 0
             self.crossings = {}
             self.end += DAY_MS
 
