@@ -9,8 +9,9 @@ Usual is a profile over the hours of the week, times a level.  The profile leans
 on the hour of the day, and that on the average hour, by as much as one visit
 says: what is known of a Sunday after four of them outweighs what Mondays say.
 The level is the lower one of the last days' and the last weeks', so that neither
-a rush that is over nor a slow decline looks like a collapse.  An hour is learned
-from only once it has left the window that is judged, and not while suspended.
+a rush that is over nor a slow decline looks like a collapse.  Hours are learned
+from at midnight, once they have left the window that is judged, and not while
+suspended.
 
 How many hours are judged together depends on how much was to be expected in
 them: thirty visits tell a collapse from chance, and where visits come in bunches
@@ -26,6 +27,7 @@ from models.protocol import Guarded
 from models.snapshots import Snapshot, name
 
 HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
 HOURS_A_WEEK = 168
 HOURS_A_DAY = 24
 FIRST_MONDAY_HOUR = 96
@@ -34,9 +36,9 @@ FIRST_MONDAY_HOUR = 96
 ARMED_AFTER = 2 * HOURS_A_WEEK
 """Hours learned from before anything is judged: every weekend was seen twice."""
 LEAST_HOURS = 3
-"""A dip of an hour or two is a deploy; against horizons of days it changes nothing."""
+"""A dip of an hour is a deploy; against horizons of days it changes nothing."""
 MOST_HOURS = HOURS_A_WEEK
-"""Who has fewer returns a week than `ENOUGH` is not guarded."""
+"""A product with fewer returns a week than `ENOUGH` is not guarded."""
 ENOUGH = 30.0
 """Expected returns, times their scatter, that a collapse is told by."""
 ENOUGH_BACK = 15.0
@@ -148,7 +150,8 @@ class Guard:
             return self._resume()
         if state.learned >= ARMED_AFTER and self._suspend():
             return True
-        self._learn_old()
+        if hour_end % DAY_MS == 0:
+            self._learn_old()
         return False
 
     def stamp(self, snapshot: Snapshot, effective_from: int) -> Snapshot:
@@ -254,14 +257,18 @@ class Guard:
         return min(max(state.squares / state.expected, 1.0), SCATTER_MOST)
 
     def _learn_old(self) -> None:
-        """Learn from the hours that the window does not need any more."""
+        """Learn from the hours that the window does not need any more: it is half of those kept."""
         recent, level = self.state.recent, self._level()
         spare = sum(hour.weight for hour in recent) * level - 2 * ENOUGH * self._scatter()
-        while len(recent) > KEPT_BACK:
-            spare -= recent[0].weight * level
-            if spare < 0 and len(recent) <= MOST_HOURS:
+        old = 0
+        for hour in recent[:-KEPT_BACK]:
+            spare -= hour.weight * level
+            if spare < 0 and len(recent) - old <= MOST_HOURS:
                 break
-            self._learn(recent.pop(0))
+            old += 1
+        for hour in recent[:old]:
+            self._learn(hour)
+        del recent[:old]
 
     def _learn(self, hour: RecentHour) -> None:
         """Learn what is usual from one hour."""

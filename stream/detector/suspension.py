@@ -42,7 +42,7 @@ class Suspension:
     def within(self, since: int, until: int) -> int:
         """Give how much (ms) of a silence was suspended."""
         now = self._models.at(until).guarded
-        if not (self._enabled and now.changed_at):
+        if not (self._enabled and (now.suspended_since or since < now.changed_at)):
             return 0
         before = self._models.at(since).guarded.suspended_ms(since)
         return min(max(0, now.suspended_ms(until) - before), until - since)
