@@ -34,7 +34,7 @@ _FIRST_ORDER = (
     *("ended", "episode", "back_released", "landmarks", "waiting", "signals"),
 )
 
-_SINCE_FIRST = {"due": 0, "touched": False, "recent_ids": b""}
+_SINCE_FIRST = {"due": 0, "touched": False, "recent_ids": b"", "paused_ms": 0}
 
 
 def _from_first(row: list[Any]) -> Customer:
