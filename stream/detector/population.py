@@ -32,8 +32,9 @@ class Day(msgspec.Struct):
     judged: int = 0
     hour_end: int = 0
     """Event time at which the running hour ends (ms); 0 before the first event."""
-    customer_ms_before: int = 0
-    """Of the day, before the running hour."""
+    hour_since: int = 0
+    """Up to where the running hour's customer time is accounted for (ms)."""
+    hour_customer_ms: int = 0
     returns: int = 0
     """Visits of watched customers in the running hour."""
 
@@ -69,13 +70,15 @@ class Day(msgspec.Struct):
             self.since = moment
         if not self.hour_end:
             self.hour_end = (self.since // HOUR_MS + 1) * HOUR_MS
+            self.hour_since = self.since
         while self.hour_end <= moment:
-            self._account(self.hour_end)
-            yield Hour(self.hour_end, self.returns, self.customer_ms - self.customer_ms_before)
-            self.customer_ms_before, self.returns = self.customer_ms, 0
+            self._account_hour(self.hour_end)
+            yield Hour(self.hour_end, self.returns, self.hour_customer_ms)
+            self.hour_customer_ms = self.returns = 0
             self.hour_end += HOUR_MS
             if self.hour_end <= self.end:
                 continue
+            self._account(self.end)
             yield Tally(
                 day_end=self.end,
                 visits=self.visits,
@@ -86,7 +89,6 @@ class Day(msgspec.Struct):
                 judged=self.judged,
             )
             self.customer_ms = self.visits = self.crossed = self.false_alarms = self.judged = 0
-            self.customer_ms_before = 0
             self.crossings = {}
             self.end += DAY_MS
 
@@ -95,6 +97,13 @@ class Day(msgspec.Struct):
         if at > self.since:
             self.customer_ms += self.watched * (at - self.since)
             self.since = at
+        self._account_hour(at)
+
+    def _account_hour(self, at: int) -> None:
+        """Do so for the running hour alone."""
+        if at > self.hour_since:
+            self.hour_customer_ms += self.watched * (at - self.hour_since)
+            self.hour_since = at
 
 
 def cell_of(value: float) -> int:
