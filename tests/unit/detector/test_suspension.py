@@ -107,15 +107,17 @@ def test_a_lapse_never_comes_while_it_lasts() -> None:
 
 def test_a_decline_waits_too() -> None:
     """A customer who comes less looks the same as one whose events are lost."""
-    days = [float(n) for n in range(20)] + [23.0, 26.0, 29.0, 32.0]
-    never = msgspec.structs.replace(
-        POLICY, horizon_ms=60 * DAY_MS, decline=Decline(enabled=True, visits_min=4, alarm_nats=6.0)
+    policy = msgspec.structs.replace(
+        POLICY, horizon_ms=60 * DAY_MS, decline=Decline(enabled=True, visits_min=6)
     )
-    ((kind, plain), *_) = said(story(models(NEVER, threshold=None), days, 60, never))
+    days = [2.0 * n for n in range(20)] + [40 + 8.0 * n for n in range(12)]
+    ((kind, plain), *_) = said(story(models(threshold=None), days, 130, policy))
     assert kind is Kind.OPENED
+    before = [number for number in days if number < plain]
     begin = plain - 0.5
     down = models((begin, begin + 0.25, begin + 2.0), threshold=None)
-    assert said(story(down, days, 60, never))[0] == (Kind.OPENED, pytest.approx(plain + 2.5))
+    later = said(story(down, before, 120, policy))
+    assert later[0] == (Kind.OPENED, pytest.approx(plain + 2.0))
 
 
 def test_warnings_endings_and_returns_speak_all_the_same() -> None:
