@@ -141,6 +141,8 @@ class Guard:
         customers count in both: new ones tell of advertising, not of silence.
         """
         state, customers = self.state, customer_ms / HOUR_MS
+        if hour_end != state.until + HOUR_MS:
+            state.recent.clear()  # nobody told of the hours between
         state.until = hour_end
         of_week = (hour_end // HOUR_MS - 1 - FIRST_MONDAY_HOUR) % HOURS_A_WEEK
         weight = customers * self._share(of_week)

@@ -166,6 +166,14 @@ def test_a_restart_at_any_hour_changes_nothing() -> None:
     assert (found, guard.state) == (expected, whole.state)
 
 
+def test_hours_that_nobody_told_of_are_not_judged() -> None:
+    """Two hours before a gap and two after it are no four hours of silence."""
+    guard, begin = Guard(), 6 * WEEK + 10
+    assert changes(guard, range(begin + 2), outage(begin, 99)) == []
+    assert changes(guard, range(begin + DAY, begin + DAY + 2), outage(begin, 99)) == []
+    assert len(changes(guard, range(begin + DAY + 2, begin + DAY + 4), outage(begin, 99))) == 1
+
+
 def test_the_state_does_not_grow() -> None:
     """Whatever lasts, a week of hours waits at most."""
     guard = Guard()

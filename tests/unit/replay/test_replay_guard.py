@@ -128,6 +128,18 @@ def test_an_outage_of_six_hours_is_noticed_and_over_the_same_day(
     assert short.opened(up.time, end) <= 1.5 * plain.opened(up.time, end)
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_log_that_ends_is_no_outage(events: list[UsageEvent], *, goes_on: bool) -> None:
+    """Past its last event nobody knows what came next; where it goes on, silence is one."""
+    said = io.BytesIO()
+    run = Replay(POLICY, pinned=None, alerts=said)
+    last = BEGIN - 25 * DAY_MS
+    run.take(EventBatch.of([event for event in events if event.occurred_at < last]))
+    run.watches = goes_on
+    run.run_until(last + DAY_MS)
+    assert (b'"suspended"' in said.getvalue()) == goes_on
+
+
 def test_where_batches_are_cut_changes_nothing(events: list[UsageEvent], two_days: Result) -> None:
     """Neither alerts, nor notices, nor snapshots."""
     assert replayed(without(events, BEGIN, 48), size=777) == two_days
