@@ -99,6 +99,12 @@ def test_a_lapse_waits_as_long_as_it_was_suspended_and_not_longer() -> None:
     assert said(story(models((30, 30.25, 33)), DAILY, 40, CALM))[-1][1] == 24.0
 
 
+def test_what_was_put_off_is_forgotten_at_the_return() -> None:
+    """The next silence is put off by what was suspended of it alone."""
+    timeline = models((22, 22.25, 30))
+    assert said(story(timeline, [*DAILY, 29.0], 60, CALM))[-1] == (Kind.LAPSED, 50.0)
+
+
 def test_a_lapse_never_comes_while_it_lasts() -> None:
     """However long: the guard says when use is back."""
     alerts = said(story(models((22, 22.25, 200)), DAILY, 199, CALM))
@@ -186,6 +192,8 @@ def test_the_grace_fits_the_length_of_what_happened() -> None:
     assert held(4, usual_gap_days=3.0) == 3.0
     assert held(4, usual_gap_days=30.0) == CALM.horizon_ms * 0.25 / DAY_MS
     suspension = Suspension(CALM, models((10, 10.05, 11)))
+    assert not suspension.holds(day(9), day(10), 3.0), "nobody knew yet"
+    assert suspension.holds(day(9), day(10.05), 0.0)
     assert not suspension.holds(day(11), day(11.5), 3.0), "was seen since"
 
 
