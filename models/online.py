@@ -27,6 +27,7 @@ class OnlineModel:
         self.snapshot = snapshot
         self.version = snapshot.version
         self.effective_from = snapshot.effective_from
+        self.guarded = snapshot.guarded
         self.threshold = inf if snapshot.threshold is None else snapshot.threshold
         targets = (snapshot.lapse, snapshot.gap, snapshot.back)
         none = np.zeros(len(inputs.NAMES))

@@ -73,6 +73,28 @@ DIAL_GRID = tuple(-3 + 0.05 * i for i in range(321))
 """Thresholds on `Assessment.value` that the dial chooses from."""
 
 
+class Guarded(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guard takes to be the case; times in ms since 1970 UTC."""
+
+    suspended_since: int = 0
+    """Since when everybody has been silent at once, for no reason of their own; 0: they are not."""
+    changed_at: int = 0
+    """When this was decided; 0: nothing ever was."""
+    lasted_ms: int = 0
+    """How long the suspension lasted that ended then; 0 while one lasts."""
+    suspended_before_ms: int = 0
+    """How long earlier suspensions lasted, all together."""
+    observed: int = 0
+    """Returns in the hours that decided it."""
+    expected: float = 0.0
+    """Returns that were usual in such hours."""
+
+    def suspended_ms(self, moment: int) -> int:
+        """Give how much of the time up to a moment (ms) was suspended."""
+        running = max(0, moment - self.suspended_since) if self.suspended_since else 0
+        return self.suspended_before_ms + running
+
+
 class RiskModel(Protocol):
     """One version of everything learned across customers."""
 
@@ -84,6 +106,11 @@ class RiskModel(Protocol):
     @property
     def effective_from(self) -> int:
         """Say from which event time on it answers (milliseconds since 1970 UTC)."""
+        ...
+
+    @property
+    def guarded(self) -> "Guarded":
+        """Say what the guard takes to be the case."""
         ...
 
     @property
@@ -169,5 +196,16 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     """Of what was to be expected: what came, or can come no more."""
 
 
-Lesson = Example | Sighting | Tally
+class Hour(msgspec.Struct, frozen=True, tag="hour", array_like=True):
+    """One hour of one partition, for the guard."""
+
+    hour_end: int
+    """Event time (ms) at which the hour ended: a multiple of an hour."""
+    returns: int
+    """Visits of watched customers that began in it."""
+    customer_ms: int
+    """Time of watched customers: eligible, observed, with silence within the horizon."""
+
+
+Lesson = Example | Sighting | Tally | Hour
 """What one trainer learns from, in the order the detector gave it."""

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from models.baseline import Prior, unfitted
+from models.protocol import Guarded
 
 ALL_CUSTOMERS = 1 << 32
 """Every CRC-32 lies below it."""
@@ -49,6 +50,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     lapse: Weights | None = None
     gap: Weights | None = None
     back: Weights | None = None
+    guarded: Guarded = Guarded()
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

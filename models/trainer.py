@@ -17,7 +17,7 @@ from models.baseline import Prior, unfitted
 from models.dial import Dial
 from models.fitting import fit
 from models.newton import OnlineNewton
-from models.protocol import Example, Lesson, Sighting, Tally
+from models.protocol import Example, Hour, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, Snapshot, Weights, name
 from models.standardise import Standardise
 
@@ -96,6 +96,8 @@ class Trainer:
         """Keep a lesson for the event day it belongs to (or the next one to be turned)."""
         if isinstance(lesson, Tally):
             day_end = lesson.day_end
+        elif isinstance(lesson, Hour):
+            return  # is the guard's
         else:
             day_end = (lesson.at // DAY_MS + 1) * DAY_MS
         self._waiting.setdefault(max(day_end, self._turned + DAY_MS), []).append(lesson)
@@ -117,7 +119,11 @@ class Trainer:
         self._count_visits(sum(tally.visits for tally in tallies))
         self._choose_teachers(sum(tally.judged for tally in tallies))
         self._turned = day_end
-        return self._snapshot(day_end)
+        return self.current()
+
+    def current(self) -> Snapshot:
+        """Give what answers since the last day turned."""
+        return self._snapshot(self._turned)
 
     def _due(self, day_end: int) -> Iterator[Lesson]:
         """Take out the lessons of the days up to `day_end`."""

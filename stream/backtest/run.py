@@ -95,7 +95,7 @@ def backtest(
         recorder.take(batch)
         events, last = events + len(batch), int(batch.occurred_at[-1])
     if events:
-        run.run_until(replay.midnight_after(last))
+        run.finish(last)
     court = _court(recorder.history(), begin)
     codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
     said = [Alerts(customer, time) for customer, time in sweep.alerts(codes)]

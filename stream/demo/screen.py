@@ -20,6 +20,8 @@ _KIND_STYLE: Final = {
     Kind.RECOVERED: "green",
     Kind.LAPSED: "magenta",
     Kind.RETRACTED: "dim",
+    Kind.SUSPENDED: "bold red",
+    Kind.RESUMED: "green",
 }
 _SEVERITY_STYLE: Final = {"low": "dim", "medium": "", "high": "bold"}
 _WAITING_SECONDS = 4

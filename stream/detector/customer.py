@@ -29,6 +29,8 @@ class Trigger(StrEnum):
     DECLINE = "decline"
     WARNING = "warning"
     ENDING = "ending"
+    POPULATION = "population"
+    """Everybody at once: no customer's episode."""
 
 
 class Stage(StrEnum):
@@ -115,6 +117,8 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """How many of the landmarks, oldest first, have had their early label released."""
     landmarks: list[Landmark] = msgspec.field(default_factory=list)
     signals: list[Signal] = msgspec.field(default_factory=list)
+    paused_ms: int = 0
+    """Suspended time within this silence, as far as what is due has been put off for it."""
 
     # Only where the policy knows of an end of observation.
     eligible_since: int = 0
@@ -138,6 +142,7 @@ def prolong(customer: Customer, at: int, volume: float) -> None:
     customer.last_at = at
     customer.volume = whole(customer.volume + volume)
     customer.volume_total = whole(customer.volume_total + volume)
+    customer.paused_ms = 0
     customer.best_value = None  # of a silence that begins anew
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from math import inf, log1p
 from typing import NamedTuple
 
-from models.protocol import Lesson, RiskModels, Sighting
+from models.protocol import Hour, Lesson, RiskModels, Sighting
 from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
@@ -43,6 +43,7 @@ from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
+from stream.detector.suspension import Suspension
 from stream.detector.timers import Due, Timers
 from stream.detector.voice import Voice
 from stream.detector.watermark import ahead, out_of_time
@@ -82,10 +83,12 @@ class Detector:
         *,
         customers: Roster | None = None,
         progress: Progress | None = None,
+        announces: bool = True,
     ) -> None:
         """Take up the customers and the progress of the last checkpoint, or start afresh.
 
-        `customers` belongs to the caller, who saves it.
+        `customers` belongs to the caller, who saves it.  What is said of everybody
+        is said by the one partition that `announces`.
         """
         self.customers = Roster() if customers is None else customers
         self.progress = Progress() if progress is None else progress
@@ -95,6 +98,9 @@ class Detector:
         self._models = models
         self._voice = Voice(policy, models)
         self.judge = Judge(policy, models, self.progress, self._voice)
+        self._suspension = Suspension(policy, models)
+        self._announces = announces and policy.guard.enabled
+        self._decided = self.progress.watermark.at
         self._classes: dict[str, tuple[EventClass, int]] = {}
         self._engaging: dict[str, int] = {}  # of them the engagement, with its bits
         self._here = Presence(policy.visit_gap_ms)
@@ -347,7 +353,8 @@ class Detector:
             if landmark is not None:
                 first = landmark * KINDS + LANDMARK
             if customer.counted:
-                first = min(first, (customer.last_at + horizon) * KINDS + LAPSE)
+                lapse = customer.last_at + horizon + customer.paused_ms
+                first = min(first, lapse * KINDS + LAPSE)
                 if self._policy.decline.enabled:
                     first = min(first, self._decline_due(customer))
         if customer.waiting:
@@ -369,16 +376,18 @@ class Detector:
         days = decline.days_to_alarm(customer.levels, rate, policy)
         if days == inf:
             return NEVER
-        return (customer.last_at + round(days * DAY_MS)) * KINDS + DECLINE
+        return (customer.last_at + round(days * DAY_MS) + customer.paused_ms) * KINDS + DECLINE
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
         timers, here = self._timers, self._here
         day, customers = self.progress.day, self.customers
+        self._announce(self._decided)
+        self._decided = watermark
         while (come := timers.pop_before(watermark)) is not None:
             at, customer_id = come
-            if day.end <= at:
-                self._lessons.extend(day.close_until(at))
+            if day.hour_end <= at:
+                self._close_hours(at)
             customer = customers[customer_id]
             is_here = customer_id in here
             if is_here:
@@ -395,7 +404,29 @@ class Detector:
                     customers.touch(customer_id, customer)
             self._queue(customer_id, customer)
         if day.end:
-            self._lessons.extend(day.close_until(watermark))
+            self._close_hours(watermark)
+
+    def _close_hours(self, moment: int) -> None:
+        """Close the hours and days that have ended by a moment (ms)."""
+        for lesson in self.progress.day.close_until(moment):
+            self._lessons.append(lesson)
+            if isinstance(lesson, Hour):
+                self._announce(lesson.hour_end)
+
+    def _announce(self, at: int) -> None:
+        """Say what is new of everybody at a moment (ms)."""
+        if self._announces:
+            self.progress.told_suspended = self._voice.announce(at, self.progress.told_suspended)
+
+    def _put_off(self, customer: Customer, at: int) -> bool:
+        """Put off what silence makes due, by the time that was suspended; tell whether that is so.
+
+        While it lasts, what is put off comes up again and again.
+        """
+        paused = self._suspension.within(customer.last_at, at)
+        longer = paused > customer.paused_ms
+        customer.paused_ms = max(customer.paused_ms, paused)
+        return longer
 
     def _do(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
         """Do one thing due at `at`."""
@@ -415,6 +446,8 @@ class Detector:
                 self._lessons.extend(released)
             case Due.LANDMARK:
                 self.judge.judge(customer_id, customer, at)
+            case Due.DECLINE | Due.LAPSE if self._put_off(customer, at):
+                pass
             case Due.DECLINE:
                 customer.levels.raised = True
                 self._voice.move(customer_id, customer, Sign.DECLINED, at)
@@ -428,7 +461,7 @@ class Detector:
     def _begin_visit(self, customer_id: str, customer: Customer, visit: visits.Visit) -> None:
         """Let the customer be here: silence, and what was said about it, are over."""
         at = visit.begin
-        self.progress.day.count_visit()
+        self.progress.day.count_visit(watched=customer.counted)
         self.judge.hear_return(customer_id, customer, at)
         if customer.visits:
             self._welcome_back(customer_id, customer, at)
@@ -443,6 +476,7 @@ class Detector:
         customer.visit_open = True
         customer.rung = 0
         customer.best_value = None
+        customer.paused_ms = 0
         customer.ended = False
         customer.observed = True
         if customer.visits >= self._policy.visits_min and not customer.counted:

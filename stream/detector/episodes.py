@@ -19,6 +19,9 @@ class Kind(StrEnum):
     RECOVERED = "recovered"
     LAPSED = "lapsed"
     RETRACTED = "retracted"
+    SUSPENDED = "suspended"
+    """Of everybody: the guard's."""
+    RESUMED = "resumed"
 
 
 class Sign(Enum):

@@ -19,14 +19,17 @@ def weekday(at: int) -> int:
     return (at // DAY_MS + 3) % 7
 
 
-def facts(customer: Customer, at: int) -> Facts:
-    """State what is known of the customer at `at` (ms), at or after its last event."""
+def facts(customer: Customer, at: int, paused_ms: int = 0) -> Facts:
+    """State what is known of the customer at `at` (ms), at or after its last event.
+
+    `paused_ms` of the time since then count as no silence.
+    """
     rhythm = customer.rhythm
     last_at = customer.last_at or at
     levels = customer.levels
     # By position, in the order of Facts: half the cost of names, and this runs at every landmark.
     return Facts(
-        max((at - last_at) / DAY_MS, SHORTEST_SILENCE_DAYS),
+        max((at - last_at - paused_ms) / DAY_MS, SHORTEST_SILENCE_DAYS),
         rhythm.gaps,
         customer.span_days,
         rhythm.longest_gap,

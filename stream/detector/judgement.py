@@ -10,6 +10,7 @@ from stream.detector.features import facts
 from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.reasons import usual_gap
+from stream.detector.suspension import Suspension
 from stream.detector.voice import Voice
 from stream.detector.witness import Witness
 
@@ -26,16 +27,20 @@ class Judge:
         self._models = models
         self._progress = progress
         self._voice = voice
+        self._suspension = Suspension(policy, models)
 
     def judge(self, customer_id: str, customer: Customer, at: int) -> None:
         """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
         model, policy, day = self._models.at(at), self._policy, self._progress.day
-        known = facts(customer, at)
+        known = facts(customer, at, self._suspension.within(customer.last_at, at))
         judged = model.assess(known)
         day.judged += 1
         self._remember(customer_id, customer, at, model, judged.inputs)
         customer.rung += 1
-        if not customer.counted or known.silence < policy.own_gaps_min * usual_gap(known):
+        gap = usual_gap(known)
+        if not customer.counted or known.silence < policy.own_gaps_min * gap:
+            return
+        if self._suspension.holds(customer.last_at, at, gap):
             return
         best = -inf if customer.best_value is None else customer.best_value
         if self.witness is not None:

@@ -42,6 +42,17 @@ class Decline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Visits a customer needs before its own rate is a yardstick."""
 
 
+class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When everybody is silent at once, and silence therefore says nothing of anybody."""
+
+    enabled: bool = True
+    collapse: float = 0.3
+    """Returns observed over returns expected, below which alerts are suspended; higher: smaller
+    outages are seen, and more that is none."""
+    recover: float = 0.6
+    """The ratio above which they are resumed; higher: later."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One product's definition, validated as a whole before it gets here.
 
@@ -79,6 +90,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     warning_cleared_by_visits: int = 3
     """Visits after a warning (and no further one) that close its episode."""
     decline: Decline = Decline()
+    guard: Guard = Guard()
 
     version: str = "default"
     """Hash of the policy file: every alert carries it."""

@@ -1,8 +1,9 @@
-"""Population: one event day of one partition, added up for the trainer.
+"""Population: one event day of one partition, added up for the trainer, and its hours.
 
 The dial is a rate over everybody, so each partition reports what the trainer
 needs to set it: how long how many customers were watched, how often a silence
-rose past each threshold, and which own alerts turned out false.
+rose past each threshold, and which own alerts turned out false.  The guard
+cannot wait for midnight, so every hour says who returned in it.
 """
 
 from bisect import bisect_right
@@ -10,9 +11,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from models.protocol import DIAL_GRID, Tally
+from models.protocol import DIAL_GRID, Hour, Tally
 from stream.detector.customer import Customer
-from stream.detector.events import DAY_MS
+from stream.detector.events import DAY_MS, HOUR_MS
 
 
 class Day(msgspec.Struct):
@@ -34,10 +35,18 @@ class Day(msgspec.Struct):
     withdrawn_false_alarms: int = 0
     chance_raised: float = 0.0
     chance_settled: float = 0.0
+    hour_end: int = 0
+    """Event time at which the running hour ends (ms); 0 before the first event."""
+    hour_since: int = 0
+    """Up to where the running hour's customer time is accounted for (ms)."""
+    hour_customer_ms: int = 0
+    returns: int = 0
+    """Visits of watched customers in the running hour."""
 
-    def count_visit(self) -> None:
-        """Count a visit that began."""
+    def count_visit(self, *, watched: bool) -> None:
+        """Count a visit that began, of a customer who is watched or was not until now."""
         self.visits += 1
+        self.returns += watched
 
     def enter(self, at: int) -> None:
         """Count one more customer from `at` on."""
@@ -66,12 +75,21 @@ class Day(msgspec.Struct):
             self.withdrawn_ms += end - begin
             self.withdrawn_false_alarms += customer.false_alarm_at > at - horizon_ms
 
-    def close_until(self, moment: int) -> Iterator[Tally]:
-        """Close every day that has ended by `moment` (ms); the first day begins with it."""
+    def close_until(self, moment: int) -> Iterator[Hour | Tally]:
+        """Close every hour and day that has ended by `moment` (ms); the first begin with it."""
         if not self.end:
             self.end = (moment // DAY_MS + 1) * DAY_MS
             self.since = moment
-        while self.end <= moment:
+        if not self.hour_end:
+            self.hour_end = (self.since // HOUR_MS + 1) * HOUR_MS
+            self.hour_since = self.since
+        while self.hour_end <= moment:
+            self._account_hour(self.hour_end)
+            yield Hour(self.hour_end, self.returns, self.hour_customer_ms)
+            self.hour_customer_ms = self.returns = 0
+            self.hour_end += HOUR_MS
+            if self.hour_end <= self.end:
+                continue
             self._account(self.end)
             yield Tally(
                 day_end=self.end,
@@ -97,6 +115,13 @@ class Day(msgspec.Struct):
         if at > self.since:
             self.customer_ms += self.watched * (at - self.since)
             self.since = at
+        self._account_hour(at)
+
+    def _account_hour(self, at: int) -> None:
+        """Do so for the running hour alone."""
+        if at > self.hour_since:
+            self.hour_customer_ms += self.watched * (at - self.hour_since)
+            self.hour_since = at
 
 
 def cell_of(value: float) -> int:

@@ -15,3 +15,5 @@ class Progress(msgspec.Struct):
     day: Day = msgspec.field(default_factory=Day)
     policy: str = ""
     """Version of the policy by which the customers' next things due were reckoned."""
+    told_suspended: int = 0
+    """Since when (ms) alerts were said to be suspended; 0: they are not."""

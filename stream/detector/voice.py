@@ -1,7 +1,7 @@
 """Voice: what is said about customers, collected until somebody asks for it."""
 
 from models.protocol import RiskModels
-from stream.detector import alerts, episodes
+from stream.detector import alerts, episodes, notices
 from stream.detector.alerts import Alert
 from stream.detector.customer import Customer
 from stream.detector.episodes import Sign
@@ -36,6 +36,20 @@ class Voice:
             policy=self._policy,
         )
         self._said.append(alert)
+
+    def announce(self, at: int, told: int) -> int:
+        """Say what is new of everybody at a moment (ms).
+
+        `told` is since when alerts were said to be suspended, 0 if they are not;
+        gives what is to be remembered as told from now on.
+        """
+        model = self._models.at(at)
+        since = model.guarded.suspended_since
+        if since and not told:
+            self._said.append(notices.suspended(model, self._policy))
+        elif told and not since:
+            self._said.append(notices.resumed(model, self._policy, since=told))
+        return since if not told or not since else told
 
     def collect(self) -> list[Alert]:
         """Hand over what has been said since the last call."""

@@ -2,9 +2,10 @@
 
 The same detector and the same trainer as live, with the log in place of Kafka
 and event time in place of the clock.  The trainer takes its turn at every
-midnight of event time, between the last thing due before it and the first thing
-due after it, so the outcome depends on the log, the policy and the snapshots
-alone: not on the size of the batches, and not on when it is run.
+midnight of event time, and the guard at every hour, between the last thing due
+before it and the first thing due after it, so the outcome depends on the log, the
+policy and the snapshots alone: not on the size of the batches, and not on when it
+is run.
 """
 
 import csv
@@ -16,13 +17,15 @@ from typing import IO, Protocol
 import msgspec
 
 from models.dial import Dial
+from models.guard import Guard
 from models.online import OnlineModel
+from models.protocol import Hour
 from models.snapshots import Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import Trainer
 from stream.detector.batch import EventBatch
 from stream.detector.detector import Decisions, Detector
-from stream.detector.events import DAY_MS
+from stream.detector.events import DAY_MS, HOUR_MS
 from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.detector.ranking import rank
@@ -91,14 +94,22 @@ class Replay:
         self.results: Counter[str] = Counter()
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
-        self._next_midnight: int | None = None
+        self._next_turn: int | None = None
+        self._turn_every = DAY_MS
         self._trainer: Trainer | None = None
+        self._guard: Guard | None = None
+        self._hours: list[Hour] = []
+        self._watches = True
         if pinned is None:
             self._trainer = Trainer(
                 Dial(
                     policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
                 )
             )
+            if policy.guard.enabled:
+                guard = policy.guard
+                self._guard = Guard(collapse=guard.collapse, recover=guard.recover)
+                self._turn_every = HOUR_MS
         for snapshot in pinned or ():
             self.timeline.add(OnlineModel(snapshot))
 
@@ -107,31 +118,61 @@ class Replay:
         begin = 0
         while begin < len(events):
             first = int(events.occurred_at[begin])
-            if self._next_midnight is None:
-                self._next_midnight = midnight_after(first)
-            if first - self._lateness >= self._next_midnight:
-                self.run_until(first - self._lateness)
-            turn = self._next_midnight + self._lateness
-            end = events.before(turn)
+            if self._next_turn is None:
+                self._next_turn = (first // self._turn_every + 1) * self._turn_every
+            if first - self._lateness >= self._next_turn:
+                self._pass_time(first - self._lateness)
+            end = events.before(self._next_turn + self._lateness)
             if end > begin:
                 self._keep(self.detector.on_events(events.part(begin, end), settle=False))
             begin = end
 
     def run_until(self, moment: int) -> None:
-        """Let event time pass up to `moment` (ms), turning days on the way."""
-        while self._next_midnight is not None and self._next_midnight <= moment:
-            self._keep(self.detector.on_tick(self._next_midnight + self._lateness))
-            self._turn(self._next_midnight)
-            self._next_midnight += DAY_MS
-        self._keep(self.detector.on_tick(moment + self._lateness))
+        """Let event time pass up to `moment` (ms), turning hours and days on the way."""
+        self._pass_time(moment)
         self.detector.settle()
+
+    def finish(self, last: int) -> int:
+        """Let the day of the log's last event (ms) end; give when it did (ms)."""
+        self.run_until(last)
+        self._watches = False  # that nobody returns any more says nothing
+        end = _midnight_after(last)
+        self.run_until(end)
+        return end
+
+    def _pass_time(self, moment: int) -> None:
+        """Do so, and leave what nobody has asked for yet out of the customers."""
+        while self._next_turn is not None and self._next_turn <= moment:
+            turn = self._next_turn
+            self._keep(self.detector.on_tick(turn + self._lateness))
+            changed = self._watch()
+            if turn % DAY_MS == 0:
+                self._turn(turn)
+            elif changed and self._trainer is not None:
+                self._answer(self._trainer.current(), turn)
+            self._next_turn += self._turn_every
+        self._keep(self.detector.on_tick(moment + self._lateness))
 
     def _turn(self, midnight: int) -> None:
         """Learn of the day that ends, and let what was learned answer from then on."""
         if self._trainer is not None:
-            snapshot = self._trainer.turn(midnight)
-            self.snapshots.append(snapshot)
-            self.timeline.add(OnlineModel(snapshot))
+            self._answer(self._trainer.turn(midnight), midnight)
+
+    def _watch(self) -> bool:
+        """Let the guard judge the hours that have ended; tell whether that changed anything."""
+        hours, self._hours = self._hours, []
+        changed = False
+        if self._guard is not None and self._watches:
+            for hour in hours:
+                changed |= self._guard.turn(hour.hour_end, hour.returns, hour.customer_ms)
+        return changed
+
+    def _answer(self, snapshot: Snapshot, effective_from: int) -> None:
+        """Let a snapshot answer from a moment (ms) on, with what the guard has found."""
+        if self._guard is not None:
+            snapshot = self._guard.stamp(snapshot, effective_from)
+        self.snapshots.append(snapshot)
+        self.timeline.add(OnlineModel(snapshot))
 
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""
@@ -142,7 +183,10 @@ class Replay:
                 self._alerts_file.write(encode_alert(alert) + b"\n")
         if self._trainer is not None:
             for lesson in decisions.lessons:
-                self._trainer.learn(lesson)
+                if isinstance(lesson, Hour):
+                    self._hours.append(lesson)
+                else:
+                    self._trainer.learn(lesson)
 
 
 def read_in_order(
@@ -216,8 +260,7 @@ def replay(
                 as_of, outputs = None, msgspec.structs.replace(outputs, scores=None)
             run.take(batch.part(done, len(batch)))
         if summary.end is not None:
-            end = midnight_after(summary.end)
-            run.run_until(end)
+            end = run.finish(summary.end)
             _score(run, outputs, end if as_of is None else as_of)
     finally:
         if alerts_file is not None:
@@ -264,6 +307,6 @@ def _parts(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:
             yield batch.part(begin, begin + size)
 
 
-def midnight_after(moment: int) -> int:
+def _midnight_after(moment: int) -> int:
     """Give the first UTC midnight after a moment (ms)."""
     return (moment // DAY_MS + 1) * DAY_MS

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from stream.detector.alerts import Alert
+from stream.detector.alerts import Alert, Trigger
 from stream.wire.times import from_iso, iso
 
 CONTENT_TYPE = "application/json"
@@ -43,7 +43,8 @@ def decode_alert(value: bytes) -> Alert:
 
 def alert_type(alert: Alert) -> str:
     """Name the CloudEvents type; a schema of another shape is another version, and topic."""
-    return f"slipaway.customer.slipping.{alert.kind.value}.v1"
+    subject = "detection" if alert.trigger is Trigger.POPULATION else "customer.slipping"
+    return f"slipaway.{subject}.{alert.kind.value}.v1"
 
 
 def alert_headers(alert: Alert, source: str = SOURCE) -> list[tuple[str, bytes]]:
@@ -57,4 +58,4 @@ def alert_headers(alert: Alert, source: str = SOURCE) -> list[tuple[str, bytes]]
         ("ce_subject", alert.customer_id),
         ("content-type", CONTENT_TYPE),
     )
-    return [(name, text.encode()) for name, text in texts]
+    return [(name, text.encode()) for name, text in texts if text]

@@ -40,6 +40,7 @@ _SINCE_FIRST = {
     "recent_ids": b"",
     "eligible_since": 0,
     "false_alarm_at": 0,
+    "paused_ms": 0,
 }
 
 

@@ -9,7 +9,9 @@ import msgspec
 
 from models.protocol import Lesson
 
-VERSION = 1
+VERSION = 2
+READ = (1, 2)
+"""Version 1 had no hours."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[int, Lesson])
@@ -28,7 +30,7 @@ def decode_lesson(value: bytes | None) -> tuple[int, Lesson]:
     """Give (partition, lesson), or raise LessonError."""
     if not value:
         raise LessonError("an empty message in the examples topic: somebody else writes to it")
-    if value[0] != VERSION:
+    if value[0] not in READ:
         raise LessonError(
             f"a lesson of version {value[0]}, where this program reads {VERSION}. Operator "
             "action: run one version of slipaway, the newest, for worker and trainer"

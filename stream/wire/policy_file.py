@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from stream.detector.events import DAY_MS, SECOND_MS
-from stream.detector.policy import Decline, Policy
+from stream.detector.policy import Decline, Guard, Policy
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
 from stream.wire.toml_lines import Path as KeyPath
@@ -117,6 +117,17 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
         ),
         "visits_min": ("visits_min", values.whole(least=2, most=10_000)),
     },
+    "guard": {
+        "enabled": ("enabled", values.flag),
+        "collapse": (
+            "collapse",
+            values.number(above=0, below=1, why="a share of the usual returns, between 0 and 1"),
+        ),
+        "recover": (
+            "recover",
+            values.number(above=0, below=1, why="a share of the usual returns, between 0 and 1"),
+        ),
+    },
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),
         "delimiter": ("delimiter", values.delimiter),
@@ -201,9 +212,10 @@ class _Reading:
         sections = {name: self._section(name) for name in _SECTIONS}
         mappings = self._mappings()
         decline = Decline(**sections.pop("decline"))
+        guard = Guard(**sections.pop("guard"))
         log = LogFormat(**sections.pop("log"))
         merged = {field: value for section in sections.values() for field, value in section.items()}
-        policy = Policy(**merged, decline=decline)
+        policy = Policy(**merged, decline=decline, guard=guard)
         if {"notice_days_per_false_alarm", "false_alarms_per_customer_month"} <= merged.keys():
             self.wrong(
                 ("slipping", "notice_days_per_false_alarm"),
@@ -297,6 +309,14 @@ class _Reading:
                 ("decline", "sharp_ratio"),
                 "[decline] sharp_ratio",
                 f"must be less than slow_ratio ({policy.decline.slow_ratio}): sharp falls deeper",
+            )
+        guard = policy.guard
+        if guard.collapse >= guard.recover and self._read("collapse", "recover"):
+            self.wrong(
+                ("guard", "collapse" if "collapse" in self.tree["guard"] else "recover"),
+                "[guard] collapse",
+                f"must be less than recover ({guard.recover}): or it would suspend and resume at"
+                " once",
             )
         if not policy.engagement:
             self.wrong(

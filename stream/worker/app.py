@@ -149,6 +149,7 @@ class Worker:
                 cadence.days(policy.horizon_ms),
                 policy.notice_days_per_false_alarm,
             ),
+            policy=policy,
             model=self.settings.topics.model,
             partitions=self.usage_partitions,
             metrics=self.metrics,

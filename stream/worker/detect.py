@@ -125,6 +125,7 @@ class DetectFold(Fold):
             self._timeline,
             customers=self._customers,
             progress=reached.detector,
+            announces=self._tp.partition == 0,
         )
         self._detector.events_move_time = not self._origins.move_time
 

@@ -10,6 +10,7 @@ from collections import Counter as Counts
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from math import nan
 from typing import Any
 
 from faust.types import TP
@@ -177,6 +178,18 @@ class Metrics:
             "trainer_day_timestamp_seconds", "Event time of the last day trained on.", **place
         )
 
+        self.suspended = Gauge(
+            "alerts_suspended",
+            "1 while use has collapsed, and silence and decline alert on nobody; at the trainer.",
+            **place,
+        )
+        self.use_ratio = Gauge(
+            "use_ratio",
+            "Returns of all customers in the last hours, over those that are usual; at the trainer."
+            " NaN while too little is known.",
+            **place,
+        )
+
         self.build = Info("build", "What runs.", **place)
         self.build.info({"version": version("slipaway")})
         ProcessCollector(registry=self.registry)
@@ -199,6 +212,11 @@ class Metrics:
         """Say where a partition stands after a block or a tick."""
         self.watermark.labels(tp.topic, tp.partition).set(watermark_ms / 1000)
         self.customers.labels(tp.topic, tp.partition).set(customers)
+
+    def guards(self, ratio: float | None, *, suspended: bool) -> None:
+        """Say what the guard has found in the last hour it judged."""
+        self.suspended.set(suspended)
+        self.use_ratio.set(nan if ratio is None else ratio)
 
     def taught(self, lessons: Sequence[Lesson]) -> None:
         """Count lessons by kind."""

@@ -3,6 +3,9 @@
 The trainer's state is large and changes with every lesson, so it is written
 once a day, when a day is turned; in between, the lessons themselves are kept,
 packed into rows, and taught again after a restart.
+
+The guard cannot wait for the day's end: where an hour changes what it has found,
+the same model goes out once more, and says so.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,17 +13,21 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from models.dial import Dial
-from models.protocol import Tally
+from models.protocol import Hour, Tally
+from models.snapshots import Snapshot
 from models.trainer import Trainer, TrainerState
+from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire import snapshots
 from stream.wire.lessons import LessonError, decode_lesson
 from stream.wire.state import StateCodec
+from stream.worker.guarding import Guarding
 from stream.worker.metrics import Metrics
 from stream.worker.training_days import Closed, TrainingDays
 
 TRAINER_KEY = b"trainer"
+GUARD_KEY = b"guard"
 LESSONS_KEY = b"lessons/"
 PACK_BYTES = 64 << 10  # a pack is written anew as it grows: larger means fewer rows, more bytes
 
@@ -38,6 +45,7 @@ class TrainFold(Fold):
         source: str,
         *,
         dial: Callable[[], Dial],
+        policy: Policy,
         model: str,
         partitions: int,
         metrics: Metrics,
@@ -45,13 +53,16 @@ class TrainFold(Fold):
         """Read `source`, publish to `model`; `dial` makes one as the policy says."""
         self._source = source
         self._dial = dial
+        self._policy = policy
         self._model = model
         self._partitions = partitions
         self._metrics = metrics
         self._packs: dict[bytes, list[bytes]] = {}  # what the trainer heard since its state
         self._pack_bytes = 0  # of the last one, which still grows
         self._saved: TrainerState | None = None
+        self._saved_guard: bytes | None = None
         self._trainer: Trainer
+        self._guarding: Guarding
         self._days: TrainingDays
         self._rows: dict[bytes, bytes | None] = {}
         self._outputs: list[Output] = []
@@ -60,14 +71,16 @@ class TrainFold(Fold):
     @property
     def pending(self) -> int:
         """Count what is unsaved."""
-        return len(self._rows) + len(self._outputs) + self._grown
+        return len(self._rows) + len(self._outputs) + self._grown + self._guarding.changed
 
     # ------------------------------------------------------------ restore
 
     def load(self, key: bytes, value: bytes | None) -> None:
-        """Take the trainer, or a pack of lessons, as last saved."""
+        """Take the trainer, the guard, or a pack of lessons, as last saved."""
         if key == TRAINER_KEY:
             self._saved = TRAINER.decode(value or b"")
+        elif key == GUARD_KEY:
+            self._saved_guard = value
         elif value is None:
             self._packs.pop(key, None)
         else:
@@ -86,6 +99,7 @@ class TrainFold(Fold):
         self._pack_bytes = PACK_BYTES  # the next lesson opens a pack of its own
         closed = CLOSED.decode(progress) if progress else None
         self._days = TrainingDays(self._partitions, closed)
+        self._guarding = Guarding(self._policy, self._partitions, self._metrics, self._saved_guard)
 
     # ------------------------------------------------------------ the work
 
@@ -96,6 +110,10 @@ class TrainFold(Fold):
                 partition, lesson = decode_lesson(record.value)
             except LessonError as error:
                 raise Fatal(f"{self._source}, offset {record.offset}: {error}") from error
+            if isinstance(lesson, Hour):
+                for hour_end in self._guarding.hear(partition, lesson):
+                    self._answer(self._trainer.current(), hour_end)
+                continue
             self._trainer.learn(lesson)
             self._keep(record)
             if isinstance(lesson, Tally):
@@ -112,6 +130,8 @@ class TrainFold(Fold):
             key, lessons = next(reversed(self._packs.items()))
             self._rows[key] = _PACK.encode(lessons)
             self._grown = False
+        if self._guarding.changed:
+            self._rows[GUARD_KEY] = self._guarding.save()
         rows: list[Row] = list(self._rows.items())
         outputs, self._outputs = self._outputs, []
         self._rows = {}
@@ -132,13 +152,17 @@ class TrainFold(Fold):
         self._pack_bytes += len(lesson)
         self._grown = True
 
+    def _answer(self, snapshot: Snapshot, effective_from: int) -> None:
+        """Publish what answers from a moment (ms) on, with what the guard has found."""
+        snapshot = self._guarding.stamp(snapshot, effective_from)
+        key = snapshot.version.encode()
+        self._outputs.append(Output(self._model, 0, key, snapshots.encode(snapshot)))
+
     def _turn(self) -> None:
         """Turn the days that are complete, and write the trainer's state in place of the packs."""
         days = self._days.due()
         for day_end in days:
-            snapshot = self._trainer.turn(day_end)
-            key = snapshot.version.encode()
-            self._outputs.append(Output(self._model, 0, key, snapshots.encode(snapshot)))
+            self._answer(self._trainer.turn(day_end), day_end)
             self._metrics.trained_until.set(day_end / 1000)
         if not days:
             return

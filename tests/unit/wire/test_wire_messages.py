@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.protocol import Example, Lesson, Sighting, Tally
+from models.protocol import Example, Hour, Lesson, Sighting, Tally
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
 from stream.detector.cadence import fresh
 from stream.detector.customer import Customer
@@ -119,6 +119,15 @@ def test_an_alerts_headers_are_cloud_events() -> None:
     ]
 
 
+def test_what_is_said_of_everybody_has_a_type_of_its_own_and_no_subject() -> None:
+    """Whoever wants customers only filters by the type, as all who read CloudEvents do."""
+    told = an_alert(customer_id="", kind=Kind.SUSPENDED, trigger=Trigger.POPULATION)
+    headers = dict(alert_headers(told))
+    assert headers["ce_type"] == b"slipaway.detection.suspended.v1"
+    assert "ce_subject" not in headers
+    assert decode_alert(encode_alert(told)).customer_id == ""
+
+
 def a_letter(headers: list[tuple[str, bytes | None]], failed_at: int = AT) -> DeadLetter:
     """Return the letter for a record with these headers."""
     bad = BadEvent(Code.NO_CUSTOMER, "userId is missing: M\udcfcller")
@@ -196,6 +205,12 @@ LESSONS = st.one_of(
         crossed=st.integers(0, 1000),
         false_alarms=st.integers(0, 1000),
     ),
+    st.builds(
+        Hour,
+        hour_end=st.integers(0, LATEST_MS),
+        returns=st.integers(0, 1000),
+        customer_ms=st.integers(0, 2**60),
+    ),
 )
 
 
@@ -203,6 +218,15 @@ LESSONS = st.one_of(
 def test_lessons_round_trip(lesson: Lesson, partition: int) -> None:
     """What one partition teaches arrives, and says whose it is."""
     assert decode_lesson(encode_lesson(lesson, partition)) == (partition, lesson)
+
+
+def test_lessons_of_the_release_before_are_read() -> None:
+    """They wait in the topic while workers are upgraded."""
+    told = Sighting(5, 6, 7, 8, 9)
+    written = encode_lesson(told, 3)
+    assert decode_lesson(b"\1" + written[1:]) == (3, told)
+    with pytest.raises(LessonError, match="version 3"):
+        decode_lesson(b"\3" + written[1:])
 
 
 @given(st.none() | st.binary(max_size=64) | st.binary(max_size=64).map(lambda tail: b"\1" + tail))
@@ -344,6 +368,14 @@ def test_a_customers_row_of_version_1_is_taken_over() -> None:
     assert found.episode is not None
     assert found.episode.trigger is Trigger.SILENCE
     assert codec.decode(codec.encode(found)) == found
+
+
+def test_a_customers_row_of_before_the_guard_is_taken_over() -> None:
+    """Its fields are the first ones of today's."""
+    now = customer(due=7)
+    fields: list[Any] = msgspec.msgpack.decode(CustomerCodec().encode(now)[1:])
+    before = b"\2" + msgspec.msgpack.encode(fields[:-1])
+    assert CustomerCodec().decode(before) == now
 
 
 @pytest.mark.parametrize("value", [b"\1\x90", b"\1\x91\1", b"\2\x91\1", b"\3\x90", b""])

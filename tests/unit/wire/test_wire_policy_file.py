@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from stream.detector.policy import Decline, Policy
+from stream.detector.policy import Decline, Guard, Policy
 from stream.wire.durations import format_duration, parse_duration
 from stream.wire.mapping import Mapping
 from stream.wire.policy_file import LogFormat, PolicyErrors, load, parse
@@ -37,6 +37,10 @@ sharp_ratio = 0.2
 slow_ratio = 0.5
 alarm_nats = 5
 visits_min = 10
+[guard]
+enabled = false
+collapse = 0.2
+recover = 0.7
 [log]
 format = "csv"
 delimiter = "whitespace"
@@ -99,6 +103,7 @@ def test_every_key_arrives() -> None:
         decline=Decline(
             enabled=True, sharp_ratio=0.2, slow_ratio=0.5, alarm_nats=5.0, visits_min=10
         ),
+        guard=Guard(enabled=False, collapse=0.2, recover=0.7),
         version=file.policy.version,
     )
     assert file.log == LogFormat(format="csv", delimiter="whitespace")
@@ -176,6 +181,8 @@ def test_every_error_is_told_at_once_with_its_line() -> None:
         ("[slipping]\nescalate_at_risk = 1.0", "between 0 and 1"),
         ('[decline]\nenabled = "yes"', "neither true nor false"),
         ("[decline]\nsharp_ratio = 0.6", "sharp falls deeper"),
+        ("[guard]\ncollapse = 0.6", "must be less than recover (0.6)"),
+        ("[guard]\nrecover = 0.2", "must be less than recover (0.2)"),
         ('[events]\nengagement = "order"', 'write a list, ["order"]'),
         ("[events]\nengagement = 3", "expected a list of event names"),
         ("[events]\nengagement = []", "nothing would count as use"),

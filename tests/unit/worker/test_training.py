@@ -7,6 +7,7 @@ import pytest
 from models.dial import Dial
 from models.protocol import Lesson, Sighting, Tally
 from models.snapshots import Snapshot
+from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch
 from stream.wire import snapshots
@@ -36,6 +37,7 @@ def make(metrics: Metrics, *, target: float = 0.05, horizon_days: float = 30.0) 
     return TrainFold(
         "examples",
         dial=lambda: Dial(target, horizon_days),
+        policy=Policy(),
         model="model",
         partitions=2,
         metrics=metrics,

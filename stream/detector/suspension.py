@@ -1,0 +1,48 @@
+"""Suspension: while everybody is silent at once, silence says nothing of anybody.
+
+The guard finds out (`models.guard`), and models say it.  Time that was suspended
+is no silence: nobody is alerted on in it, and afterwards what fell into it does
+not count, so that alerts go on where they stood, and not all at once.
+
+If the product was away, its customers come back where they left off; if only its
+events were, those who used it meanwhile take a gap of their own until they are
+seen again.  So whoever was silent at the resumption is given that gap, as far as
+it fits the length of what happened: after an hour hardly anybody was missed.
+"""
+
+from models.protocol import RiskModels
+from stream.detector.events import DAY_MS
+from stream.detector.policy import Policy
+
+GRACE_SHARE = 3
+"""Suspensions of this length that a customer is waited for after one, at most..."""
+GRACE_HORIZON_SHARE = 0.25
+"""... and no longer than this share of the horizon."""
+
+
+class Suspension:
+    """What of the time is suspended, by the models in force."""
+
+    def __init__(self, policy: Policy, models: RiskModels) -> None:
+        """Follow these models, if the policy wants a guard."""
+        self._enabled = policy.guard.enabled
+        self._models = models
+        self._grace_most = policy.horizon_ms * GRACE_HORIZON_SHARE
+
+    def holds(self, since: int, at: int, usual_gap_days: float) -> bool:
+        """Tell whether a silence since `since` (ms) may not be alerted on at a moment (ms)."""
+        found = self._models.at(at).guarded
+        if not (self._enabled and found.changed_at):
+            return False
+        if found.suspended_since:
+            return True
+        grace = min(usual_gap_days * DAY_MS, found.lasted_ms * GRACE_SHARE, self._grace_most)
+        return since < found.changed_at and at - found.changed_at < grace
+
+    def within(self, since: int, until: int) -> int:
+        """Give how much (ms) of a silence was suspended."""
+        now = self._models.at(until).guarded
+        if not (self._enabled and (now.suspended_since or since < now.changed_at)):
+            return 0
+        before = self._models.at(since).guarded.suspended_ms(since)
+        return min(max(0, now.suspended_ms(until) - before), until - since)
