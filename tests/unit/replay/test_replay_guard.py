@@ -135,8 +135,10 @@ def test_a_log_that_ends_is_no_outage(events: list[UsageEvent], *, goes_on: bool
     run = Replay(POLICY, pinned=None, alerts=said)
     last = BEGIN - 25 * DAY_MS
     run.take(EventBatch.of([event for event in events if event.occurred_at < last]))
-    run.watches = goes_on
-    run.run_until(last + DAY_MS)
+    if goes_on:
+        run.run_until((last // DAY_MS + 1) * DAY_MS)
+    else:
+        run.finish(last)
     assert (b'"suspended"' in said.getvalue()) == goes_on
 
 
