@@ -49,6 +49,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     lapse: Weights | None = None
     gap: Weights | None = None
     back: Weights | None = None
+    rank: Weights | None = None
+    """`lapse` once more, learned of silences as a ranking meets them."""
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

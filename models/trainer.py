@@ -39,13 +39,17 @@ REFIT_DAYS = 5.0
 REFIT_SHARE = 6
 """The prior is refitted every horizon/6, at least five days."""
 _COLUMNS = pd.Index(inputs.NAMES, dtype=object)
-TARGETS = ("lapse", "gap", "back")
+TARGETS = ("lapse", "gap", "back", "rank")
+OFFSET = {"lapse": 0, "gap": 1, "back": 2, "rank": 0}
+"""Which of the prior's logits each target is added to."""
+RANK_ROWS = 2.0
+"""What a horizon of silence is worth to `rank`, in rows."""
 
 
 class TargetState(msgspec.Struct):
     """One regression, as plain numbers."""
 
-    counts: dict[str, int]
+    counts: dict[str, float]
     means: dict[str, float]
     variances: dict[str, float]
     names: list[str]
@@ -125,22 +129,31 @@ class Trainer:
             yield from self._waiting.pop(day)
 
     def _learn_late(self, examples: list[Example]) -> None:
-        """Learn both labels that are released at the horizon.
+        """Learn both labels that are released at the horizon, and the first once more for rankings.
 
         Past the horizon a silence is a lapse by definition, which `gap` must not learn from.
         """
         self._learn_target("lapse", examples, label=0)
+        self._learn_rank(examples)
         within = [e for e in examples if inputs.thaw(e.inputs)[inputs.SILENCE_SHARE] <= 1]
         self._learn_target("gap", within, label=1)
 
     def _learn_target(self, target: str, examples: list[Example], *, label: int) -> None:
         """Take one Newton step on the day's labels of a target."""
+        if examples:
+            rows, labels = _rows(target, examples, label)
+            self._targets[target].learn_many(rows, labels)
+
+    def _learn_rank(self, examples: list[Example]) -> None:
+        """Learn lapses once more, each landmark worth the silence that it stands for."""
+        examples = [e for e in examples if e.share > 0]
         if not examples:
             return
-        table = inputs.thaw_many([e.inputs for e in examples])
-        rows = pd.DataFrame(table[:, : len(inputs.NAMES)], columns=_COLUMNS)
-        rows["offset"] = table[:, len(inputs.NAMES) + TARGETS.index(target)]
-        self._targets[target].learn_many(rows, pd.Series([e.labels[label] for e in examples]))
+        rows, labels = _rows("rank", examples, label=0)
+        worth = RANK_ROWS * np.array([e.share for e in examples])
+        standardise, newton = self._targets["rank"].steps.values()
+        standardise.learn_weighted(rows, worth)
+        newton.learn_many(standardise.transform_many(rows), labels, worth)
 
     def _cut_sample(self) -> None:
         """Keep the customers with the lowest hashes, and stop asking for the others."""
@@ -209,6 +222,7 @@ class Trainer:
                 lapse=weights["lapse"],
                 gap=weights["gap"],
                 back=weights["back"],
+                rank=weights["rank"],
             )
         )
 
@@ -244,8 +258,16 @@ class Trainer:
         trainer._waiting = state.waiting
         trainer._daily_judged = state.daily_judged
         trainer._teach_below = state.teach_below
-        trainer._targets = {target: _load(saved) for target, saved in state.targets.items()}
+        trainer._targets |= {target: _load(saved) for target, saved in state.targets.items()}
         return trainer
+
+
+def _rows(target: str, examples: list[Example], label: int) -> tuple[pd.DataFrame, pd.Series]:
+    """Give what a target learns: n rows of inputs with its offset, and n labels."""
+    table = inputs.thaw_many([e.inputs for e in examples])
+    rows = pd.DataFrame(table[:, : len(inputs.NAMES)], columns=_COLUMNS)
+    rows["offset"] = table[:, len(inputs.NAMES) + OFFSET[target]]
+    return rows, pd.Series([e.labels[label] for e in examples])
 
 
 def _pipeline() -> compose.Pipeline:

@@ -25,6 +25,7 @@ from stream.settings import Settings, SettingsError, knobs, load, nested, redact
 if TYPE_CHECKING:
     from stream.replay.refusals import Refusals
     from stream.replay.run import Outputs
+    from stream.replay.scoring import Ranking
     from stream.wire.policy_file import PolicyFile
 
 WRONG = 1
@@ -113,6 +114,19 @@ def replay(
         str | None,
         typer.Option(metavar="TIME", help="Moment of the scores; a date: its end. Unset: the end."),
     ] = None,
+    weekly: Annotated[
+        bool, typer.Option("--weekly", help="Scores of every Monday instead.")
+    ] = False,
+    moments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MOMENTS.csv", help="Scores of each customer_id as of its own time instead."
+        ),
+    ] = None,
+    ahead: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Risk of no visit for so long. Unset: the horizon."),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(metavar="PINNED.jsonl", help="Use these snapshots instead of learning."),
@@ -130,16 +144,16 @@ def replay(
 ) -> None:
     """Replay a log: the same alerts as live, from a file; or send it to Kafka."""
     with _reported():
-        moment = _moment(as_of)
+        ranking = _ranking(as_of, ahead, moments, weekly=weekly)
         if to_topic is None:
             from stream.replay.run import Outputs
 
             _writable({"--alerts": alerts, "--scores": scores, "--save-model": save_model})
             outputs = Outputs(alerts=alerts, scores=scores, snapshots=save_model)
-            _replay_here(logs, _policy_file(policy), outputs, moment, model)
+            _replay_here(logs, _policy_file(policy), outputs, ranking, model)
             return
         results = {"alerts": alerts, "scores": scores, "save-model": save_model, "as-of": as_of}
-        for name, value in results.items():
+        for name, value in {**results, "ahead": ahead, "moments": moments}.items():
             if value is not None:
                 raise typer.BadParameter(f"--{name} and --to-topic exclude each other")
         assigned = [*(assign or []), f"topics.usage={to_topic}"]
@@ -362,7 +376,7 @@ def _replay_here(
     logs: list[str],
     product: "PolicyFile",
     outputs: "Outputs",
-    as_of: int | None,
+    ranking: "Ranking",
     model: Path | None,
 ) -> None:
     """Replay a log in this process, and say what it came to."""
@@ -377,7 +391,7 @@ def _replay_here(
             product,
             received_at=_now_ms(),
             outputs=outputs,
-            as_of=as_of,
+            ranking=ranking,
             pinned=None if model is None else load_snapshots(model),
             watcher=bar,
         )
@@ -463,17 +477,30 @@ class _Bar:
         self._bar.update(self._task, description=f"{self._events:,} events")
 
 
-def _moment(text: str | None) -> int | None:
-    """Read a moment given on the command line: milliseconds since 1970 UTC; a date is its end."""
+def _ranking(
+    as_of: str | None, ahead: str | None, moments: Path | None, *, weekly: bool
+) -> "Ranking":
+    """Read what a ranking is asked for on the command line."""
     from stream.detector.events import DAY_MS
-    from stream.wire.times import from_iso
+    from stream.replay.scoring import Ranking, read_moment, read_moments
+    from stream.wire.durations import parse_duration
 
-    if text is None:
-        return None
+    if (as_of is not None) + weekly + (moments is not None) > 1:
+        raise SettingsError(["--as-of, --weekly and --moments exclude each other"])
     try:
-        return from_iso(text) + (DAY_MS if len(text) == len("2026-01-31") else 0)
+        at = None if as_of is None else read_moment(as_of)
     except ValueError as error:
         raise SettingsError([f"--as-of: {error}; write it as 2026-01-31T00:00:00Z"]) from error
+    try:
+        ahead_ms = None if ahead is None else parse_duration(ahead)
+    except ValueError as error:
+        raise SettingsError([f"--ahead: {error}"]) from error
+    try:
+        own = () if moments is None else read_moments(moments)
+    except OSError as error:
+        raise SettingsError([f"--moments: {moments} cannot be read: {error.strerror}"]) from error
+    days = None if ahead_ms is None else ahead_ms / DAY_MS
+    return Ranking(as_of=at, weekly=weekly, moments=own, ahead_days=days)
 
 
 def _now_ms() -> int:

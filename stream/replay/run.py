@@ -7,9 +7,9 @@ due after it, so the outcome depends on the log, the policy and the snapshots
 alone: not on the size of the batches, and not on when it is run.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -29,6 +29,7 @@ from stream.detector.ranking import rank
 from stream.replay.order import in_order
 from stream.replay.read import read_log
 from stream.replay.refusals import Refusals
+from stream.replay.scoring import Question, Ranking, Scoring
 from stream.wire import snapshots as snapshot_wire
 from stream.wire.alerts import encode_alert
 from stream.wire.events import Decoder
@@ -55,7 +56,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Path | None = None
     """JSON lines: the flat data of every alert, in order of decision."""
     scores: Path | None = None
-    """CSV customer_id,risk of everybody at `as_of`."""
+    """CSV customer_id,risk of the ranking that is asked for."""
     snapshots: Path | None = None
     """JSON lines: every model version, to be pinned in a later run."""
 
@@ -89,6 +90,7 @@ class Replay:
         self.snapshots: list[Snapshot] = []
         self.alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
+        self._policy = policy
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
         self._next_midnight: int | None = None
@@ -126,6 +128,17 @@ class Replay:
         self._keep(self.detector.on_tick(moment + self._lateness))
         self.detector.settle()
 
+    def ranked(
+        self, question: Question, ahead_days: float | None = None
+    ) -> Iterable[tuple[str, float]]:
+        """Let event time pass up to the moment asked of, and give (customer id, risk)."""
+        self.run_until(question.at)
+        customers = self.detector.customers
+        of = None if question.of is None else [c for c in question.of if c in customers.entries]
+        return rank(
+            customers, self.timeline, self._policy, question.at, of=of, ahead_days=ahead_days
+        )
+
     def _turn(self, midnight: int) -> None:
         """Learn of the day that ends, and let what was learned answer from then on."""
         if self._trainer is not None:
@@ -151,7 +164,7 @@ def replay(
     *,
     received_at: int,
     outputs: Outputs,
-    as_of: int | None = None,
+    ranking: Ranking = Ranking(),  # noqa: B008 - frozen
     pinned: Sequence[Snapshot] | None = None,
     batch_events: int = BATCH_EVENTS,
     watcher: Watcher | None = None,
@@ -159,8 +172,8 @@ def replay(
     """Replay a log ("-" is standard input), and write what was asked for.
 
     `received_at` (ms) stands for the broker's clock: an event after it is
-    refused.  `as_of` (ms) is the moment the scores are of, the log's end unless
-    given.  LogError: the log cannot be read, or most of it cannot be used.
+    refused.  `ranking` is what the scores are asked for.  LogError: the log
+    cannot be read, or most of it cannot be used.
     """
     refusals = Refusals()
     summary = Summary(refusals=refusals)
@@ -173,30 +186,35 @@ def replay(
         refusals=refusals,
         on_bytes=watcher.read if watcher else lambda _: None,
     )
-    alerts_file = outputs.alerts.open("wb") if outputs.alerts else None
-    try:
+    with ExitStack() as files_open:
+        alerts_file = (
+            files_open.enter_context(outputs.alerts.open("wb")) if outputs.alerts else None
+        )
         run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file)
+        scoring = None
+        if outputs.scores:
+            table = files_open.enter_context(outputs.scores.open("w", encoding="utf-8", newline=""))
+            scoring = Scoring(ranking, table, run.ranked)
         for batch in _parts(in_order(events), batch_events):
             if summary.begin is None:
                 summary.begin = int(batch.occurred_at[0])
+                if scoring is not None:
+                    scoring.begin(summary.begin)
             summary.events += len(batch)
             summary.end = int(batch.occurred_at[-1])
             done = 0
-            if as_of is not None and summary.end >= as_of:
-                done = batch.before(as_of)
-                run.take(batch.part(0, done))
-                _score(run, outputs, as_of)
-                as_of, outputs = None, msgspec.structs.replace(outputs, scores=None)
+            while scoring is not None and (question := scoring.next) and question.at <= summary.end:
+                begin, done = done, batch.before(question.at)
+                run.take(batch.part(begin, done))
+                scoring.score()
             run.take(batch.part(done, len(batch)))
             if watcher:
                 watcher.decided(len(batch), summary.end)
         if summary.end is not None:
             end = _midnight_after(summary.end)
             run.run_until(end)
-            _score(run, outputs, end if as_of is None else as_of)
-    finally:
-        if alerts_file is not None:
-            alerts_file.close()
+            if scoring is not None:
+                scoring.end(end)
     if outputs.snapshots is not None:
         save_snapshots(outputs.snapshots, run.snapshots)
     summary.customers = sum(
@@ -218,18 +236,6 @@ def load_snapshots(path: Path) -> list[Snapshot]:
     """Read what `save_snapshots` wrote; SnapshotError names the line that is no snapshot."""
     with path.open("rb") as file:
         return [snapshot_wire.decode(line, Snapshot) for line in file if line.strip()]
-
-
-def _score(run: Replay, outputs: Outputs, as_of: int) -> None:
-    """Write everybody's risk as of a moment."""
-    if outputs.scores is None:
-        return
-    run.run_until(as_of)
-    with outputs.scores.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["customer_id", "risk"])
-        for customer_id, risk in rank(run.detector.customers, run.timeline, as_of):
-            table.writerow([customer_id, f"{risk:.6f}"])
 
 
 def _parts(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:

@@ -125,7 +125,8 @@ def test_an_event_means_what_the_policy_says(name: str, expected: EventClass) ->
 
 def test_the_ranking_knows_who_left_and_who_is_no_longer_watched() -> None:
     """Left is left; whoever is not watched is judged when the watching ended."""
-    subject = detector(Policy(ending=("cancelled",), unobserved=("watch_ended",)))
+    policy = Policy(ending=("cancelled",), unobserved=("watch_ended",))
+    subject = detector(policy)
     log = [
         UsageEvent(who, "open", START + day * DAY_MS, START + 400 * DAY_MS, f"{who}{day}")
         for day in range(6)
@@ -141,7 +142,7 @@ def test_the_ranking_knows_who_left_and_who_is_no_longer_watched() -> None:
     later = end + 20 * DAY_MS
     subject.on_tick(later)
     timeline = Timeline(OnlineModel(cold(30.0, 2.5)))
-    risks = dict(rank(subject.customers, timeline, later))
+    risks = dict(rank(subject.customers, timeline, policy, later))
     assert list(risks) == ["gone", "quiet", "unwatched"]
     assert risks["gone"] == 1.0
     assert risks["unwatched"] < risks["quiet"] < 1.0
