@@ -14,7 +14,9 @@ from river import compose, preprocessing
 
 from models import inputs
 from models.baseline import Prior, unfitted
+from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
+from models.drift import Watch
 from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import Example, Lesson, Sighting, Tally
@@ -42,6 +44,8 @@ _COLUMNS = pd.Index(inputs.NAMES, dtype=object)
 TARGETS = ("lapse", "gap", "back", "rank")
 OFFSET = {"lapse": 0, "gap": 1, "back": 2, "rank": 0}
 """Which of the prior's logits each target is added to."""
+WATCHED = ("lapse", "back")
+"""Targets whose log-loss is watched for drift."""
 RANK_ROWS = 2.0
 """What a horizon of silence is worth to `rank`, in rows."""
 
@@ -75,13 +79,18 @@ class TrainerState(msgspec.Struct):
     waiting: dict[int, list[Lesson]]
     daily_judged: list[int] = msgspec.field(default_factory=list)
     teach_below: int = ALL_CUSTOMERS
+    race: RaceState = msgspec.field(default_factory=RaceState)
+    watches: dict[str, Watch] = msgspec.field(default_factory=dict)
 
 
 class Trainer:
     """Learns from every partition's lessons."""
 
-    def __init__(self, dial: Dial) -> None:
-        """Start cold for the product that the dial was made for."""
+    def __init__(self, dial: Dial, *, promote: bool = False, with_forest: bool = False) -> None:
+        """Start cold for the product that the dial was made for.
+
+        `promote`: a challenger that has earned it answers in the champion's place.
+        """
         self.horizon_days = dial.horizon_days
         self.back_days = max(1.0, dial.horizon_days / BACK_SHARE)
         self._prior = unfitted(dial.horizon_days)
@@ -95,6 +104,10 @@ class Trainer:
         self._waiting: dict[int, list[Lesson]] = {}
         self._turned = 0
         self._fitted = 0
+        self._promote = promote
+        self.race = Race(dial.horizon_days, with_forest=with_forest)
+        self._watches = {target: Watch() for target in WATCHED}
+        self._drifted: list[str] = []
 
     def learn(self, lesson: Lesson) -> None:
         """Keep a lesson for the event day it belongs to (or the next one to be turned)."""
@@ -114,6 +127,7 @@ class Trainer:
         self._cut_sample()
         self._refit(day_end)
         examples = [lesson for lesson in lessons if isinstance(lesson, Example)]
+        self._drifted = []
         examples.sort(key=lambda e: (e.at, e.customer_id, e.landmark_at))
         self._learn_late([e for e in examples if e.target == "lapse"])
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
@@ -142,7 +156,21 @@ class Trainer:
         """Take one Newton step on the day's labels of a target."""
         if examples:
             rows, labels = _rows(target, examples, label)
+            if target in WATCHED:
+                self._watch(target, rows, labels)
             self._targets[target].learn_many(rows, labels)
+
+    def _watch(self, target: str, rows: pd.DataFrame, labels: pd.Series) -> None:
+        """Hold what is answered now against labels that have not been learned yet."""
+        standardise, newton = self._targets[target].steps.values()
+        scaled = standardise.transform_many(rows)
+        warm = _is_warm(newton)
+        p = chances(rows["offset"].to_numpy())
+        p = newton.predict_proba_many(scaled)[True].to_numpy() if warm else p
+        if self._watches[target].hear(float(log_losses(p, labels.to_numpy()).mean())):
+            self._drifted.append(target)
+        if target == "lapse":
+            self.race.turn(scaled, p, labels)
 
     def _learn_rank(self, examples: list[Example]) -> None:
         """Learn lapses once more, each landmark worth the silence that it stands for."""
@@ -205,6 +233,8 @@ class Trainer:
         """Say what has been learned, effective from the end of the day."""
         short, long = self._windows()
         weights = {target: _weights(self._targets[target]) for target in TARGETS}
+        if self._promote and self.race.state.answering == ADAGRAD and weights["lapse"]:
+            weights["lapse"] = self._linear(weights["lapse"])
         return name(
             Snapshot(
                 version="",
@@ -223,7 +253,18 @@ class Trainer:
                 gap=weights["gap"],
                 back=weights["back"],
                 rank=weights["rank"],
+                log_losses=self.race.log_losses(),
+                drifted=tuple(self._drifted),
             )
+        )
+
+    def _linear(self, champion: Weights) -> Weights:
+        """Put the challenger's regression in the champion's place: it has the same inputs."""
+        intercept, weights = self.race.linear()
+        return msgspec.structs.replace(
+            champion,
+            intercept=intercept,
+            weights=tuple(float(weights.get(n, 0.0)) for n in inputs.NAMES),
         )
 
     def state(self) -> TrainerState:
@@ -241,14 +282,18 @@ class Trainer:
             waiting=self._waiting,
             daily_judged=self._daily_judged,
             teach_below=self._teach_below,
+            race=self.race.save(),
+            watches=self._watches,
         )
 
     @classmethod
-    def resume(cls, state: TrainerState, dial: Dial) -> "Trainer":
+    def resume(
+        cls, state: TrainerState, dial: Dial, *, promote: bool = False, with_forest: bool = False
+    ) -> "Trainer":
         """Go on from a saved state; what `dial` is set to is in force from now on."""
         state.dial.target = dial.target
         state.dial.notice_days_per_false_alarm = dial.notice_days_per_false_alarm
-        trainer = cls(state.dial)
+        trainer = cls(state.dial, promote=promote, with_forest=with_forest)
         trainer._turned = state.turned
         trainer._fitted = state.fitted
         trainer._prior = state.prior
@@ -258,6 +303,8 @@ class Trainer:
         trainer._waiting = state.waiting
         trainer._daily_judged = state.daily_judged
         trainer._teach_below = state.teach_below
+        trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
+        trainer._watches |= state.watches
         trainer._targets |= {target: _load(saved) for target, saved in state.targets.items()}
         return trainer
 
@@ -281,11 +328,16 @@ def _parts(pipeline: compose.Pipeline) -> tuple[preprocessing.StandardScaler, On
     return standardise.scaler, newton
 
 
+def _is_warm(newton: OnlineNewton) -> bool:
+    """Tell whether a regression has seen enough of both classes to answer."""
+    rarer = min(newton.positives, newton.rows - newton.positives)
+    return newton.rows >= WARM_ROWS and rarer >= WARM_OF_EACH
+
+
 def _weights(pipeline: compose.Pipeline) -> Weights | None:
     """Give a target's regression once it has seen enough of both classes."""
     scaler, newton = _parts(pipeline)
-    rarer = min(newton.positives, newton.rows - newton.positives)
-    if newton.rows < WARM_ROWS or rarer < WARM_OF_EACH:
+    if not _is_warm(newton):
         return None
     weight = dict(zip(newton.names, newton.weights[1:], strict=True))
     return Weights(
