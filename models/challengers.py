@@ -10,7 +10,7 @@ snapshot can carry its weights in the champion's place.  An adaptive random
 forest cannot be carried, costs a thousand times as much, and is a yardstick.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import msgspec
@@ -46,6 +46,11 @@ class OffsetRegression(base.MiniBatchClassifier):
         """Start with the regression as it is."""
         self.regression = regression
         self.offset = offset
+
+    @classmethod
+    def _unit_test_params(cls) -> Iterator[dict[str, Any]]:
+        """Say what River's checks make it of."""
+        yield {"regression": linear_model.LogisticRegression()}
 
     def learn_one(self, x: dict[Hashable, Any], y: bool | str | int) -> None:  # noqa: FBT001 - River's
         """Take one step on one row."""

@@ -16,7 +16,7 @@ from models import inputs
 from models.baseline import Prior, unfitted
 from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
-from models.drift import Watch
+from models.drift import FORGET, Watch, WatchState
 from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import Example, Lesson, Sighting, Tally
@@ -25,8 +25,6 @@ from models.standardise import Standardise
 
 DAY_MS = 86_400_000
 BACK_SHARE = 12
-FORGET = 0.997
-"""Information kept a day."""
 RIDGE = 20.0
 WARM_ROWS = 300
 WARM_OF_EACH = 30
@@ -80,7 +78,7 @@ class TrainerState(msgspec.Struct):
     daily_judged: list[int] = msgspec.field(default_factory=list)
     teach_below: int = ALL_CUSTOMERS
     race: RaceState = msgspec.field(default_factory=RaceState)
-    watches: dict[str, Watch] = msgspec.field(default_factory=dict)
+    watches: dict[str, WatchState] = msgspec.field(default_factory=dict)
 
 
 class Trainer:
@@ -158,7 +156,14 @@ class Trainer:
             rows, labels = _rows(target, examples, label)
             if target in WATCHED:
                 self._watch(target, rows, labels)
+            self._hurry(target)
             self._targets[target].learn_many(rows, labels)
+
+    def _hurry(self, target: str) -> None:
+        """Let a regression forget as fast as the labels it shares with a watched one demand."""
+        watched = "back" if target == "back" else "lapse"
+        _, newton = self._targets[target].steps.values()
+        newton.forget = self._watches[watched].forget
 
     def _watch(self, target: str, rows: pd.DataFrame, labels: pd.Series) -> None:
         """Hold what is answered now against labels that have not been learned yet."""
@@ -179,6 +184,7 @@ class Trainer:
             return
         rows, labels = _rows("rank", examples, label=0)
         worth = RANK_ROWS * np.array([e.share for e in examples])
+        self._hurry("rank")
         standardise, newton = self._targets["rank"].steps.values()
         standardise.learn_weighted(rows, worth)
         newton.learn_many(standardise.transform_many(rows), labels, worth)
@@ -283,7 +289,7 @@ class Trainer:
             daily_judged=self._daily_judged,
             teach_below=self._teach_below,
             race=self.race.save(),
-            watches=self._watches,
+            watches={target: watch.state for target, watch in self._watches.items()},
         )
 
     @classmethod
@@ -304,7 +310,7 @@ class Trainer:
         trainer._daily_judged = state.daily_judged
         trainer._teach_below = state.teach_below
         trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
-        trainer._watches |= state.watches
+        trainer._watches |= {target: Watch(saved) for target, saved in state.watches.items()}
         trainer._targets |= {target: _load(saved) for target, saved in state.targets.items()}
         return trainer
 

@@ -99,7 +99,9 @@ class Replay:
             self._trainer = Trainer(
                 Dial(
                     policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
-                )
+                ),
+                promote=policy.promote,
+                with_forest=policy.forest,
             )
         for snapshot in pinned or ():
             self.timeline.add(OnlineModel(snapshot))

@@ -117,6 +117,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
         ),
         "visits_min": ("visits_min", values.whole(least=2, most=10_000)),
     },
+    "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),
         "delimiter": ("delimiter", values.delimiter),

@@ -152,6 +152,8 @@ class Worker:
             model=self.settings.topics.model,
             partitions=self.usage_partitions,
             metrics=self.metrics,
+            promote=policy.promote,
+            with_forest=policy.forest,
         )
 
     def _decoder(self) -> Decoder:

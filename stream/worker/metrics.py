@@ -177,6 +177,19 @@ class Metrics:
             "trainer_day_timestamp_seconds", "Event time of the last day trained on.", **place
         )
 
+        self.matured_log_loss = Gauge(
+            "matured_log_loss",
+            "Log-loss of P(lapse) on matured labels, faded: newton answers, the others run along.",
+            ("model",),
+            **place,
+        )
+        self.drifts = Counter(
+            "drifts",
+            "Times the log-loss of matured labels changed, by target.",
+            ("target",),
+            **place,
+        )
+
         self.build = Info("build", "What runs.", **place)
         self.build.info({"version": version("slipaway")})
         ProcessCollector(registry=self.registry)

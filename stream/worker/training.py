@@ -6,11 +6,14 @@ packed into rows, and taught again after a restart.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 import msgspec
+import structlog
 
 from models.dial import Dial
 from models.protocol import Tally
+from models.snapshots import Snapshot
 from models.trainer import Trainer, TrainerState
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch, Fold, Output, Record, Row
@@ -20,6 +23,8 @@ from stream.wire.state import StateCodec
 from stream.worker.metrics import Metrics
 from stream.worker.training_days import Closed, TrainingDays
 
+log = structlog.get_logger("slipaway.worker")
+
 TRAINER_KEY = b"trainer"
 LESSONS_KEY = b"lessons/"
 PACK_BYTES = 64 << 10  # a pack is written anew as it grows: larger means fewer rows, more bytes
@@ -28,6 +33,13 @@ TRAINER = StateCodec(TrainerState)
 CLOSED = StateCodec(Closed)
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[bytes])
+
+
+class Shadows(TypedDict):
+    """What becomes of challengers."""
+
+    promote: bool
+    with_forest: bool
 
 
 class TrainFold(Fold):
@@ -41,13 +53,19 @@ class TrainFold(Fold):
         model: str,
         partitions: int,
         metrics: Metrics,
+        promote: bool = False,
+        with_forest: bool = False,
     ) -> None:
-        """Read `source`, publish to `model`; `dial` makes one as the policy says."""
+        """Read `source`, publish to `model`; `dial` makes one as the policy says.
+
+        `promote`, `with_forest`: see `Trainer`.
+        """
         self._source = source
         self._dial = dial
         self._model = model
         self._partitions = partitions
         self._metrics = metrics
+        self._shadows: Shadows = {"promote": promote, "with_forest": with_forest}
         self._packs: dict[bytes, list[bytes]] = {}  # what the trainer heard since its state
         self._pack_bytes = 0  # of the last one, which still grows
         self._saved: TrainerState | None = None
@@ -77,7 +95,11 @@ class TrainFold(Fold):
         """Take up the trainer, unless it was another horizon's, and what it heard since."""
         saved, dial = self._saved, self._dial()
         known = saved is not None and saved.horizon_days == dial.horizon_days
-        self._trainer = Trainer.resume(saved, dial) if saved and known else Trainer(dial)
+        self._trainer = (
+            Trainer.resume(saved, dial, **self._shadows)
+            if saved and known
+            else Trainer(dial, **self._shadows)
+        )
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():
@@ -140,6 +162,7 @@ class TrainFold(Fold):
             key = snapshot.version.encode()
             self._outputs.append(Output(self._model, 0, key, snapshots.encode(snapshot)))
             self._metrics.trained_until.set(day_end / 1000)
+            self._tell(snapshot)
         if not days:
             return
         self._metrics.days_trained.inc(len(days))
@@ -149,3 +172,16 @@ class TrainFold(Fold):
         self._pack_bytes = PACK_BYTES
         self._grown = False
         self._rows[TRAINER_KEY] = TRAINER.encode(self._trainer.state())
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        """Say what the models cost lately, and where that has changed."""
+        for name, loss in self._trainer.race.log_losses().items():
+            self._metrics.matured_log_loss.labels(name).set(loss)
+        for target in snapshot.drifted:
+            self._metrics.drifts.labels(target).inc()
+            log.warning(
+                "the log-loss of matured labels has changed: what was learned before is"
+                " forgotten faster for a while",
+                target=target,
+                model=snapshot.version,
+            )
