@@ -14,10 +14,8 @@ CONFIDENCE = 0.002
 """ADWIN's chance of a false alarm at one look."""
 KEPT = 730
 """Days remembered, at most."""
-FORGET = 0.997
-"""Information kept a day."""
 FORGET_FAST = 0.95
-"""The same after a drift, for `FAST_DAYS`: half of what was known is gone in a fortnight."""
+"""Information kept a day after a drift, for `FAST_DAYS`: half of it is gone in a fortnight."""
 FAST_DAYS = 60
 
 
@@ -38,10 +36,9 @@ class Watch:
         self.state = state or WatchState()
         self._adwin = _fed(self.state.losses)
 
-    @property
-    def forget(self) -> float:
-        """Share of the information to keep at the next day's step."""
-        return FORGET_FAST if self.state.fast_days else FORGET
+    def forget(self, usual: float) -> float:
+        """Give the share of the information to keep at the next day's step."""
+        return min(usual, FORGET_FAST) if self.state.fast_days else usual
 
     def hear(self, loss: float) -> bool:
         """Take a day's mean log-loss; tell whether it shows that the days before were others."""

@@ -16,7 +16,7 @@ from models import inputs
 from models.baseline import Prior, unfitted
 from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
-from models.drift import FORGET, Watch, WatchState
+from models.drift import Watch, WatchState
 from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import Example, Lesson, Sighting, Tally
@@ -25,6 +25,8 @@ from models.standardise import Standardise
 
 DAY_MS = 86_400_000
 BACK_SHARE = 12
+FORGET = {"lapse": 0.997, "gap": 0.997, "back": 0.997, "rank": 0.997}
+"""Information kept a day, by target."""
 RIDGE = 20.0
 WARM_ROWS = 300
 WARM_OF_EACH = 30
@@ -98,7 +100,7 @@ class Trainer:
         self._daily_visits: list[int] = []
         self._daily_judged: list[int] = []
         self._teach_below = ALL_CUSTOMERS
-        self._targets = {target: _pipeline() for target in TARGETS}
+        self._targets = {target: _pipeline(target) for target in TARGETS}
         self._waiting: dict[int, list[Lesson]] = {}
         self._turned = 0
         self._fitted = 0
@@ -163,7 +165,7 @@ class Trainer:
         """Let a regression forget as fast as the labels it shares with a watched one demand."""
         watched = "back" if target == "back" else "lapse"
         _, newton = self._targets[target].steps.values()
-        newton.forget = self._watches[watched].forget
+        newton.forget = self._watches[watched].forget(FORGET[target])
 
     def _watch(self, target: str, rows: pd.DataFrame, labels: pd.Series) -> None:
         """Hold what is answered now against labels that have not been learned yet."""
@@ -311,7 +313,9 @@ class Trainer:
         trainer._teach_below = state.teach_below
         trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
         trainer._watches |= {target: Watch(saved) for target, saved in state.watches.items()}
-        trainer._targets |= {target: _load(saved) for target, saved in state.targets.items()}
+        trainer._targets |= {
+            target: _load(target, saved) for target, saved in state.targets.items()
+        }
         return trainer
 
 
@@ -323,9 +327,9 @@ def _rows(target: str, examples: list[Example], label: int) -> tuple[pd.DataFram
     return rows, pd.Series([e.labels[label] for e in examples])
 
 
-def _pipeline() -> compose.Pipeline:
+def _pipeline(target: str) -> compose.Pipeline:
     """Compose one target's model: standardise everything but the offset, then learn."""
-    return compose.Pipeline(Standardise("offset"), OnlineNewton(l2=RIDGE, forget=FORGET))
+    return compose.Pipeline(Standardise("offset"), OnlineNewton(l2=RIDGE, forget=FORGET[target]))
 
 
 def _parts(pipeline: compose.Pipeline) -> tuple[preprocessing.StandardScaler, OnlineNewton]:
@@ -370,9 +374,9 @@ def _save(pipeline: compose.Pipeline) -> TargetState:
     )
 
 
-def _load(saved: TargetState) -> compose.Pipeline:
+def _load(target: str, saved: TargetState) -> compose.Pipeline:
     """Give back the pipeline of its numbers."""
-    pipeline = _pipeline()
+    pipeline = _pipeline(target)
     scaler, newton = _parts(pipeline)
     scaler.counts.update(saved.counts)
     scaler.means.update(saved.means)

@@ -98,7 +98,7 @@ def by_river(delay_ms: int = HORIZON) -> float:
     def moment(x: dict[str, float]) -> datetime:
         return datetime.fromtimestamp(x["at"] / 1000, UTC)
 
-    model = trainer._pipeline()
+    model = trainer._pipeline("lapse")
     blind = trainer.compose.Discard("at") | model
     score = evaluate.progressive_val_score(
         dataset, blind, metrics.LogLoss(), moment=moment, delay=until_midnight

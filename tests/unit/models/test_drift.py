@@ -5,7 +5,7 @@ import random
 import msgspec
 
 from models.dial import Dial
-from models.drift import FAST_DAYS, FORGET, FORGET_FAST, KEPT, Watch, WatchState
+from models.drift import FAST_DAYS, FORGET_FAST, KEPT, Watch, WatchState
 from models.inputs import NAMES, freeze
 from models.protocol import Example
 from models.snapshots import Snapshot
@@ -32,10 +32,11 @@ def test_after_a_drift_old_labels_are_forgotten_faster_for_a_while() -> None:
     watch = Watch()
     heard = [watch.hear(loss) for loss in [*losses(200, 0.3), *losses(30, 0.9)]]
     assert any(heard)
-    assert watch.forget == FORGET_FAST
+    assert watch.forget(0.997) == FORGET_FAST
     for loss in losses(3 * FAST_DAYS, 0.9):
         watch.hear(loss)
-    assert watch.forget == FORGET
+    assert watch.forget(0.997) == 0.997
+    assert watch.forget(0.9) == 0.9
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -40,7 +40,7 @@ def simulated(rows: int, seed: int = 3) -> tuple[pd.DataFrame, pd.Series]:
 
 def test_it_recovers_the_parameters_it_was_simulated_from() -> None:
     """Scaled inputs, so the weights are per standard deviation."""
-    pipeline = _pipeline()
+    pipeline = _pipeline("lapse")
     frame, label = simulated(20_000)
     for begin in range(0, 20_000, 500):
         pipeline.learn_many(frame[begin : begin + 500], label[begin : begin + 500])
@@ -63,7 +63,7 @@ def test_the_offset_is_neither_scaled_nor_weighed() -> None:
 
 def test_one_and_many_predict_the_same() -> None:
     """The worker scores one customer at a time, the trainer thousands."""
-    pipeline = _pipeline()
+    pipeline = _pipeline("lapse")
     frame, label = simulated(1_000)
     pipeline.learn_many(frame, label)
     many = pipeline.predict_proba_many(frame[:5])[True]
@@ -73,7 +73,7 @@ def test_one_and_many_predict_the_same() -> None:
 
 def test_it_beats_its_offset_where_there_is_something_to_learn() -> None:
     """Judged by River's own metric, on rows it has not seen."""
-    pipeline = _pipeline()
+    pipeline = _pipeline("lapse")
     frame, label = simulated(4_000)
     pipeline.learn_many(frame[:2_000], label[:2_000])
     learned, prior = metrics.LogLoss(), metrics.LogLoss()
@@ -85,7 +85,7 @@ def test_it_beats_its_offset_where_there_is_something_to_learn() -> None:
 
 def test_a_constant_input_does_no_harm() -> None:
     """A new product's customers are alike in something."""
-    pipeline = _pipeline()
+    pipeline = _pipeline("lapse")
     frame, label = simulated(1_000)
     frame["same"] = 0.1
     pipeline.learn_many(frame, label)
