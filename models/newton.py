@@ -73,17 +73,23 @@ class OnlineNewton(base.MiniBatchClassifier):
         """Take one Newton step on one row."""
         self.learn_many(pd.DataFrame([x]), pd.Series([bool(y)]))
 
-    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:  # noqa: N803 - River's name
-        """Take one Newton step on n rows."""
+    def learn_many(
+        self,
+        X: pd.DataFrame,  # noqa: N803 - River's name
+        y: pd.Series,
+        w: float | np.ndarray | pd.Series = 1.0,
+    ) -> None:
+        """Take one Newton step on n rows, of which each counts `w` times."""
         self._meet([name for name in X.columns if name != self.offset])
         z, offset = self._design(X)
         label = np.asarray(y, dtype=float)
         p = _sigmoid(offset + z @ self.weights)
-        information = self.row_weight * np.maximum(p * (1 - p), LEAST_INFORMATION)
+        worth = self.row_weight * np.asarray(w, dtype=float)
+        information = worth * np.maximum(p * (1 - p), LEAST_INFORMATION)
         self.information *= self.forget
         self.information[np.diag_indices(len(self.weights))] += (1 - self.forget) * self.l2
         self.information += (z * information[:, None]).T @ z
-        gradient = z.T @ (self.row_weight * (label - p))
+        gradient = z.T @ (worth * (label - p))
         self.weights = self.weights + np.linalg.solve(self.information, gradient)
         self.rows += len(label)
         self.positives += int(label.sum())

@@ -12,9 +12,9 @@ from math import inf, log, log1p
 import numpy as np
 
 from models import inputs
-from models.baseline import sigmoid
+from models.baseline import logit, sigmoid
 from models.protocol import Assessment, Facts
-from models.snapshots import Snapshot
+from models.snapshots import Snapshot, Weights
 
 LEAST_CHANCE = 1e-5
 
@@ -60,6 +60,18 @@ class OnlineModel:
             inputs=inputs.freeze(regressors, offsets),
         )
 
+    def risk(self, facts: Facts, ahead_days: float | None = None) -> float:
+        """Give P(no visit within so many days from now; the horizon unless said), for rankings.
+
+        What was learned of the horizon corrects the prior of any other time ahead, too.
+        """
+        snapshot = self.snapshot
+        ahead = snapshot.horizon_days if ahead_days is None else ahead_days
+        silent = snapshot.prior.p_silent(facts.repeats, facts.span, facts.silence, ahead)
+        regressors, _ = inputs.regress(facts, self._setting)
+        correction = _correction(regressors, snapshot.rank or snapshot.lapse)
+        return _chance(sigmoid(logit(silent) + correction))
+
     def contributions(self, frozen: bytes) -> Sequence[tuple[str, float]]:
         """Say how much each input pushes P(lapse) up from the average customer (name, logits)."""
         if self.snapshot.lapse is None:
@@ -87,6 +99,17 @@ class OnlineModel:
     def teaches(self, customer_hash: int) -> bool:
         """Say whether the next model learns from what becomes of this customer, too."""
         return customer_hash < self.snapshot.teach_below
+
+
+def _correction(regressors: Sequence[float], weights: Weights | None) -> float:
+    """Give the logits that a regression adds to the prior's, summed in a fixed order."""
+    if weights is None:
+        return 0.0
+    terms = zip(regressors, weights.means, weights.scales, weights.weights, strict=True)
+    limit = inputs.LIMIT
+    return weights.intercept + sum(
+        weight * min(max((x - mean) / scale, -limit), limit) for x, mean, scale, weight in terms
+    )
 
 
 def _value(p_lapse: float, p_gap: float, hazard: float, days_left: float) -> float:

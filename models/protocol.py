@@ -122,6 +122,10 @@ class RiskModel(Protocol):
         """Judge one customer."""
         ...
 
+    def risk(self, facts: Facts, ahead_days: float | None = None) -> float:
+        """Give P(no visit within so many days from now; the horizon unless said), for rankings."""
+        ...
+
     def contributions(self, inputs: bytes) -> Sequence[tuple[str, float]]:
         """Say how much each input pushed P(lapse) up or down (name, logits)."""
         ...
@@ -154,6 +158,8 @@ class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
     landmark_at: int
     inputs: bytes
     labels: tuple[int, ...]
+    share: float = 0.0
+    """Silence that the landmark stands for, in horizons; 0 where nobody said."""
 
 
 class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):

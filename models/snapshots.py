@@ -51,6 +51,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     gap: Weights | None = None
     back: Weights | None = None
     guarded: Guarded = Guarded()
+    rank: Weights | None = None
+    """`lapse` once more, learned of silences as a ranking meets them."""
+    log_losses: dict[str, float] = msgspec.field(default_factory=dict)
+    """Of `lapse`, in nats, faded: the champion's, its challenger's, the prior's alone."""
+    drifted: tuple[str, ...] = ()
+    """Targets whose log-loss was found to have changed on this day."""
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

@@ -6,6 +6,7 @@ so nothing passes further than a few standard deviations.
 """
 
 from collections.abc import Hashable
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,22 @@ class Standardise(base.MiniBatchTransformer):
         for name, variance in variances.items():
             # River takes a batch's variance as E[x^2] - E[x]^2, which rounding can turn negative.
             variances[name] = max(variance, LEAST_VARIANCE)
+
+    def learn_weighted(self, X: pd.DataFrame, w: np.ndarray) -> None:  # noqa: N803 - River's name
+        """Update the running moments with n rows that count `w` times each: River's cannot."""
+        rest = X.drop(columns=self.keep, errors="ignore")
+        means = np.average(rest.to_numpy(), axis=0, weights=w)
+        variances = np.average((rest.to_numpy() - means) ** 2, axis=0, weights=w)
+        scaler, weight = self.scaler, float(w.sum())
+        counts = cast("dict[Hashable, float]", scaler.counts)
+        for name, mean, variance in zip(rest.columns, means, variances, strict=True):
+            known = counts[name]
+            new = weight / (known + weight)
+            apart = mean - scaler.means[name]
+            within = (1 - new) * scaler.vars[name] + new * variance
+            scaler.vars[name] = max(within + new * (1 - new) * apart**2, LEAST_VARIANCE)
+            scaler.means[name] += new * apart
+            counts[name] = known + weight
 
     def transform_many(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803 - River's name
         """Scale and clip n rows."""

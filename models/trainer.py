@@ -14,7 +14,9 @@ from river import compose, preprocessing
 
 from models import inputs
 from models.baseline import Prior, unfitted
+from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
+from models.drift import Watch, WatchState
 from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import Example, Hour, Lesson, Sighting, Tally
@@ -23,7 +25,7 @@ from models.standardise import Standardise
 
 DAY_MS = 86_400_000
 BACK_SHARE = 12
-FORGET = {"lapse": 0.997, "gap": 0.997, "back": 0.95}
+FORGET = {"lapse": 0.997, "gap": 0.997, "back": 0.95, "rank": 0.997}
 """Information kept a day, by target: the one whose labels come early can follow the times."""
 RIDGE = 20.0
 WARM_ROWS = 300
@@ -39,13 +41,19 @@ REFIT_DAYS = 5.0
 REFIT_SHARE = 6
 """The prior is refitted every horizon/6, at least five days."""
 _COLUMNS = pd.Index(inputs.NAMES, dtype=object)
-TARGETS = ("lapse", "gap", "back")
+TARGETS = ("lapse", "gap", "back", "rank")
+OFFSET = {"lapse": 0, "gap": 1, "back": 2, "rank": 0}
+"""Which of the prior's logits each target is added to."""
+WATCHED = ("lapse", "back")
+"""Targets whose log-loss is watched for drift."""
+RANK_ROWS = 2.0
+"""What a horizon of silence is worth to `rank`, in rows."""
 
 
 class TargetState(msgspec.Struct):
     """One regression, as plain numbers."""
 
-    counts: dict[str, int]
+    counts: dict[str, float]
     means: dict[str, float]
     variances: dict[str, float]
     names: list[str]
@@ -71,13 +79,18 @@ class TrainerState(msgspec.Struct):
     waiting: dict[int, list[Lesson]]
     daily_judged: list[int] = msgspec.field(default_factory=list)
     teach_below: int = ALL_CUSTOMERS
+    race: RaceState = msgspec.field(default_factory=RaceState)
+    watches: dict[str, WatchState] = msgspec.field(default_factory=dict)
 
 
 class Trainer:
     """Learns from every partition's lessons."""
 
-    def __init__(self, dial: Dial) -> None:
-        """Start cold for the product that the dial was made for."""
+    def __init__(self, dial: Dial, *, promote: bool = False, with_forest: bool = False) -> None:
+        """Start cold for the product that the dial was made for.
+
+        `promote`: a challenger that has earned it answers in the champion's place.
+        """
         self.horizon_days = dial.horizon_days
         self.back_days = max(1.0, dial.horizon_days / BACK_SHARE)
         self._prior = unfitted(dial.horizon_days)
@@ -91,6 +104,10 @@ class Trainer:
         self._waiting: dict[int, list[Lesson]] = {}
         self._turned = 0
         self._fitted = 0
+        self._promote = promote
+        self.race = Race(dial.horizon_days, with_forest=with_forest)
+        self._watches = {target: Watch() for target in WATCHED}
+        self._drifted: list[str] = []
 
     def learn(self, lesson: Lesson) -> None:
         """Keep a lesson for the event day it belongs to (or the next one to be turned)."""
@@ -112,6 +129,7 @@ class Trainer:
         self._cut_sample()
         self._refit(day_end)
         examples = [lesson for lesson in lessons if isinstance(lesson, Example)]
+        self._drifted = []
         examples.sort(key=lambda e: (e.at, e.customer_id, e.landmark_at))
         self._learn_late([e for e in examples if e.target == "lapse"])
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
@@ -131,22 +149,53 @@ class Trainer:
             yield from self._waiting.pop(day)
 
     def _learn_late(self, examples: list[Example]) -> None:
-        """Learn both labels that are released at the horizon.
+        """Learn both labels that are released at the horizon, and the first once more for rankings.
 
         Past the horizon a silence is a lapse by definition, which `gap` must not learn from.
         """
         self._learn_target("lapse", examples, label=0)
+        self._learn_rank(examples)
         within = [e for e in examples if inputs.thaw(e.inputs)[inputs.SILENCE_SHARE] <= 1]
         self._learn_target("gap", within, label=1)
 
     def _learn_target(self, target: str, examples: list[Example], *, label: int) -> None:
         """Take one Newton step on the day's labels of a target."""
+        if examples:
+            rows, labels = _rows(target, examples, label)
+            if target in WATCHED:
+                self._watch(target, rows, labels)
+            self._hurry(target)
+            self._targets[target].learn_many(rows, labels)
+
+    def _hurry(self, target: str) -> None:
+        """Let a regression forget as fast as the labels it shares with a watched one demand."""
+        watched = "back" if target == "back" else "lapse"
+        _, newton = self._targets[target].steps.values()
+        newton.forget = self._watches[watched].forget(FORGET[target])
+
+    def _watch(self, target: str, rows: pd.DataFrame, labels: pd.Series) -> None:
+        """Hold what is answered now against labels that have not been learned yet."""
+        standardise, newton = self._targets[target].steps.values()
+        scaled = standardise.transform_many(rows)
+        warm = _is_warm(newton)
+        p = chances(rows["offset"].to_numpy())
+        p = newton.predict_proba_many(scaled)[True].to_numpy() if warm else p
+        if self._watches[target].hear(float(log_losses(p, labels.to_numpy()).mean())):
+            self._drifted.append(target)
+        if target == "lapse":
+            self.race.turn(scaled, p, labels)
+
+    def _learn_rank(self, examples: list[Example]) -> None:
+        """Learn lapses once more, each landmark worth the silence that it stands for."""
+        examples = [e for e in examples if e.share > 0]
         if not examples:
             return
-        table = inputs.thaw_many([e.inputs for e in examples])
-        rows = pd.DataFrame(table[:, : len(inputs.NAMES)], columns=_COLUMNS)
-        rows["offset"] = table[:, len(inputs.NAMES) + TARGETS.index(target)]
-        self._targets[target].learn_many(rows, pd.Series([e.labels[label] for e in examples]))
+        rows, labels = _rows("rank", examples, label=0)
+        worth = RANK_ROWS * np.array([e.share for e in examples])
+        self._hurry("rank")
+        standardise, newton = self._targets["rank"].steps.values()
+        standardise.learn_weighted(rows, worth)
+        newton.learn_many(standardise.transform_many(rows), labels, worth)
 
     def _cut_sample(self) -> None:
         """Keep the customers with the lowest hashes, and stop asking for the others."""
@@ -198,6 +247,8 @@ class Trainer:
         """Say what has been learned, effective from the end of the day."""
         short, long = self._windows()
         weights = {target: _weights(self._targets[target]) for target in TARGETS}
+        if self._promote and self.race.state.answering == ADAGRAD and weights["lapse"]:
+            weights["lapse"] = self._linear(weights["lapse"])
         return name(
             Snapshot(
                 version="",
@@ -215,7 +266,19 @@ class Trainer:
                 lapse=weights["lapse"],
                 gap=weights["gap"],
                 back=weights["back"],
+                rank=weights["rank"],
+                log_losses=self.race.log_losses(),
+                drifted=tuple(self._drifted),
             )
+        )
+
+    def _linear(self, champion: Weights) -> Weights:
+        """Put the challenger's regression in the champion's place: it has the same inputs."""
+        intercept, weights = self.race.linear()
+        return msgspec.structs.replace(
+            champion,
+            intercept=intercept,
+            weights=tuple(float(weights.get(n, 0.0)) for n in inputs.NAMES),
         )
 
     def state(self) -> TrainerState:
@@ -233,14 +296,18 @@ class Trainer:
             waiting=self._waiting,
             daily_judged=self._daily_judged,
             teach_below=self._teach_below,
+            race=self.race.save(),
+            watches={target: watch.state for target, watch in self._watches.items()},
         )
 
     @classmethod
-    def resume(cls, state: TrainerState, dial: Dial) -> "Trainer":
+    def resume(
+        cls, state: TrainerState, dial: Dial, *, promote: bool = False, with_forest: bool = False
+    ) -> "Trainer":
         """Go on from a saved state; what `dial` is set to is in force from now on."""
         state.dial.target = dial.target
         state.dial.notice_days_per_false_alarm = dial.notice_days_per_false_alarm
-        trainer = cls(state.dial)
+        trainer = cls(state.dial, promote=promote, with_forest=with_forest)
         trainer._turned = state.turned
         trainer._fitted = state.fitted
         trainer._prior = state.prior
@@ -250,8 +317,20 @@ class Trainer:
         trainer._waiting = state.waiting
         trainer._daily_judged = state.daily_judged
         trainer._teach_below = state.teach_below
-        trainer._targets = {target: _load(target, saved) for target, saved in state.targets.items()}
+        trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
+        trainer._watches |= {target: Watch(saved) for target, saved in state.watches.items()}
+        trainer._targets |= {
+            target: _load(target, saved) for target, saved in state.targets.items()
+        }
         return trainer
+
+
+def _rows(target: str, examples: list[Example], label: int) -> tuple[pd.DataFrame, pd.Series]:
+    """Give what a target learns: n rows of inputs with its offset, and n labels."""
+    table = inputs.thaw_many([e.inputs for e in examples])
+    rows = pd.DataFrame(table[:, : len(inputs.NAMES)], columns=_COLUMNS)
+    rows["offset"] = table[:, len(inputs.NAMES) + OFFSET[target]]
+    return rows, pd.Series([e.labels[label] for e in examples])
 
 
 def _pipeline(target: str) -> compose.Pipeline:
@@ -265,11 +344,16 @@ def _parts(pipeline: compose.Pipeline) -> tuple[preprocessing.StandardScaler, On
     return standardise.scaler, newton
 
 
+def _is_warm(newton: OnlineNewton) -> bool:
+    """Tell whether a regression has seen enough of both classes to answer."""
+    rarer = min(newton.positives, newton.rows - newton.positives)
+    return newton.rows >= WARM_ROWS and rarer >= WARM_OF_EACH
+
+
 def _weights(pipeline: compose.Pipeline) -> Weights | None:
     """Give a target's regression once it has seen enough of both classes."""
     scaler, newton = _parts(pipeline)
-    rarer = min(newton.positives, newton.rows - newton.positives)
-    if newton.rows < WARM_ROWS or rarer < WARM_OF_EACH:
+    if not _is_warm(newton):
         return None
     weight = dict(zip(newton.names, newton.weights[1:], strict=True))
     return Weights(

@@ -26,6 +26,7 @@ from stream.settings import Settings, SettingsError, knobs, load, nested, redact
 if TYPE_CHECKING:
     from stream.replay.refusals import Refusals
     from stream.replay.run import Outputs
+    from stream.replay.scoring import Ranking
     from stream.wire.policy_file import PolicyFile
 
 WRONG = 1
@@ -115,6 +116,19 @@ def replay(
         str | None,
         typer.Option(metavar="TIME", help="Moment of the scores; a date: its end. Unset: the end."),
     ] = None,
+    weekly: Annotated[
+        bool, typer.Option("--weekly", help="Scores of every Monday instead.")
+    ] = False,
+    moments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MOMENTS.csv", help="Scores of each customer_id as of its own time instead."
+        ),
+    ] = None,
+    ahead: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Risk of no visit for so long. Unset: the horizon."),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(metavar="PINNED.jsonl", help="Use these snapshots instead of learning."),
@@ -132,16 +146,16 @@ def replay(
 ) -> None:
     """Replay a log: the same alerts as live, from a file; or send it to Kafka."""
     with _reported():
-        moment = _moment("--as-of", as_of, date_means_its_end=True)
+        ranking = _ranking(as_of, ahead, moments, weekly=weekly)
         if to_topic is None:
             from stream.replay.run import Outputs
 
             _writable({"--alerts": alerts, "--scores": scores, "--save-model": save_model})
             outputs = Outputs(alerts=alerts, scores=scores, snapshots=save_model)
-            _replay_here(logs, _policy_file(policy), outputs, moment, model)
+            _replay_here(logs, _policy_file(policy), outputs, ranking, model)
             return
         results = {"alerts": alerts, "scores": scores, "save-model": save_model, "as-of": as_of}
-        for name, value in results.items():
+        for name, value in {**results, "ahead": ahead, "moments": moments}.items():
             if value is not None:
                 raise typer.BadParameter(f"--{name} and --to-topic exclude each other")
         assigned = [*(assign or []), f"topics.usage={to_topic}"]
@@ -430,7 +444,7 @@ def _replay_here(
     logs: list[str],
     product: "PolicyFile",
     outputs: "Outputs",
-    as_of: int | None,
+    ranking: "Ranking",
     model: Path | None,
 ) -> None:
     """Replay a log in this process, and say what it came to."""
@@ -445,7 +459,7 @@ def _replay_here(
             product,
             received_at=_now_ms(),
             outputs=outputs,
-            as_of=as_of,
+            ranking=ranking,
             pinned=None if model is None else load_snapshots(model),
             watcher=bar,
         )
@@ -540,18 +554,42 @@ class _Bar:
         self._bar.advance(self._task)
 
 
-def _moment(option: str, text: str | None, *, date_means_its_end: bool = False) -> int | None:
+def _moment(option: str, text: str | None) -> int | None:
     """Read a moment given on the command line: milliseconds since 1970 UTC."""
-    from stream.detector.events import DAY_MS
     from stream.wire.times import from_iso
 
     if text is None:
         return None
     try:
-        is_date = len(text) == len("2026-01-31")
-        return from_iso(text) + (DAY_MS if is_date and date_means_its_end else 0)
+        return from_iso(text)
     except ValueError as error:
         raise SettingsError([f"{option}: {error}; write it as 2026-01-31T00:00:00Z"]) from error
+
+
+def _ranking(
+    as_of: str | None, ahead: str | None, moments: Path | None, *, weekly: bool
+) -> "Ranking":
+    """Read what a ranking is asked for on the command line."""
+    from stream.detector.events import DAY_MS
+    from stream.replay.scoring import Ranking, read_moment, read_moments
+    from stream.wire.durations import parse_duration
+
+    if (as_of is not None) + weekly + (moments is not None) > 1:
+        raise SettingsError(["--as-of, --weekly and --moments exclude each other"])
+    try:
+        at = None if as_of is None else read_moment(as_of)
+    except ValueError as error:
+        raise SettingsError([f"--as-of: {error}; write it as 2026-01-31T00:00:00Z"]) from error
+    try:
+        ahead_ms = None if ahead is None else parse_duration(ahead)
+    except ValueError as error:
+        raise SettingsError([f"--ahead: {error}"]) from error
+    try:
+        own = () if moments is None else read_moments(moments)
+    except OSError as error:
+        raise SettingsError([f"--moments: {moments} cannot be read: {error.strerror}"]) from error
+    days = None if ahead_ms is None else ahead_ms / DAY_MS
+    return Ranking(as_of=at, weekly=weekly, moments=own, ahead_days=days)
 
 
 def _now_ms() -> int:

@@ -8,14 +8,17 @@ add at the end, with a default.
 """
 
 from enum import StrEnum
+from math import log1p
 from zlib import crc32
 
 import msgspec
 
+from stream.detector import cadence, decline
 from stream.detector.cadence import Rhythm
 from stream.detector.decline import Levels
 from stream.detector.events import DAY_MS
 from stream.detector.landmarks import Landmark
+from stream.detector.policy import Decline
 from stream.detector.visits import Visit
 
 Number = int | float
@@ -135,6 +138,27 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
 def whole(number: Number) -> Number:
     """Give a whole number as an integer, any other as it is."""
     return int(number) if number == int(number) else number
+
+
+def complete_visit(customer: Customer, horizon_days: float, policy: Decline) -> None:
+    """Fold the visit that can no longer grow into the customer's rhythm."""
+    customer.visit_open = False
+    customer.volume = whole(customer.visit_volume)
+    volume = log1p(customer.volume)
+    kinds = customer.visit_kinds.bit_count()
+    customer.volume_total = whole(customer.volume_total + customer.volume)
+    customer.visit_volume = customer.visit_kinds = 0
+    if customer.visits == 1:
+        customer.volume_usual, customer.kinds_usual = volume, float(kinds)
+    else:
+        gap = cadence.days(customer.visit_gap_ms)
+        before = max(0.0, customer.span_days - gap)
+        rate = decline.own_rate(customer.rhythm.gaps, before, horizon_days)
+        decline.fold(customer.levels, gap, rate, policy)
+        cadence.fold(customer.rhythm, gap, horizon_days)
+        customer.volume_usual += 0.2 * (volume - customer.volume_usual)
+        customer.kinds_usual += 0.2 * (kinds - customer.kinds_usual)
+    customer.kinds = kinds
 
 
 def prolong(customer: Customer, at: int, volume: float) -> None:

@@ -19,7 +19,7 @@ them until the customer's next thing due: a batch of them is added up in columns
 
 from collections import Counter
 from collections.abc import Sequence
-from math import inf, log1p
+from math import inf
 from typing import NamedTuple
 
 from models.protocol import Hour, Lesson, RiskModels, Sighting
@@ -30,6 +30,7 @@ from stream.detector.customer import (
     Customer,
     Signal,
     Trigger,
+    complete_visit,
     customer_hash,
     prolong,
     whole,
@@ -441,8 +442,7 @@ class Detector:
             case Due.SIGNAL:
                 self._hear(customer_id, customer, customer.signals.pop(0))
             case Due.LABEL:
-                back_ms, horizon_ms = self._back_ms, self._policy.horizon_ms
-                released = outcomes.release(customer, customer_id, at, back_ms, horizon_ms)
+                released = outcomes.release(customer, customer_id, at, self._back_ms, self._ladder)
                 self._lessons.extend(released)
             case Due.LANDMARK:
                 self.judge.judge(customer_id, customer, at)
@@ -499,32 +499,11 @@ class Detector:
 
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""
-        customer.visit_open = False
-        customer.volume = whole(customer.visit_volume)
-        volume = log1p(customer.volume)
-        kinds = customer.visit_kinds.bit_count()
-        customer.volume_total = whole(customer.volume_total + customer.volume)
-        customer.visit_volume = customer.visit_kinds = 0
-        if customer.visits == 1:
-            customer.volume_usual, customer.kinds_usual = volume, float(kinds)
-        else:
-            self._fold_gap(customer_id, customer, at)
-            customer.volume_usual += 0.2 * (volume - customer.volume_usual)
-            customer.kinds_usual += 0.2 * (kinds - customer.kinds_usual)
-        customer.kinds = kinds
-        self._sight(customer_id, customer, at, until=0)
-
-    def _fold_gap(self, customer_id: str, customer: Customer, at: int) -> None:
-        """Learn from the gap that the last visit ended."""
-        gap = cadence.days(customer.visit_gap_ms)
-        rhythm, horizon = customer.rhythm, self._horizon_days
-        before = max(0.0, customer.span_days - gap)
-        rate = decline.own_rate(rhythm.gaps, before, horizon)
-        decline.fold(customer.levels, gap, rate, self._policy.decline)
-        cadence.fold(rhythm, gap, horizon)
+        complete_visit(customer, self._horizon_days, self._policy.decline)
         episode = customer.episode
         if episode and episode.trigger is Trigger.DECLINE and not customer.levels.raised:
             self._voice.move(customer_id, customer, Sign.CLEARED, at)
+        self._sight(customer_id, customer, at, until=0)
 
     def _sight(self, customer_id: str, customer: Customer, at: int, until: int) -> None:
         """Tell the trainer of a sampled customer's visits."""

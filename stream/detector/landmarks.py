@@ -49,7 +49,7 @@ class Ladder:
 
     def __init__(self, policy: Policy) -> None:
         """Lay out the rungs for the policy's horizon."""
-        horizon = policy.horizon_ms
+        self.horizon_ms = horizon = policy.horizon_ms
         self._visit_gap = policy.visit_gap_ms
         self._by_midnight = horizon <= SHORT_HORIZON_DAYS * DAY_MS
         beyond = [round(horizon * share) for share in BEYOND]
@@ -62,6 +62,8 @@ class Ladder:
             within = [round(horizon * FIRST_SHARE * growth**k) for k in range(RUNGS)]
             within[-1] = horizon
             self._silences = [s for s in (*within, *beyond) if s >= self._visit_gap]
+        days = [(n + 1) * DAY_MS for n in range(self._midnights)]
+        self._shares = _shares([*days, *self._silences], horizon)
 
     def at(self, last_at: int, rung: int) -> int | None:
         """Give the moment of a rung for a customer last seen at `last_at`; None past the last."""
@@ -71,12 +73,27 @@ class Ladder:
         rung -= self._midnights
         return last_at + self._silences[rung] if rung < len(self._silences) else None
 
+    def share(self, rung: int) -> float:
+        """Give the silence that a rung stands for: half the way to either neighbour, in horizons.
+
+        A ranking meets each customer at some moment of a silence, and so meets a silence the
+        more often, the longer it lasts; rungs stand closest where silences are short.
+        """
+        return self._shares[min(rung, len(self._shares) - 1)]
+
     def first_after(self, last_at: int, moment: int) -> int:
         """Give the first rung of a silence since `last_at` that lies after `moment`."""
         rung = 0
         while (at := self.at(last_at, rung)) is not None and at <= moment:
             rung += 1
         return rung
+
+
+def _shares(silences: list[int], horizon: int) -> list[float]:
+    """Give what each of these silences (ms) stands for, in horizons."""
+    before = [0, *silences[:-1]]
+    after = [*silences[1:], 2 * silences[-1] - before[-1]]
+    return [(late - early) / (2 * horizon) for early, late in zip(before, after, strict=True)]
 
 
 def has_room(pending: list[Landmark], rung: int) -> bool:

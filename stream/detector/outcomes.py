@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from models.protocol import Example
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
-from stream.detector.landmarks import Landmark
+from stream.detector.landmarks import Ladder, Landmark
 from stream.detector.policy import Policy
 
 BACK_SHARE = 12
@@ -39,33 +39,28 @@ def next_release(customer: Customer, back_ms: int, horizon_ms: int) -> int | Non
 
 
 def release(
-    customer: Customer, customer_id: str, at: int, back_ms: int, horizon_ms: int
+    customer: Customer, customer_id: str, at: int, back_ms: int, ladder: Ladder
 ) -> Iterator[Example]:
     """Take every label due by `at` (ms) out of the customer, as examples to learn from."""
-    pending = customer.landmarks
+    pending, horizon_ms = customer.landmarks, ladder.horizon_ms
     while customer.back_released < len(pending):
         landmark = pending[customer.back_released]
         due = landmark.at + back_ms
         if due > at:
             break
         customer.back_released += 1
-        yield _example(BACK, due, customer_id, landmark, (_returned(landmark, due),))
+        back = (_returned(landmark, due),)
+        yield Example(BACK, due, customer_id, landmark.at, landmark.inputs, back)
     while pending and pending[0].at + horizon_ms <= at:
         landmark = pending.pop(0)
         customer.back_released -= 1
         due = landmark.at + horizon_ms
         lapsed = 1 - _returned(landmark, due)
         gap = 1 - _returned(landmark, landmark.last_at + horizon_ms)
-        yield _example(LAPSE, due, customer_id, landmark, (lapsed, gap))
+        share = ladder.share(landmark.rung)
+        yield Example(LAPSE, due, customer_id, landmark.at, landmark.inputs, (lapsed, gap), share)
 
 
 def _returned(landmark: Landmark, until: int) -> int:
     """Tell (1 or 0) whether a visit followed the landmark by `until`."""
     return int(0 < landmark.returned_at <= until)
-
-
-def _example(
-    target: str, at: int, customer_id: str, landmark: Landmark, labels: tuple[int, ...]
-) -> Example:
-    """Put the frozen inputs and the labels together."""
-    return Example(target, at, customer_id, landmark.at, landmark.inputs, labels)

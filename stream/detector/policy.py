@@ -91,6 +91,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Visits after a warning (and no further one) that close its episode."""
     decline: Decline = Decline()
     guard: Guard = Guard()
+    promote: bool = False
+    """Whether a challenger whose log-loss has been lower for a horizon answers in the champion's
+    place.  Log-loss is not what alerts are judged by: look at both before."""
+    forest: bool = False
+    """Whether a random forest runs along, to compare with; it triples the trainer's work."""
 
     version: str = "default"
     """Hash of the policy file: every alert carries it."""

@@ -1,22 +1,51 @@
 """Ranking: everybody's risk at one moment, for those who plan instead of react."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 
 from models.protocol import RiskModels
+from stream.detector.customer import Customer, complete_visit
+from stream.detector.events import DAY_MS
 from stream.detector.features import facts
+from stream.detector.policy import Policy
 from stream.detector.roster import Roster
 
 
-def rank(customers: Roster, models: RiskModels, at: int) -> Iterator[tuple[str, float]]:
-    """Give (customer id, P(no visit within the horizon)) of everybody seen by `at` (ms), by id.
+def rank(
+    customers: Roster,
+    models: RiskModels,
+    policy: Policy,
+    at: int,
+    *,
+    of: Iterable[str] | None = None,
+    ahead_days: float | None = None,
+) -> Iterator[tuple[str, float]]:
+    """Give (customer id, P(no visit within `ahead_days`)) of everybody seen by `at` (ms), by id.
 
-    Who left explicitly is gone; who is no longer observed is judged at the
-    moment the watching ended.
+    `of` names some customers instead of all; `ahead_days` is the horizon unless given.  Who left
+    explicitly is gone; who is no longer observed is judged at the moment the
+    watching ended.
     """
-    for customer_id in sorted(customers):
+    for customer_id in sorted(customers if of is None else of):
         customer = customers.look(customer_id)
         if not customer.visits:
             continue
         moment = at if customer.observed else customer.frontier
-        model = models.at(moment)
-        yield customer_id, 1.0 if customer.ended else model.assess(facts(customer, moment)).p_lapse
+        if customer.ended:
+            yield customer_id, 1.0
+        else:
+            known = facts(_as_if_left(customer, policy), moment)
+            yield customer_id, models.at(moment).risk(known, ahead_days)
+
+
+def _as_if_left(customer: Customer, policy: Policy) -> Customer:
+    """Give the customer as it is if the visit under way does not go on.
+
+    Half of those who came today may still be here, and today's visit says more of them
+    than all before it.
+    """
+    if not customer.visit_open:
+        return customer
+    seen = deepcopy(customer)
+    complete_visit(seen, policy.horizon_ms / DAY_MS, policy.decline)
+    return seen

@@ -8,9 +8,9 @@ policy and the snapshots alone: not on the size of the batches, and not on when 
 is run.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -32,6 +32,7 @@ from stream.detector.ranking import rank
 from stream.replay.order import in_order
 from stream.replay.read import read_log
 from stream.replay.refusals import Refusals
+from stream.replay.scoring import Question, Ranking, Scoring
 from stream.wire import snapshots as snapshot_wire
 from stream.wire.alerts import encode_alert
 from stream.wire.events import Decoder
@@ -58,7 +59,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Path | None = None
     """JSON lines: the flat data of every alert, in order of decision."""
     scores: Path | None = None
-    """CSV customer_id,risk of everybody at `as_of`."""
+    """CSV customer_id,risk of the ranking that is asked for."""
     snapshots: Path | None = None
     """JSON lines: every model version, to be pinned in a later run."""
 
@@ -92,6 +93,7 @@ class Replay:
         self.snapshots: list[Snapshot] = []
         self.alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
+        self._policy = policy
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
         self._next_turn: int | None = None
@@ -104,7 +106,9 @@ class Replay:
             self._trainer = Trainer(
                 Dial(
                     policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
-                )
+                ),
+                promote=policy.promote,
+                with_forest=policy.forest,
             )
             if policy.guard.enabled:
                 guard = policy.guard
@@ -139,6 +143,17 @@ class Replay:
         end = _midnight_after(last)
         self.run_until(end)
         return end
+
+    def ranked(
+        self, question: Question, ahead_days: float | None = None
+    ) -> Iterable[tuple[str, float]]:
+        """Let event time pass up to the moment asked of, and give (customer id, risk)."""
+        self.run_until(question.at)
+        customers = self.detector.customers
+        of = None if question.of is None else [c for c in question.of if c in customers.entries]
+        return rank(
+            customers, self.timeline, self._policy, question.at, of=of, ahead_days=ahead_days
+        )
 
     def _pass_time(self, moment: int) -> None:
         """Do so, and leave what nobody has asked for yet out of the customers."""
@@ -224,7 +239,7 @@ def replay(
     *,
     received_at: int,
     outputs: Outputs,
-    as_of: int | None = None,
+    ranking: Ranking = Ranking(),  # noqa: B008 - frozen
     pinned: Sequence[Snapshot] | None = None,
     batch_events: int = BATCH_EVENTS,
     watcher: Watcher | None = None,
@@ -232,8 +247,8 @@ def replay(
     """Replay a log ("-" is standard input), and write what was asked for.
 
     `received_at` (ms) stands for the broker's clock: an event after it is
-    refused.  `as_of` (ms) is the moment the scores are of, the log's end unless
-    given.  LogError: the log cannot be read, or most of it cannot be used.
+    refused.  `ranking` is what the scores are asked for.  LogError: the log
+    cannot be read, or most of it cannot be used.
     """
     summary = Summary(refusals=Refusals())
     batches = read_in_order(
@@ -244,27 +259,32 @@ def replay(
         batch_events=batch_events,
         watcher=watcher,
     )
-    alerts_file = outputs.alerts.open("wb") if outputs.alerts else None
-    try:
+    with ExitStack() as files_open:
+        alerts_file = (
+            files_open.enter_context(outputs.alerts.open("wb")) if outputs.alerts else None
+        )
         run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file)
+        scoring = None
+        if outputs.scores:
+            table = files_open.enter_context(outputs.scores.open("w", encoding="utf-8", newline=""))
+            scoring = Scoring(ranking, table, run.ranked)
         for batch in batches:
             if summary.begin is None:
                 summary.begin = int(batch.occurred_at[0])
+                if scoring is not None:
+                    scoring.begin(summary.begin)
             summary.events += len(batch)
             summary.end = int(batch.occurred_at[-1])
             done = 0
-            if as_of is not None and summary.end >= as_of:
-                done = batch.before(as_of)
-                run.take(batch.part(0, done))
-                _score(run, outputs, as_of)
-                as_of, outputs = None, msgspec.structs.replace(outputs, scores=None)
+            while scoring is not None and (question := scoring.next) and question.at <= summary.end:
+                begin, done = done, batch.before(question.at)
+                run.take(batch.part(begin, done))
+                scoring.score()
             run.take(batch.part(done, len(batch)))
         if summary.end is not None:
             end = run.finish(summary.end)
-            _score(run, outputs, end if as_of is None else as_of)
-    finally:
-        if alerts_file is not None:
-            alerts_file.close()
+            if scoring is not None:
+                scoring.end(end)
     if outputs.snapshots is not None:
         save_snapshots(outputs.snapshots, run.snapshots)
     summary.customers = sum(
@@ -286,18 +306,6 @@ def load_snapshots(path: Path) -> list[Snapshot]:
     """Read what `save_snapshots` wrote; SnapshotError names the line that is no snapshot."""
     with path.open("rb") as file:
         return [snapshot_wire.decode(line, Snapshot) for line in file if line.strip()]
-
-
-def _score(run: Replay, outputs: Outputs, as_of: int) -> None:
-    """Write everybody's risk as of a moment."""
-    if outputs.scores is None:
-        return
-    run.run_until(as_of)
-    with outputs.scores.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["customer_id", "risk"])
-        for customer_id, risk in rank(run.detector.customers, run.timeline, as_of):
-            table.writerow([customer_id, f"{risk:.6f}"])
 
 
 def _parts(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:

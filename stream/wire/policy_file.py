@@ -128,6 +128,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
             values.number(above=0, below=1, why="a share of the usual returns, between 0 and 1"),
         ),
     },
+    "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),
         "delimiter": ("delimiter", values.delimiter),

@@ -11,7 +11,6 @@ from typing import NoReturn
 import structlog
 from faust.types import TP
 
-from stream.detector import cadence
 from stream.detector.policy import Policy
 from stream.engine.engine import Engine, wall_ms
 from stream.engine.flow import Flow, Fold
@@ -138,18 +137,11 @@ class Worker:
         )
 
     def _train(self, tp: TP) -> Fold:
-        from models.dial import Dial  # noqa: PLC0415
         from stream.worker.training import TrainFold  # noqa: PLC0415
 
-        policy = self.product.policy
         return TrainFold(
             tp.topic,
-            dial=lambda: Dial(
-                policy.false_alarms_per_customer_month,
-                cadence.days(policy.horizon_ms),
-                policy.notice_days_per_false_alarm,
-            ),
-            policy=policy,
+            policy=self.product.policy,
             model=self.settings.topics.model,
             partitions=self.usage_partitions,
             metrics=self.metrics,

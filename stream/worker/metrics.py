@@ -189,6 +189,18 @@ class Metrics:
             " NaN while too little is known.",
             **place,
         )
+        self.matured_log_loss = Gauge(
+            "matured_log_loss",
+            "Log-loss of P(lapse) on matured labels, faded: newton answers, the others run along.",
+            ("model",),
+            **place,
+        )
+        self.drifts = Counter(
+            "drifts",
+            "Times the log-loss of matured labels changed, by target.",
+            ("target",),
+            **place,
+        )
 
         self.build = Info("build", "What runs.", **place)
         self.build.info({"version": version("slipaway")})

@@ -8,14 +8,16 @@ The guard cannot wait for the day's end: where an hour changes what it has found
 the same model goes out once more, and says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
+import structlog
 
 from models.dial import Dial
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
 from models.trainer import Trainer, TrainerState
+from stream.detector import cadence
 from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch, Fold, Output, Record, Row
@@ -25,6 +27,8 @@ from stream.wire.state import StateCodec
 from stream.worker.guarding import Guarding
 from stream.worker.metrics import Metrics
 from stream.worker.training_days import Closed, TrainingDays
+
+log = structlog.get_logger("slipaway.worker")
 
 TRAINER_KEY = b"trainer"
 GUARD_KEY = b"guard"
@@ -44,15 +48,13 @@ class TrainFold(Fold):
         self,
         source: str,
         *,
-        dial: Callable[[], Dial],
         policy: Policy,
         model: str,
         partitions: int,
         metrics: Metrics,
     ) -> None:
-        """Read `source`, publish to `model`; `dial` makes one as the policy says."""
+        """Read `source`, publish to `model`."""
         self._source = source
-        self._dial = dial
         self._policy = policy
         self._model = model
         self._partitions = partitions
@@ -88,9 +90,17 @@ class TrainFold(Fold):
 
     def begin(self, progress: bytes | None) -> None:
         """Take up the trainer, unless it was another horizon's, and what it heard since."""
-        saved, dial = self._saved, self._dial()
-        known = saved is not None and saved.horizon_days == dial.horizon_days
-        self._trainer = Trainer.resume(saved, dial) if saved and known else Trainer(dial)
+        saved, policy = self._saved, self._policy
+        dial = Dial(
+            policy.false_alarms_per_customer_month,
+            cadence.days(policy.horizon_ms),
+            policy.notice_days_per_false_alarm,
+        )
+        others = {"promote": policy.promote, "with_forest": policy.forest}
+        if saved is not None and saved.horizon_days == dial.horizon_days:
+            self._trainer = Trainer.resume(saved, dial, **others)
+        else:
+            self._trainer = Trainer(dial, **others)
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():
@@ -162,8 +172,10 @@ class TrainFold(Fold):
         """Turn the days that are complete, and write the trainer's state in place of the packs."""
         days = self._days.due()
         for day_end in days:
-            self._answer(self._trainer.turn(day_end), day_end)
+            snapshot = self._trainer.turn(day_end)
+            self._answer(snapshot, day_end)
             self._metrics.trained_until.set(day_end / 1000)
+            self._tell(snapshot)
         if not days:
             return
         self._metrics.days_trained.inc(len(days))
@@ -173,3 +185,16 @@ class TrainFold(Fold):
         self._pack_bytes = PACK_BYTES
         self._grown = False
         self._rows[TRAINER_KEY] = TRAINER.encode(self._trainer.state())
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        """Say what the models cost lately, and where that has changed."""
+        for name, loss in self._trainer.race.log_losses().items():
+            self._metrics.matured_log_loss.labels(name).set(loss)
+        for target in snapshot.drifted:
+            self._metrics.drifts.labels(target).inc()
+            log.warning(
+                "the log-loss of matured labels has changed: what was learned before is"
+                " forgotten faster for a while",
+                target=target,
+                model=snapshot.version,
+            )

@@ -117,6 +117,16 @@ def test_a_replay_writes_alerts_scores_and_models(policy: Path, tmp_path: Path) 
     assert "1 of 57 rows could not be used" in result.stderr
     assert "not_json 1" in result.stderr
     assert out["scores.csv"].read_text().startswith("customer_id,risk\nc")
+    moments = tmp_path / "moments.csv"
+    moments.write_text("customer_id,time\nc0,2026-01-14\n", encoding="utf-8")
+    asked = slipaway(
+        *("replay", log, "--policy", policy, "--scores", out["scores.csv"]),
+        *("--moments", moments, "--ahead", "60d"),
+    )
+    assert asked.exit_code == 0, asked.output
+    header, row = out["scores.csv"].read_text().splitlines()
+    assert header == "customer_id,risk,as_of"
+    assert (row[:3], row[-20:]) == ("c0,", "2026-01-15T00:00:00Z")
     first = out["alerts.jsonl"].read_bytes()
     pinned = slipaway(
         *("replay", log, "--policy", policy, "--model", out["models.jsonl"]),
@@ -137,6 +147,10 @@ def test_a_log_that_is_not_there_is_exit_code_1(tmp_path: Path) -> None:
     ("arguments", "problem"),
     [
         (["--as-of", "tomorrow"], "--as-of"),
+        (["--as-of", "2026-01-31", "--weekly"], "exclude each other"),
+        (["--ahead", "soon"], "--ahead"),
+        (["--moments", "none.csv"], "cannot be read"),
+        (["--to-topic", "t", "--ahead", "30d"], "exclude each other"),
         (["--to-topic", "t", "--alerts", "out.jsonl"], "exclude each other"),
     ],
 )

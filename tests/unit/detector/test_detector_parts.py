@@ -16,6 +16,7 @@ from stream.detector.decline import Levels
 from stream.detector.detector import SIGNALS_MAX, Detector
 from stream.detector.episodes import Kind
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
+from stream.detector.landmarks import Ladder
 from stream.detector.policy import EventClass, Policy
 from stream.detector.ranking import rank
 from stream.detector.reasons import explain
@@ -125,7 +126,8 @@ def test_an_event_means_what_the_policy_says(name: str, expected: EventClass) ->
 
 def test_the_ranking_knows_who_left_and_who_is_no_longer_watched() -> None:
     """Left is left; whoever is not watched is judged when the watching ended."""
-    subject = detector(Policy(ending=("cancelled",), unobserved=("watch_ended",)))
+    policy = Policy(ending=("cancelled",), unobserved=("watch_ended",))
+    subject = detector(policy)
     log = [
         UsageEvent(who, "open", START + day * DAY_MS, START + 400 * DAY_MS, f"{who}{day}")
         for day in range(6)
@@ -141,10 +143,41 @@ def test_the_ranking_knows_who_left_and_who_is_no_longer_watched() -> None:
     later = end + 20 * DAY_MS
     subject.on_tick(later)
     timeline = Timeline(OnlineModel(cold(30.0, 2.5)))
-    risks = dict(rank(subject.customers, timeline, later))
+    risks = dict(rank(subject.customers, timeline, policy, later))
     assert list(risks) == ["gone", "quiet", "unwatched"]
     assert risks["gone"] == 1.0
     assert risks["unwatched"] < risks["quiet"] < 1.0
+
+
+def test_the_visit_under_way_counts_for_the_ranking() -> None:
+    """Asked during a visit, the risk is what it will be if nothing more comes of the visit."""
+    policy = Policy(visit_gap_ms=HOUR_MS, allowed_lateness_ms=0)
+    timeline = Timeline(OnlineModel(cold(30.0, 2.5)))
+    subject = detector(policy)
+    subject.on_events(events(0, 3_000, 9_000))
+    at = START + 9_000 * MINUTE_MS
+    subject.on_tick(at + 30 * MINUTE_MS)
+    assert subject.customers["ann"].visit_open
+    during = dict(rank(subject.customers, timeline, policy, at + 90 * MINUTE_MS))
+    assert subject.customers["ann"].visit_open
+    subject.on_tick(at + 90 * MINUTE_MS)
+    assert not subject.customers["ann"].visit_open
+    assert dict(rank(subject.customers, timeline, policy, at + 90 * MINUTE_MS)) == during
+    assert dict(rank(subject.customers, timeline, policy, at, of=())) == {}
+
+
+@pytest.mark.parametrize("horizon", [10, 90])
+def test_rungs_stand_for_all_of_a_silence_up_to_beyond_the_last(horizon: int) -> None:
+    """Half the way to either neighbour: together, all but half the first and half a step more."""
+    ladder = Ladder(Policy(horizon_ms=horizon * DAY_MS))
+    shares = [ladder.share(rung) for rung in range(12)]
+    first = {10: 1 / 10, 90: 1 / 60}[horizon]
+    assert sum(shares) == pytest.approx(2.0 + (2.0 - 1.4) / 2 - first / 2)
+    assert ladder.share(99) == shares[-1]
+    if horizon > 20:
+        assert shares[1:9] == sorted(shares[1:9])
+    else:
+        assert shares[:9] == pytest.approx([0.1] * 9)
 
 
 FACTS = Facts(

@@ -12,6 +12,7 @@ from stream.demo.simulate import simulate
 from stream.detector.events import DAY_MS
 from stream.replay.errors import LogError
 from stream.replay.run import Outputs, Summary, load_snapshots, replay
+from stream.replay.scoring import Ranking
 from stream.wire.policy_file import load
 
 ROOT = Path(__file__).parents[3]
@@ -119,8 +120,8 @@ def test_no_alert_and_no_score_looks_ahead(log: Path, tmp_path: Path) -> None:
     short = run(cut, tmp_path / "short")
     assert short.end is not None
     as_of = short.end // DAY_MS * DAY_MS
-    run(cut, tmp_path / "short", as_of=as_of)
-    run(log, tmp_path / "long", as_of=as_of)
+    run(cut, tmp_path / "short", ranking=Ranking(as_of=as_of))
+    run(log, tmp_path / "long", ranking=Ranking(as_of=as_of))
     before, after = results(tmp_path / "short"), results(tmp_path / "long")
     said = [line for line in before["a.jsonl"].splitlines() if _time(line) < as_of]
     assert len(said) > 10

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from models.dial import Dial
 from models.protocol import Hour, Lesson, Tally
 from models.snapshots import Snapshot
 from stream.detector.events import DAY_MS, HOUR_MS
@@ -43,7 +42,6 @@ def make(metrics: Metrics, policy: Policy | None = None) -> TrainFold:
     """Return the work on the examples of two partitions."""
     return TrainFold(
         "examples",
-        dial=lambda: Dial(0.05, 30.0),
         policy=policy or Policy(),
         model="model",
         partitions=2,

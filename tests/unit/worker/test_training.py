@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.dial import Dial
-from models.protocol import Lesson, Sighting, Tally
+from models.inputs import NAMES, freeze
+from models.protocol import Example, Lesson, Sighting, Tally
 from models.snapshots import Snapshot
 from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
@@ -36,8 +36,9 @@ def make(metrics: Metrics, *, target: float = 0.05, horizon_days: float = 30.0) 
     """Return the work on the examples of two partitions."""
     return TrainFold(
         "examples",
-        dial=lambda: Dial(target, horizon_days),
-        policy=Policy(),
+        policy=Policy(
+            false_alarms_per_customer_month=target, horizon_ms=round(horizon_days * DAY_MS)
+        ),
         model="model",
         partitions=2,
         metrics=metrics,
@@ -120,6 +121,27 @@ def test_a_restart_with_another_policy_obeys_it(
     (trainer,) = [training.TRAINER.decode(value) for key, value in state if key == b"trainer"]
     assert (trainer.dial.target, trainer.dial.horizon_days) == (0.3, horizon_days)
     assert (len(trainer.daily_visits) == 6) == kept
+
+
+def test_what_the_models_cost_is_measured_and_a_drift_is_told(
+    record: Any, metrics: Metrics
+) -> None:
+    """By contestant, and once for every drift found."""
+    fold = make(metrics)
+    fold.begin(None)
+    frozen = freeze([0.0] * len(NAMES), (0.0, 0.0, 0.0))
+    for day in range(FIRST, FIRST + 300):
+        lapsed = int(day >= FIRST + 250)
+        taught: list[Lesson] = [
+            Example("lapse", day * DAY_MS, f"c{n}", 0, frozen, (lapsed, lapsed), 0.1)
+            for n in range(3)
+        ]
+        taught.append(Tally((day + 1) * DAY_MS, 0, 0.0, {}, 0, 0))
+        fold.apply([record(encode_lesson(x, p)) for p in (0, 1) for x in taught[-1 - 3 * p :]])
+    value = metrics.registry.get_sample_value
+    for name in ("newton", "adagrad", "prior"):
+        assert value("slipaway_matured_log_loss", {"model": name}) is not None
+    assert (value("slipaway_drifts_total", {"target": "lapse"}) or 0) >= 1
 
 
 def test_a_foreign_message_stops_the_trainer(record: Any, metrics: Metrics) -> None:
