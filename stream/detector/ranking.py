@@ -9,6 +9,7 @@ from stream.detector.events import DAY_MS
 from stream.detector.features import facts
 from stream.detector.policy import Policy
 from stream.detector.roster import Roster
+from stream.detector.suspension import Suspension
 
 
 def rank(
@@ -26,6 +27,7 @@ def rank(
     explicitly is gone; who is no longer observed is judged at the moment the
     watching ended.
     """
+    suspension = Suspension(policy, models)
     for customer_id in sorted(customers if of is None else of):
         customer = customers.look(customer_id)
         if not customer.visits:
@@ -34,7 +36,8 @@ def rank(
         if customer.ended:
             yield customer_id, 1.0
         else:
-            known = facts(_as_if_left(customer, policy), moment)
+            paused = suspension.within(customer.last_at, moment)
+            known = facts(_as_if_left(customer, policy), moment, paused)
             yield customer_id, models.at(moment).risk(known, ahead_days)
 
 
