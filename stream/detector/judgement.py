@@ -32,10 +32,14 @@ class Judge:
     def judge(self, customer_id: str, customer: Customer, at: int) -> None:
         """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
         model, policy, day = self._models.at(at), self._policy, self._progress.day
-        known = facts(customer, at, self._suspension.within(customer.last_at, at))
+        known = facts(customer, at)
         judged = model.assess(known)
         day.judged += 1
         self._remember(customer_id, customer, at, model, judged.inputs)
+        if paused := self._suspension.within(customer.last_at, at):
+            # Learned from as it was: what becomes of it is counted in days as they come, too.
+            known = facts(customer, at, paused)
+            judged = model.assess(known)
         customer.rung += 1
         gap = usual_gap(known)
         if not customer.counted or known.silence < policy.own_gaps_min * gap:

@@ -9,7 +9,6 @@ from stream.detector.events import DAY_MS
 from stream.detector.features import facts
 from stream.detector.policy import Policy
 from stream.detector.roster import Roster
-from stream.detector.suspension import Suspension
 
 
 def rank(
@@ -27,7 +26,6 @@ def rank(
     explicitly is gone; who is no longer observed is judged at the moment the
     watching ended.
     """
-    suspension = Suspension(policy, models)
     for customer_id in sorted(customers if of is None else of):
         customer = customers.look(customer_id)
         if not customer.visits:
@@ -36,8 +34,7 @@ def rank(
         if customer.ended:
             yield customer_id, 1.0
         else:
-            paused = suspension.within(customer.last_at, moment)
-            known = facts(_as_if_left(customer, policy), moment, paused)
+            known = facts(_as_if_left(customer, policy), moment)
             yield customer_id, models.at(moment).risk(known, ahead_days)
 
 

@@ -1,10 +1,12 @@
 """Suspension: what is said, and what is not, while everybody is silent at once."""
 
 from itertools import pairwise
+from math import exp
 
 import msgspec
 import pytest
 
+from models.inputs import NAMES, thaw
 from models.online import OnlineModel
 from models.protocol import Guarded
 from models.snapshots import cold
@@ -166,6 +168,19 @@ def test_one_partition_tells_and_a_restart_does_not_tell_again() -> None:
         told += [a.kind for a in speaking.on_tick(day(end)).alerts]
         speaking = Detector(CALM, timeline, progress=speaking.progress)
     assert told == [Kind.SUSPENDED, Kind.RESUMED]
+
+
+def test_what_is_learned_from_is_the_silence_as_it_was() -> None:
+    """What becomes of it is counted in days as they come, suspended or not."""
+    detector = Detector(CALM, models((10, 10.25, 12)))
+    for number in DAILY:
+        detector.on_events([UsageEvent("ann", "open", day(number), day(number))])
+    detector.on_tick(day(20))
+    learned = [mark for mark in detector.customers["ann"].landmarks if mark.at > day(12)]
+    assert learned
+    for mark in learned:
+        silence = exp(thaw(mark.inputs)[NAMES.index("ln_silence")])
+        assert silence == pytest.approx((mark.at - day(4)) / DAY_MS, rel=0.005)
 
 
 def test_a_policy_without_a_guard_heeds_none() -> None:

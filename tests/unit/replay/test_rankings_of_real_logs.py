@@ -49,7 +49,7 @@ def test_online_retail(shared_data: Path, scorer: ModuleType, tmp_path: Path) ->
         {row["customer_id"]: float(row["risk"]) for row in said}, scorer.load("online_retail")
     )["all"]
     assert figures["roc_auc"] >= 0.745
-    assert figures["log_loss"] <= 0.582
+    assert figures["log_loss"] <= 0.58
 
 
 @pytest.mark.shared
