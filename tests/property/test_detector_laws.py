@@ -109,7 +109,8 @@ def run(events: Sequence[UsageEvent], cuts: Sequence[int] = (), until: int = 0) 
         alerts += said.alerts
         lessons += said.lessons
         counts += said.counts
-    end_of_log = until or (events[-1].occurred_at if events else START) + 30 * DAY_MS
+    last = max((event.occurred_at for event in events), default=START)
+    end_of_log = until or last + 30 * DAY_MS
     said = subject.on_tick(end_of_log)
     return Decisions(alerts + said.alerts, lessons + said.lessons, [], counts)
 
