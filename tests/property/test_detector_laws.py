@@ -99,6 +99,11 @@ def logs(draw: st.DrawFn, customers: int = 3, longest: int = 40) -> list[UsageEv
     return events
 
 
+def end_of(events: Sequence[UsageEvent]) -> int:
+    """Give a moment by which everything is decided, whatever the order of the events."""
+    return max((event.occurred_at for event in events), default=START) + 30 * DAY_MS
+
+
 def run(events: Sequence[UsageEvent], cuts: Sequence[int] = (), until: int = 0) -> Decisions:
     """Feed a log in batches that end at `cuts`, then let time pass to the end."""
     subject = detector()
@@ -109,9 +114,7 @@ def run(events: Sequence[UsageEvent], cuts: Sequence[int] = (), until: int = 0) 
         alerts += said.alerts
         lessons += said.lessons
         counts += said.counts
-    last = max((event.occurred_at for event in events), default=START)
-    end_of_log = until or last + 30 * DAY_MS
-    said = subject.on_tick(end_of_log)
+    said = subject.on_tick(until or end_of(events))
     return Decisions(alerts + said.alerts, lessons + said.lessons, [], counts)
 
 
@@ -200,7 +203,7 @@ def test_duplicates_are_no_ops(log: list[UsageEvent], data: st.DataObject) -> No
 @given(logs(customers=4))
 def test_customers_do_not_see_each_other(log: list[UsageEvent]) -> None:
     """So partitions may hold any of them."""
-    end = (log[-1].occurred_at if log else START) + 30 * DAY_MS
+    end = end_of(log)
     together = [alert for alert in run(log, until=end).alerts if alert.customer_id]
     apart: list[Alert] = []
     for customer_id in sorted({event.customer_id for event in log}):
@@ -224,7 +227,7 @@ def test_who_sleeps_between_visits_misses_nothing(
         alerts += said.alerts
         lessons += said.lessons
         list(subject.customers.save())
-    said = subject.on_tick((log[-1].occurred_at if log else START) + 30 * DAY_MS)
+    said = subject.on_tick(end_of(log))
     whole = run(log)
     assert alerts + said.alerts == whole.alerts
     assert lessons + said.lessons == whole.lessons
@@ -254,7 +257,7 @@ def test_a_restored_detector_goes_on_as_if_it_had_not_stopped(
         progress.policy = policy
     second = detector(customers=customers, progress=progress)
     after = second.on_events(log[stop:])
-    end = second.on_tick((log[-1].occurred_at if log else START) + 30 * DAY_MS)
+    end = second.on_tick(end_of(log))
     whole = run(log)
     assert before.alerts + after.alerts + end.alerts == whole.alerts
     assert before.lessons + after.lessons + end.lessons == whole.lessons
@@ -269,7 +272,7 @@ def test_ticks_between_events_change_nothing(log: list[UsageEvent], data: st.Dat
         tick = data.draw(st.integers(START - DAY_MS, event.occurred_at))
         said += subject.on_tick(tick).alerts
         said += subject.on_events([event]).alerts
-    end = (log[-1].occurred_at if log else START) + 30 * DAY_MS
+    end = end_of(log)
     assert said + subject.on_tick(end).alerts == run(log, until=end).alerts
 
 
