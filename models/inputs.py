@@ -1,6 +1,6 @@
 """Inputs: the regressors of one landmark, derived from facts and the prior in force.
 
-Thirty-two numbers of constant cost, no window buffers.  They are frozen at the
+Thirty-three numbers of constant cost, no window buffers.  They are frozen at the
 landmark together with the offsets of the targets, as 16-bit floats (to a part
 in two thousand, and they are most of what a customer weighs), and learned from
 when the outcome has aged; recomputing them then would let the

@@ -155,7 +155,8 @@ def replay(
             _replay_here(logs, _policy_file(policy), outputs, ranking, model)
             return
         results = {"alerts": alerts, "scores": scores, "save-model": save_model, "as-of": as_of}
-        for name, value in {**results, "ahead": ahead, "moments": moments}.items():
+        asked = {"ahead": ahead, "moments": moments, "weekly": weekly or None}
+        for name, value in {**results, **asked}.items():
             if value is not None:
                 raise typer.BadParameter(f"--{name} and --to-topic exclude each other")
         assigned = [*(assign or []), f"topics.usage={to_topic}"]

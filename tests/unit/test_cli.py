@@ -151,6 +151,7 @@ def test_a_log_that_is_not_there_is_exit_code_1(tmp_path: Path) -> None:
         (["--ahead", "soon"], "--ahead"),
         (["--moments", "none.csv"], "cannot be read"),
         (["--to-topic", "t", "--ahead", "30d"], "exclude each other"),
+        (["--to-topic", "t", "--weekly"], "exclude each other"),
         (["--to-topic", "t", "--alerts", "out.jsonl"], "exclude each other"),
     ],
 )
