@@ -5,9 +5,10 @@ look as if they were.  So the returns of the whole population are held, hour by
 hour, against what is usual at that hour of the week, and where they collapse the
 product is what went silent.
 
-Usual is a profile over the hours of the week, times a level.  The profile leans
-on the hour of the day, and that on the average hour, by as much as one visit
-says: what is known of a Sunday after four of them outweighs what Mondays say.
+Usual is a profile over the hours of the week, times a level.  An hour of the
+week leans on what its hour of the day and its weekday say together, and these on
+the average hour, by as much as one visit says: a small product knows its Sundays
+after two of them, long before it knows the hours of a Sunday.
 The level is the lower one of the last days' and the last weeks', so that neither
 a rush that is over nor a slow decline looks like a collapse.  Hours are learned
 from at midnight, once they have left the window that is judged, and not while
@@ -243,11 +244,15 @@ class Guard:
 
     def _share(self, of_week: int) -> float:
         """Give how many average hours an hour of the week is worth, by the profile."""
-        state = self.state
-        day = slice(of_week % HOURS_A_DAY, None, HOURS_A_DAY)
-        average = (sum(state.returns) + LEAN) / (sum(state.hours) + LEAN)
-        by_day = _lean(sum(state.returns[day]), sum(state.hours[day]), average)
-        return _lean(state.returns[of_week], state.hours[of_week], by_day) / average
+        returns, hours = self.state.returns, self.state.hours
+        of_day = slice(of_week % HOURS_A_DAY, None, HOURS_A_DAY)
+        midnight = of_week - of_week % HOURS_A_DAY
+        weekday = slice(midnight, midnight + HOURS_A_DAY)
+        average = (sum(returns) + LEAN) / (sum(hours) + LEAN)
+        by_hour = _lean(sum(returns[of_day]), sum(hours[of_day]), average)
+        by_weekday = _lean(sum(returns[weekday]), sum(hours[weekday]), average)
+        usual = by_hour * by_weekday / average
+        return _lean(returns[of_week], hours[of_week], usual) / average
 
     def _level(self) -> float:
         """Give the returns of a customer that are usual in an average hour."""

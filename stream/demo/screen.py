@@ -11,7 +11,7 @@ from zlib import crc32
 
 from rich.text import Text
 
-from stream.detector.alerts import Alert, Kind
+from stream.detector.alerts import Alert, Kind, Trigger
 from stream.wire.times import iso
 
 _KIND_STYLE: Final = {
@@ -32,11 +32,14 @@ _MINUTES_OF_ISO = len("2025-03-14T09:26")
 def line(alert: Alert) -> Text:
     """Say an alert in one line: when, who, what, how sure, and why in words."""
     reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
+    when = (iso(alert.time)[:_MINUTES_OF_ISO].replace("T", " ") + "  ", "dim")
+    kind = (f"{alert.kind.value:<10}", _KIND_STYLE[alert.kind])
+    if alert.trigger is Trigger.POPULATION:
+        return Text.assemble(when, ("everybody    ", "cyan"), kind, alert.reason_1_text)
     return Text.assemble(
-        (iso(alert.time)[:_MINUTES_OF_ISO].replace("T", " "), "dim"),
-        "  ",
+        when,
         (f"{alert.customer_id:<13}", "cyan"),
-        (f"{alert.kind.value:<10}", _KIND_STYLE[alert.kind]),
+        kind,
         f"{alert.trigger.value:<9}",
         (f"{alert.severity.value:<7}", _SEVERITY_STYLE[alert.severity.value]),
         f"risk {alert.risk:.2f}  ",
