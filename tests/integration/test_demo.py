@@ -29,7 +29,8 @@ def test_the_demo_shows_alerts_and_judges_them(broker: LocalBroker) -> None:
     assert done.returncode == 0, done.stderr
     alerts = [line for line in done.stdout.splitlines() if line.startswith("2025-")]
     assert alerts, done.stderr
-    assert all(any(kind in line for kind in KINDS) and "risk" in line for line in alerts)
+    unclear = [line for line in alerts if "risk" not in line or not any(map(line.count, KINDS))]
+    assert unclear == []
     assert "What it was worth" in done.stdout
     assert "kafka-topics.sh" in done.stderr
 

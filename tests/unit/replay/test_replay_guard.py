@@ -164,3 +164,10 @@ def test_three_partitions_with_its_snapshots_say_what_one_said(
         end = broken[-1].occurred_at + POLICY.allowed_lateness_ms
         said += [encode_alert(alert) for alert in alerts + detector.on_tick(end).alerts]
     assert sorted(said) == sorted(two_days.lines)
+
+
+def test_a_small_product_that_has_just_begun_knows_its_weekends() -> None:
+    """After two weeks an hour of a Sunday says nothing yet, but Sundays do."""
+    end = STARTS_AT_MS + 35 * DAY_MS
+    events = [event for event in simulate(150, 90, seed=1) if event.occurred_at < end]
+    assert replayed(events).notices == []
