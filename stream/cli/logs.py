@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from stream import garbage
@@ -21,6 +22,7 @@ from stream.cli.given import (
 )
 from stream.cli.options import Assign, Brokers, Config, Logs, PolicyPath
 from stream.cli.progress import Bar, now_ms, say_refused
+from stream.retention.periods import Every
 from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -158,6 +160,38 @@ def backtest(
 
             report.write_text(page(findings), encoding="utf-8")
         show(findings)
+        say_refused(refusals)
+
+
+@cli.command()
+def retention(
+    logs: Logs,
+    *,
+    policy: PolicyPath = None,
+    every: Annotated[Every, typer.Option(help="How long a period is.")] = Every.MONTH,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+) -> None:
+    """Say who stayed, left, came new and came back, by period and by cohort."""
+    with reported():
+        product = policy_file_of(policy)
+        from stream.replay.refusals import Refusals
+        from stream.replay.run import read_in_order
+        from stream.retention import figures
+        from stream.retention.spans import Recorder
+        from stream.retention.terminal import show
+
+        refusals, recorder = Refusals(), Recorder(product.policy)
+        with Bar(logs) as bar:
+            garbage.look_rarely()
+            for batch in read_in_order(
+                logs, product, received_at=now_ms(), refusals=refusals, watcher=bar
+            ):
+                recorder.take(batch)
+        found = figures.retention(recorder.spans(), product.policy.horizon_ms, every)
+        if as_json:
+            typer.echo(msgspec.json.format(msgspec.json.encode(found)))
+        else:
+            show(found)
         say_refused(refusals)
 
 

@@ -1,0 +1,124 @@
+"""Spans: from when to when somebody was a customer, as far as a log tells.
+
+A customer is whoever has been active and has neither been silent for the
+horizon since nor said that it left.  So whether somebody is one at a moment
+hangs on what came before it alone: the figures of a month never change later.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.detector.batch import EventBatch
+from stream.detector.policy import EventClass, Policy
+
+Ints = NDArray[np.int64]
+
+OPEN = np.iinfo(np.int64).max
+"""The end of a span that has none yet."""
+
+
+class Close(IntEnum):
+    """What a span ended by."""
+
+    NOT = 0
+    LAPSED = 1
+    """Silent for the horizon: it ended when that was over."""
+    ENDED = 2
+    """The customer said so."""
+    UNOBSERVED = 3
+    """Nobody watches any more, so nobody knows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Every span of every customer, by customer and then by time; times in ms since 1970 UTC."""
+
+    customer: Ints
+    """A number for each customer, from 0 on, shape (n,)."""
+    begin: Ints
+    """The span's first activity."""
+    end: Ints
+    """The first moment after it; OPEN if it goes on."""
+    close: Ints
+    """A `Close`."""
+    until: int
+    """Up to when the log tells: its last event."""
+
+    @property
+    def first(self) -> int:
+        """Give the first activity of all; `until` if there is none."""
+        return int(self.begin.min(initial=self.until))
+
+    @property
+    def customers(self) -> int:
+        """Count the customers."""
+        return int(self.customer.max(initial=-1)) + 1
+
+
+class Recorder:
+    """Takes a log's events in order of time, and makes spans of them."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Begin with nothing; `policy` says what is use, what ends it, and the horizon."""
+        self._policy = policy
+        self._classes: dict[str, EventClass] = {}
+        self._codes: dict[str, int] = {}
+        self._open: dict[int, list[int]] = {}
+        """Customer -> begin and last activity of the span it is in."""
+        self._closed: list[tuple[int, int, int, int]] = []
+        self._until = 0
+
+    def take(self, batch: EventBatch) -> None:
+        """Take events that follow the earlier ones in time."""
+        horizon, codes, spans = self._policy.horizon_ms, self._codes, self._open
+        classes = self._classes
+        for name in set(batch.names) - classes.keys():
+            classes[name] = self._policy.classify(name)
+        times = batch.occurred_at.tolist()
+        for customer_id, name, at in zip(batch.customer_ids, batch.names, times, strict=True):
+            kind = classes[name]
+            if kind is EventClass.ENGAGEMENT:
+                code = codes.setdefault(customer_id, len(codes))
+                span = spans.get(code)
+                if span is not None and at - span[1] >= horizon:
+                    self._close(code, span[1] + horizon, Close.LAPSED)
+                    span = None
+                if span is None:
+                    spans[code] = [at, at]
+                else:
+                    span[1] = at
+            elif kind is EventClass.ENDING:
+                self._leave(customer_id, at, Close.ENDED)
+            elif kind is EventClass.UNOBSERVED:
+                self._leave(customer_id, at, Close.UNOBSERVED)
+        self._until = max(self._until, times[-1] if times else 0)
+
+    def spans(self) -> Spans:
+        """Give what was taken."""
+        horizon, until = self._policy.horizon_ms, self._until
+        rows = list(self._closed)
+        for code, (begin, last) in self._open.items():
+            if until - last >= horizon:
+                rows.append((code, begin, last + horizon, Close.LAPSED))
+            else:
+                rows.append((code, begin, OPEN, Close.NOT))
+        table = np.array(sorted(rows), np.int64).reshape(-1, 4)
+        return Spans(table[:, 0], table[:, 1], table[:, 2], table[:, 3], until)
+
+    def _leave(self, customer_id: str, at: int, close: Close) -> None:
+        """End the span that a customer is in, if it is in one."""
+        code = self._codes.get(customer_id)
+        span = None if code is None else self._open.get(code)
+        if code is None or span is None:
+            return
+        if at - span[1] >= self._policy.horizon_ms:
+            at, close = span[1] + self._policy.horizon_ms, Close.LAPSED
+        self._close(code, at, close)
+
+    def _close(self, code: int, end: int, close: Close) -> None:
+        """End the span that a customer is in."""
+        begin, _ = self._open.pop(code)
+        self._closed.append((code, begin, end, close))
