@@ -79,6 +79,10 @@ class Topics(BaseModel):
         " A topic of yours that is keyed so already needs no ingest: name it here.",
     )
     alerts: TopicName = Field(default="slipaway.alerts", description="Alerts, keyed by customer.")
+    holdout: TopicName = Field(
+        default="slipaway.holdout",
+        description="Alerts on customers in the policy's holdout: recorded, not to be acted on.",
+    )
     state: TopicName = Field(
         default="slipaway.state",
         description="What is known of every customer, compacted. Losing it means starting over.",

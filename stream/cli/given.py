@@ -2,12 +2,14 @@
 
 # ruff: noqa: PLC0415 - a command imports what it needs: `slipaway --help` waits for nothing
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.settings import Settings, SettingsError, load, nested
 
 if TYPE_CHECKING:
+    from stream.detector.alerts import Alert
     from stream.wire.policy_file import PolicyFile
 
 
@@ -49,6 +51,27 @@ def snapshots_in(file: Path) -> list[bytes]:
         except snapshots.SnapshotError as error:
             raise snapshots.SnapshotError(f"{file}, line {number}: {error}") from error
     return lines
+
+
+def alerts_in(files: Sequence[Path]) -> Iterator["Alert"]:
+    """Read files of alerts, one a line, as `replay --alerts` writes them."""
+    from stream.wire.alerts import decode_alert
+
+    for file in files:
+        try:
+            with file.open("rb") as lines:
+                for number, line in enumerate(lines, 1):
+                    if line.strip():
+                        yield _alert(decode_alert, line, f"{file}, line {number}")
+        except OSError as error:
+            raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from error
+
+
+def _alert(decode: Callable[[bytes], "Alert"], line: bytes, where: str) -> "Alert":
+    try:
+        return decode(line)
+    except ValueError as error:
+        raise SettingsError([f"{where}: is no alert: {error}"]) from error
 
 
 def check_writable(outputs: dict[str, Path | None]) -> None:

@@ -14,6 +14,7 @@ import typer
 from stream import garbage
 from stream.cli.errors import reported
 from stream.cli.given import (
+    alerts_in,
     check_writable,
     moment_of,
     policy_file_of,
@@ -193,6 +194,32 @@ def retention(
         else:
             show(found)
         say_refused(refusals)
+
+
+@cli.command()
+def uplift(
+    alerts: Annotated[
+        list[Path],
+        typer.Argument(metavar="ALERTS.jsonl...", help="Alerts, one a line: of both topics."),
+    ],
+    *,
+    policy: PolicyPath = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+) -> None:
+    """Say what acting on alerts brought: who came back, against customers held out."""
+    with reported():
+        product = policy_file_of(policy)
+        from stream.uplift import figures
+        from stream.uplift.episodes import episodes
+        from stream.uplift.terminal import show
+
+        found = episodes(alerts_in(alerts), product.policy.horizon_ms)
+        everybody, triggers = figures.uplift(found), figures.by_trigger(found)
+        if as_json:
+            encoded = msgspec.json.encode({"all": everybody, "by_trigger": triggers})
+            typer.echo(msgspec.json.format(encoded))
+        else:
+            show(everybody, triggers)
 
 
 def _ranking(

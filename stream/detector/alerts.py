@@ -10,6 +10,7 @@ from stream.detector import cadence
 from stream.detector.customer import Episode, Trigger
 from stream.detector.episodes import Kind
 from stream.detector.events import DAY_MS, SECOND_MS
+from stream.detector.holdout import held_out
 from stream.detector.policy import Policy
 from stream.detector.reasons import REASONS_MAX, Reason, explain, usual_gap
 
@@ -61,6 +62,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     reason_2_text: str
     reason_3: str
     reason_3_text: str
+    holdout: bool = False
+    """Recorded to compare with, not delivered: act on it, and the comparison is worth nothing."""
     backfill: bool
     """Decided while working off a log, not as it happened."""
     model_version: str
@@ -125,6 +128,7 @@ def compose(
         reason_2_text=why[1].text,
         reason_3=why[2].code,
         reason_3_text=why[2].text,
+        holdout=held_out(customer_id, policy.holdout),
         backfill=True,
         model_version=model.version,
         policy_version=policy.version,

@@ -53,6 +53,15 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The ratio above which they are resumed; higher: later."""
 
 
+class Holdout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Customers whose alerts are recorded, and not delivered."""
+
+    share: float = 0.0
+    """Of all customers; larger: the effect of acting on alerts shows sooner, on fewer of them."""
+    salt: str = ""
+    """Another one draws other customers."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One product's definition, validated as a whole before it gets here.
 
@@ -91,6 +100,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Visits after a warning (and no further one) that close its episode."""
     decline: Decline = Decline()
     guard: Guard = Guard()
+    holdout: Holdout = Holdout()
     promote: bool = False
     """Whether a challenger whose log-loss has been lower for a horizon answers in the champion's
     place.  Log-loss is not what alerts are judged by: look at both before."""

@@ -130,7 +130,7 @@ class Examination:
         unreadable = await self._ask("reading", lambda: reading.ask(admin, read & counts.keys()))
         self.findings += reading.judge(unreadable or {})
 
-        written = {names.alerts, names.dead_letters} | {flow.state for flow in flows}
+        written = {names.alerts, names.holdout, names.dead_letters} | {flow.state for flow in flows}
         written |= {names.usage} if names.sources else set()
         written |= {names.examples, names.model} if learning else set()
         state = names.state if names.state in counts else None

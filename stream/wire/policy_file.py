@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from stream.detector.events import DAY_MS, SECOND_MS
-from stream.detector.policy import Decline, Guard, Policy
+from stream.detector.policy import Decline, Guard, Holdout, Policy
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
 from stream.wire.toml_lines import Path as KeyPath
@@ -128,6 +128,13 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
             values.number(above=0, below=1, why="a share of the usual returns, between 0 and 1"),
         ),
     },
+    "holdout": {
+        "share": (
+            "share",
+            values.number(above=0, below=1, why="a share of the customers, between 0 and 1"),
+        ),
+        "salt": ("salt", values.text),
+    },
     "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),
@@ -214,9 +221,10 @@ class _Reading:
         mappings = self._mappings()
         decline = Decline(**sections.pop("decline"))
         guard = Guard(**sections.pop("guard"))
+        holdout = Holdout(**sections.pop("holdout"))
         log = LogFormat(**sections.pop("log"))
         merged = {field: value for section in sections.values() for field, value in section.items()}
-        policy = Policy(**merged, decline=decline, guard=guard)
+        policy = Policy(**merged, decline=decline, guard=guard, holdout=holdout)
         if {"notice_days_per_false_alarm", "false_alarms_per_customer_month"} <= merged.keys():
             self.wrong(
                 ("slipping", "notice_days_per_false_alarm"),

@@ -21,9 +21,13 @@ from stream.worker.metrics import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Decides about each alert whether it is live, backfill, or no news at all."""
+    """Decides about each alert whether it is live, backfill, or no news at all.
+
+    Those on the holdout go to a topic of their own: nobody delivers them by mistake.
+    """
 
     topic: str
+    holdout_topic: str
     clock_kind: Literal["wall", "event"]
     max_age_ms: int
     publish_backfill: bool
@@ -39,7 +43,7 @@ class Desk:
         self.metrics.said(going)
         return [
             Output(
-                self.topic,
+                self.holdout_topic if alert.holdout else self.topic,
                 None,
                 alert.customer_id.encode(),
                 encode_alert(alert),

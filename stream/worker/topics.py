@@ -69,6 +69,7 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         Spec(topics.usage, usage_partitions, _deleted_after(settings.usage_retention_days)),
         Spec(topics.state, usage_partitions, COMPACT),
         Spec(topics.alerts, settings.partitions, _deleted_after(365)),
+        Spec(topics.holdout, settings.partitions, _deleted_after(365)),
         Spec(
             topics.dead_letters,
             settings.partitions,

@@ -69,6 +69,7 @@ def make(metrics: Metrics, models: ModelLog) -> Make:
     def fold(*, wall: bool = False) -> DetectFold:
         desk = Desk(
             topic="alerts",
+            holdout_topic="holdout",
             clock_kind="wall" if wall else "event",
             max_age_ms=DAY_MS,
             publish_backfill=False,

@@ -45,6 +45,7 @@ def desk(metrics: Metrics, *, wall: bool, publish_backfill: bool = False) -> Des
     """Return a desk whose clock stands still."""
     return Desk(
         topic="alerts",
+        holdout_topic="holdout",
         clock_kind="wall" if wall else "event",
         max_age_ms=DAY_MS,
         publish_backfill=publish_backfill,
@@ -60,6 +61,17 @@ def test_by_the_wall_clock_a_recent_alert_is_live(alert: Alert, metrics: Metrics
     assert (output.topic, output.partition, output.key) == ("alerts", None, b"c1")
     assert decode_alert(output.value) == msgspec.structs.replace(alert, backfill=False)
     assert dict(output.headers)["ce_id"] == b"a"
+
+
+@pytest.mark.parametrize("wall", [True, False])
+def test_alerts_on_the_holdout_go_to_their_own_topic(
+    alert: Alert, metrics: Metrics, *, wall: bool
+) -> None:
+    """Recorded as the others are, and where no platform reads."""
+    held = msgspec.structs.replace(alert, customer_id="c2", holdout=True)
+    outputs = desk(metrics, wall=wall).outputs([held, alert])
+    assert [output.topic for output in outputs] == ["holdout", "alerts"]
+    assert decode_alert(outputs[0].value).holdout
 
 
 def test_by_the_wall_clock_an_old_alert_is_held_back_and_counted(

@@ -1,0 +1,1 @@
+"""Uplift: what acting on alerts brought, against customers on whose alerts nobody acted."""
