@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from stream.wire.policy_file import PolicyFile
 
 cli = typer.Typer()
+policy_cli = typer.Typer(help="Policy files.", no_args_is_help=True)
+cli.add_typer(policy_cli, name="policy")
 
 
 @cli.command()
@@ -42,6 +44,32 @@ def validate(
     with reported():
         product = policy_file_of(policy)
         typer.echo(f"{policy}: valid, version {product.policy.version}")
+
+
+@policy_cli.command("init")
+def policy_init(
+    logs: Logs,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(metavar="POLICY.toml", help="Where it goes. Unset: stdout.")
+    ] = None,
+) -> None:
+    """Write a first policy for your product, with its reasons, from a log of it."""
+    with reported():
+        from stream.proposal.propose import propose
+        from stream.replay.refusals import Refusals
+
+        if out is not None and out.exists():
+            raise SettingsError([f"--out: {out} exists, and would be lost: name another file"])
+        check_writable({"--out": out})
+        refusals = Refusals()
+        with Bar(logs) as bar:
+            text = propose(logs, received_at=now_ms(), refusals=refusals, watcher=bar)
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            out.write_text(text, encoding="utf-8")
+        say_refused(refusals)
 
 
 @cli.command()

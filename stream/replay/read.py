@@ -80,7 +80,7 @@ def read_log(
     """
     for file in files:
         with open_log(file, on_bytes) as stream:
-            layout = log.format or _format_of(file, stream)
+            layout = log.format or format_of(file, stream)
             if layout == "parquet":
                 rows, read, show = _parquet(stream, decoder)
             elif layout == "csv":
@@ -135,7 +135,8 @@ def _events(
         refusals.heartbeats += heartbeats
 
 
-def _format_of(file: str, stream: io.BufferedReader) -> str:
+def format_of(file: str, stream: io.BufferedReader) -> str:
+    """Tell "jsonl", "csv" or "parquet" by a file's name, or else by how it begins."""
     suffixes = [suffix.lower() for suffix in Path(file).suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
