@@ -258,7 +258,7 @@ def test_rows_of_another_length_are_their_own_trouble(file: WriteFile) -> None:
     mapping = Mapping(customer="who", time="when", event="what")
     events, account = read(file("log.csv", text), mappings=(mapping,))
     assert [event.customer_id for event in events] == ["a", "d"]
-    assert account.counts == {Code.NO_EVENT: 1, Code.WRONG_TYPE: 1}
+    assert account.counts == {Code.NO_EVENT: 1, Code.MALFORMED_ROW: 1}
 
 
 def test_an_open_quote_does_not_swallow_the_log(file: WriteFile) -> None:
@@ -289,7 +289,7 @@ def test_text_that_is_no_utf8_is_refused_by_row(file: WriteFile) -> None:
     mapping = Mapping(customer="who", time="when", event="what")
     events, account = read(file("log.csv", text.encode("latin-1")), mappings=(mapping,))
     assert [event.customer_id for event in events] == ["a"]
-    assert account.counts == {Code.WRONG_TYPE: 1}
+    assert account.counts == {Code.NOT_UTF8: 1}
     account.examples[0].sample.encode("utf-8", "backslashreplace")
 
 

@@ -203,10 +203,14 @@ def test_a_wrong_clock_is_corrected_by_its_own_error() -> None:
         (b"", Code.EMPTY),
         (b"nonsense", Code.NOT_JSON),
         (b'{"type": NaN}', Code.NOT_JSON),
-        (b'{"type": "\xff"}', Code.NOT_JSON),
-        (b'{"type": "\\ud800"}', Code.NOT_JSON),
+        (b'{"type": "\xff"}', Code.NOT_UTF8),
+        (b'{"type": "\\ud800"}', Code.NOT_UTF8),
+        ("\ufeff{}".encode(), Code.NOT_JSON),
         (b'{"torn": ', Code.NOT_JSON),
-        (b"\0\0\0\0\1", Code.NOT_JSON),
+        (b"\0\0\0\0\1", Code.UNSUPPORTED_FORMAT),
+        (b"\0\0\0\0\1\x02\x06abc", Code.UNSUPPORTED_FORMAT),
+        (b"\0\0\0\0\1{\x02\x06abc", Code.NOT_JSON),
+        (b"\0\0\0", Code.NOT_JSON),
         (b"[1]", Code.NOT_AN_OBJECT),
         (b"null", Code.NOT_AN_OBJECT),
         (b'"{}"', Code.NOT_AN_OBJECT),
@@ -456,7 +460,7 @@ def test_text_that_is_no_utf8_is_refused() -> None:
     mapping = Mapping(customer="c", time="t", event_const="order")
     with pytest.raises(BadEvent) as caught:
         Decoder((mapping,)).decode_record({"c": "M\udcfcller", "t": AT}, NOW)
-    assert caught.value.code == Code.WRONG_TYPE
+    assert caught.value.code == Code.NOT_UTF8
 
 
 @pytest.mark.parametrize(

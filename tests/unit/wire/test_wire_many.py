@@ -151,10 +151,10 @@ def test_one_faulty_value_costs_few_others_the_shortcut(monkeypatch: pytest.Monk
     singly = 0
     alone = Decoder.decode
 
-    def counted(self: Decoder, value: bytes | None, received_at: int) -> object:
+    def counted(self: Decoder, value: bytes | None, received_at: int, headers: object) -> object:
         nonlocal singly
         singly += 1
-        return alone(self, value, received_at)
+        return alone(self, value, received_at, headers)
 
     monkeypatch.setattr(Decoder, "decode", counted)
     values: list[bytes | None] = [TRACK_BYTES] * 5_000
