@@ -24,17 +24,25 @@ OUR_ALERTS: Final = "slipaway."
 _MEDIA_TYPE = "application/cloudevents"
 _BATCH = "application/cloudevents-batch"
 _PREFIX = "ce_"
+_VERSION = "ce_specversion"
+_CONTENT_TYPE = "content-type"
 _REQUIRED = ("specversion", "id", "source", "type")
 
 
 def declared(headers: Headers) -> bool:
     """Tell whether a record's headers say that it is a CloudEvent."""
     for name, value in headers:
-        if name == "ce_specversion":
+        if name == _VERSION:
             return True
-        if name == "content-type" and (value or b"").lower().startswith(_MEDIA_TYPE.encode()):
+        if name == _CONTENT_TYPE and (value or b"").lower().startswith(_MEDIA_TYPE.encode()):
             return True
     return False
+
+
+def any_declared(headers: Sequence[Headers]) -> bool:
+    """Tell whether there is a CloudEvent among records, by their headers."""
+    names = {name for of_record in headers for name, _ in of_record}
+    return _VERSION in names or (_CONTENT_TYPE in names and any(map(declared, headers)))
 
 
 def is_one(record: Mapping[str, object]) -> bool:
@@ -45,7 +53,7 @@ def is_one(record: Mapping[str, object]) -> bool:
 def record_of(value: bytes | None, headers: Headers) -> dict[str, Any]:
     """Give the envelope that `headers` declare, or raise BadEvent."""
     texts = {name: _text(name, found) for name, found in headers if _tells(name)}
-    content_type = texts.pop("content-type", "").partition(";")[0].strip().lower()
+    content_type = texts.pop(_CONTENT_TYPE, "").partition(";")[0].strip().lower()
     if not content_type.startswith(_MEDIA_TYPE):
         return _from_headers(value, content_type, texts)
     if content_type.startswith(_BATCH):
@@ -91,7 +99,7 @@ def _from_headers(
 
 
 def _tells(name: str) -> bool:
-    return name.startswith(_PREFIX) or name == "content-type"
+    return name.startswith(_PREFIX) or name == _CONTENT_TYPE
 
 
 def _text(name: str, value: bytes | None) -> str:

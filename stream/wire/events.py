@@ -96,7 +96,7 @@ class Decoder:
         places: list[Moments] = [_NO_PLACES]
         others: list[tuple[int, Other]] = []
         singly: list[tuple[UsageEvent, int]] = []  # behind the batches, with their places
-        told = headers if headers is not None and _any_declared(headers) else None
+        told = headers if headers and cloud_events.any_declared(headers) else None
 
         def put_behind() -> None:
             if singly:
@@ -128,7 +128,7 @@ class Decoder:
         Where headers say what values are (`told`), all near it go the careful way.
         """
         for begin, end in _pieces(0, len(values), _MANY):
-            if told is not None and _any_declared(told[begin:end]):
+            if told is not None and cloud_events.any_declared(told[begin:end]):
                 yield begin, end, None
                 continue
             batch = self._read_many(values[begin:end], received_at[begin:end])
@@ -264,10 +264,6 @@ class Decoder:
             if not any(map(present.isdisjoint, mapping.required())):
                 return mapping
         return None
-
-
-def _any_declared(headers: Sequence[Headers]) -> bool:
-    return any(map(cloud_events.declared, filter(None, headers)))
 
 
 def _pieces(begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
