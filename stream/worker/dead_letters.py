@@ -41,8 +41,10 @@ class PutAside:
 
         A record of many events has one letter, however many of them were refused.
         """
-        refused = list({record.offset: (record, bad) for record, bad in reversed(refused)}.values())
-        refused.reverse()
+        first: dict[int, tuple[Record, BadEvent]] = {}
+        for record, bad in refused:
+            first.setdefault(id(record), (record, bad))
+        refused = list(first.values())
         codes: Counter[Code] = Counter(bad.code for _, bad in refused)
         example = refused[-1][1].message if refused else ""
         self._failing.note(events, codes, example)
