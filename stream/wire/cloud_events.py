@@ -90,7 +90,6 @@ def _from_headers(
     record: dict[str, Any] = {name.removeprefix(_PREFIX): text for name, text in texts.items()}
     if content_type:
         record["datacontenttype"] = content_type
-    record.pop("data", None)
     subtype = content_type.partition("/")[2]
     unsaid = not content_type and value is not None and value.startswith(b"{")
     if value and (subtype == "json" or subtype.endswith("+json") or unsaid):

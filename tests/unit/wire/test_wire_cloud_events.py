@@ -108,6 +108,7 @@ def test_the_envelope_says_who_what_and_when(value: object, headers: Headers) ->
         ([STRUCTURED], [("content-type", b"application/cloudevents-batch+json")], "format"),
         ([STRUCTURED], [], "object"),
         (b"\0\1", [("content-type", b"application/cloudevents+avro")], "format"),
+        (STRUCTURED, [("content-type", b"Application/CloudEvents+XML")], "format"),
         ({"type": "a"}, [JSON_HEADER], "type"),
         (STRUCTURED | {"specversion": "0.3"}, [], "format"),
         (STRUCTURED | {"specversion": 1}, [], "format"),
@@ -158,6 +159,13 @@ def test_a_subject_is_not_taken_where_the_policy_says_otherwise() -> None:
     """The subject of an order is the order."""
     for headers, value in (((), STRUCTURED), (BINARY, None)):
         assert refused(value, headers, named('customer = "data.who"')) == Code.NO_CUSTOMER
+    assert refused(TRACK, ANONYMOUS, named('customer = "data.who"')) == Code.NO_CUSTOMER
+
+
+def test_a_batch_is_refused_as_one() -> None:
+    """Its sender reads what to do instead."""
+    with pytest.raises(BadEvent, match="each is a record of its own"):
+        decode([STRUCTURED], [("content-type", b"application/cloudevents-batch+json")])
 
 
 def test_an_envelope_without_a_subject_is_opened() -> None:
@@ -184,13 +192,15 @@ def test_reading_many_together_minds_each_records_headers() -> None:
     """One such record among Segment's neither spoils them nor is missed."""
     values = [TRACK] * 3_000
     headers: list[Headers] = [()] * 3_000
-    values[1_500], headers[1_500] = b"\0\xff", AVRO
+    headers[1_500] = BINARY  # by its value alone it would be Segment's, of another customer
+    values[2_500], headers[2_500] = b"\0\xff", AVRO
     values[20] = orjson.dumps(STRUCTURED)
     headers[1_501] = [("traceparent", b"1")]
     block = Decoder().decode_block(values, [NOW] * 3_000, headers)
     assert block.others == []
     assert block.place(1_500) == 1_500
-    assert [number for number, found in enumerate(block.events) if found == event()] == [20, 1_500]
+    ours = [number for number, found in enumerate(block.events) if found == event()]
+    assert ours == [20, 1_500, 2_500]
 
 
 NAMES = st.sampled_from(
