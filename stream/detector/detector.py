@@ -216,7 +216,7 @@ class Detector:
     def _take(self, event: UsageEvent) -> str:
         """File one event with its customer; say what became of it."""
         event_class, kind_bit = self._classes.get(event.name) or self._classify(event.name)
-        if event_class is IGNORED:
+        if event_class is IGNORED or (event_class is ENGAGEMENT and not event.volume):
             return "ignored"
         customer_id, at = event.customer_id, event.occurred_at
         customers = self.customers
@@ -237,7 +237,7 @@ class Detector:
         if event_class is not ENGAGEMENT:
             self._file_signal(customer, Signal(at, event.name, event_class.name))
             self._queue(customer_id, customer)
-            if event_class is not WARNING:
+            if event_class is not WARNING or not event.volume:
                 return APPLIED
         return self._engage(customer_id, customer, at, event.volume, kind_bit)
 

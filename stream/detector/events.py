@@ -30,5 +30,6 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False):
     message_id: str = ""
     """Identifies the event among its customer's; empty if the sender gave none."""
     volume: float = 1.0
-    """How much use it stands for: 1, or the count of an aggregated row."""
+    """How much use it stands for: 1, the count of an aggregated row, or 0 for what happened
+    without the customer being there: it may warn or end, and is no engagement."""
     account_id: str = ""

@@ -130,7 +130,7 @@ class Presence:
         moments, volumes = batch.occurred_at, batch.volumes
 
         other = (moments <= self._earliest[slots]) | (moments >= self._last_at[slots] + self._gap)
-        other |= kinds == 0
+        other |= (kinds == 0) | (volumes == 0)
         other |= (accounts != self._account[slots]) & (accounts != hash(""))
         named = marks != 0
         if not named.all():

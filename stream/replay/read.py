@@ -26,7 +26,7 @@ from stream.detector.watermark import ahead, check_not_ahead
 from stream.replay.errors import LogError
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
 from stream.replay.source import OnBytes, open_log
-from stream.wire.events import Block, Decoded, Decoder, Heartbeat
+from stream.wire.events import Block, Decoder, Heartbeat, Row
 from stream.wire.json_object import BYTES_MAX
 from stream.wire.mapping import RowReader
 from stream.wire.policy_file import LogFormat
@@ -57,7 +57,7 @@ DecodeBlock = Callable[[list[bytes]], Block]
 class ReadRow(Protocol):
     """Reads what one format calls a row."""
 
-    def __call__(self, row: Any, /, received_at: int) -> Decoded:
+    def __call__(self, row: Any, /, received_at: int) -> Row:
         """Give what the row says, or raise BadEvent."""
         ...
 
@@ -97,7 +97,7 @@ def read_log(
                 yield EventBatch.of(some)
 
 
-def _believed(read: ReadRow, received_at: int, max_future_skew_ms: int, row: Any) -> Decoded:
+def _believed(read: ReadRow, received_at: int, max_future_skew_ms: int, row: Any) -> Row:
     """Read a row, and refuse it if its clock runs ahead."""
     event = read(row, received_at=received_at)
     if isinstance(event, UsageEvent):
@@ -106,7 +106,7 @@ def _believed(read: ReadRow, received_at: int, max_future_skew_ms: int, row: Any
 
 
 def _events(
-    rows: Numbered, read: Callable[[Any], Decoded], trial: FileTrial, refusals: Refusals
+    rows: Numbered, read: Callable[[Any], Row], trial: FileTrial, refusals: Refusals
 ) -> Iterator[UsageEvent]:
     count = ignored = heartbeats = 0
     try:
@@ -156,8 +156,8 @@ def _json_events(
     tried = False
     try:
         for first, lines in _line_blocks(stream):
-            events, others = decode(lines)
-            rows += len(lines)
+            events, _, others = decode(lines)
+            rows += len(events) + len(others)
             for place, other in others:
                 if isinstance(other, Heartbeat):
                     refusals.heartbeats += 1
@@ -191,8 +191,9 @@ def _decode_believed(
         (block.place(number), ahead(int(block.events.occurred_at[number]), received_at))
         for number in np.flatnonzero(too_far).tolist()
     ]
-    events = block.events.taken(np.flatnonzero(~too_far))
-    return Block(events, sorted([*block.others, *refused], key=itemgetter(0)))
+    kept = np.flatnonzero(~too_far)
+    others = sorted([*block.others, *refused], key=itemgetter(0))
+    return Block(block.events.taken(kept), block.places[kept], others)
 
 
 def _line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
@@ -248,7 +249,7 @@ def _csv_rows(reader: Any, width: int) -> Numbered:
                         continue
                     if len(row) > width and any(row[width:]):
                         found = f"{len(row)} values in a row, where the header has {width}"
-                        yield reader.line_num, BadEvent(Code.WRONG_TYPE, found)
+                        yield reader.line_num, BadEvent(Code.MALFORMED_ROW, found)
                         continue
                     row[width:] = [None] * (width - len(row))
                 row.append(None)
@@ -264,7 +265,7 @@ def _row_reader(columns: Sequence[str], decoder: Decoder) -> ReadRow:
     if mapping is not None:
         return RowReader(mapping, columns).read
 
-    def by_name(row: Sequence[object], received_at: int) -> UsageEvent | Heartbeat | None:
+    def by_name(row: Sequence[object], received_at: int) -> Row:
         # One value more than columns, by design: see `RowReader.read`.
         record: MappingOf[str, object] = dict(zip(columns, row, strict=False))
         return decoder.decode_record(record, received_at)

@@ -14,7 +14,7 @@ import msgspec
 from stream.detector.errors import BadEvent, Code
 from stream.replay.errors import LogError
 from stream.wire.events import Decoder
-from stream.wire.mapping import Mapping
+from stream.wire.mapping import Columns, Mapping, alternatives
 
 EXAMPLES_PER_CODE_MAX = 5  # larger: a longer report, no more information
 TRIAL_ROWS = 1_000
@@ -91,15 +91,24 @@ class FileTrial:
         if first is None or refused * 2 <= rows:
             return
         tried = "\n".join(f"  mapping tried: {_described(m)}" for m in self._decoder.mappings)
+        if not tried:
+            tried = "  the policy has no [[mapping]]: only well-known forms can be read"
         raise LogError(
             f"{self.file}: {refused:,} of the first {rows:,} rows cannot be used.\n"
             f"  row {first.row}: {first.code}: {first.message}\n"
             f"  it looked like: {first.sample}\n"
-            f"{tried or '  the policy has no [[mapping]]: only Segment messages can be read'}\n"
+            f"{tried}\n"
             "Change the policy's [[mapping]] or [log] section, or give another file."
         )
 
 
 def _described(mapping: Mapping) -> str:
-    event = f'"{mapping.event}"' if mapping.event else f'{{const = "{mapping.event_const}"}}'
-    return f'customer = "{mapping.customer}", time = "{mapping.time}", event = {event}'
+    event = _written(mapping.event) if mapping.event else f'{{const = "{mapping.event_const}"}}'
+    customer, time = _written(mapping.customer), _written(mapping.time)
+    return f"customer = {customer}, time = {time}, event = {event}"
+
+
+def _written(columns: Columns) -> str:
+    """Write columns as the policy does."""
+    names = [f'"{name}"' for name in alternatives(columns)]
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"

@@ -1,28 +1,36 @@
-"""The decoder: any value of a source topic, or any row of a log, to a usage event.
+"""The decoder: any value of a source topic, or any row of a log, to usage events.
 
 Forms are told apart by the value itself, in this order: our own (the key
 `slipaway`), the policy's mappings (what the operator spelled out goes before
-what we know by heart), Segment's messages by their `type`.  Whatever is none of
-them, or is one and broken, is `BadEvent`: this module raises nothing else.
+what we know by heart), CloudEvents, Segment's messages by their `type`; and where
+the policy has no mapping, other vendors' by keys that nobody else has.  A CloudEvent
+may also be told by a record's headers.  Whatever is none of them, or is one and
+broken, is `BadEvent`: this module raises nothing else.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
 
-from stream.detector.batch import EventBatch
+import numpy as np
+
+from stream.detector.batch import EventBatch, Moments
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
-from stream.wire import heartbeat, json_object, segment, usage
+from stream.wire import bundle, cloud_events, heartbeat, json_object, segment, usage
+from stream.wire.bundle import Bundle
+from stream.wire.cloud_events import Headers
 from stream.wire.fields import shown
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.mapping import Mapping, RecordReader
+from stream.wire.presets import AMPLITUDE, CLOUD_EVENTS, PRESETS, PresetReader
 from stream.wire.usage import encode_usage
 
-__all__ = ["Block", "Decoded", "Decoder", "Heartbeat", "encode_heartbeat", "encode_usage"]
+__all__ = ["Block", "Bundle", "Decoded", "Decoder", "Heartbeat", "encode_heartbeat", "encode_usage"]
 
-Decoded = UsageEvent | Heartbeat | None
+Row = UsageEvent | Heartbeat | None
 """None is a row that the policy's mapping calls no event."""
+Decoded = Row | Bundle
 Other = Heartbeat | BadEvent | None
 """A heartbeat, a row that is no event, or what cannot be used."""
 
@@ -31,6 +39,7 @@ _MANY, _FEW = 1_024, 32
 """Values that are read together; larger: more to be read again where one of them is faulty."""
 _FEW_MIN = 16
 """Fewer are sooner read one by one."""
+_NO_PLACES = np.zeros(0, np.int64)
 
 
 class Block(NamedTuple):
@@ -38,17 +47,18 @@ class Block(NamedTuple):
 
     events: EventBatch
     """In the order of their values."""
+    places: Moments
+    """The place among the values of each event: a bundle has several of them, or none."""
     others: list[tuple[int, Other]]
-    """What stands where no usage event is, with its place among the values."""
+    """What is said by values that is no usage event, with their places."""
 
     def place(self, number: int) -> int:
         """Give the place among the values of the event of this number."""
-        place = number
-        for index, _ in self.others:
-            if index > place:
-                break
-            place += 1
-        return place
+        return int(self.places[number])
+
+    def before(self, place: int) -> int:
+        """Count the events of the values before a place."""
+        return int(np.searchsorted(self.places, place))
 
 
 class Decoder:
@@ -59,34 +69,68 @@ class Decoder:
         self.mappings = tuple(mappings)
         self._mapped = tuple(RecordReader(mapping) for mapping in self.mappings)
         self._segment = segment.SegmentReader()
+        self._presets = PresetReader(self._mapped)
 
-    def decode(self, value: bytes | None, received_at: int) -> Decoded:
+    def decode(
+        self, value: bytes | None, received_at: int, headers: Headers | None = None
+    ) -> Decoded:
         """Decode one value received at `received_at` (ms), or raise BadEvent."""
-        return self.decode_record(json_object.parse(value), received_at)
+        if headers and cloud_events.declared(headers):
+            return self._cloud_event(cloud_events.record_of(value, headers), received_at)
+        record = json_object.parse(value)
+        if not ("batch" in record or "events" in record) or self._spoken_for(record):
+            return self.decode_record(record, received_at)
+        found = bundle.unread(record)
+        if found is None:
+            return self.decode_record(record, received_at)
+        return self._bundle(found, received_at)
 
-    def decode_block(self, values: Sequence[bytes | None], received_at: Sequence[int]) -> Block:
-        """Decode many values, each with its receipt."""
+    def decode_block(
+        self,
+        values: Sequence[bytes | None],
+        received_at: Sequence[int],
+        headers: Sequence[Headers] | None = None,
+    ) -> Block:
+        """Decode many values, each with its receipt and the headers of its record."""
         batches: list[EventBatch] = []
-        singly: list[UsageEvent] = []  # behind them
+        places: list[Moments] = [_NO_PLACES]
         others: list[tuple[int, Other]] = []
-        for begin, end, batch in self._read_pieces(values, received_at):
-            if batch is None:
-                self._read_singly(begin, values[begin:end], received_at[begin:end], singly, others)
-                continue
+        singly: list[tuple[UsageEvent, int]] = []  # behind the batches, with their places
+        told = headers if headers and cloud_events.any_declared(headers) else None
+
+        def put_behind() -> None:
             if singly:
-                batches.append(EventBatch.of(singly))
-                singly = []
+                events, where = zip(*singly, strict=True)
+                batches.append(EventBatch.of(events))
+                places.append(np.array(where, np.int64))
+                singly.clear()
+
+        for begin, end, batch in self._read_pieces(values, received_at, told):
+            if batch is None:
+                few, at = values[begin:end], received_at[begin:end]
+                singly += self._read_singly(begin, few, at, told and told[begin:end], others)
+                continue
+            put_behind()
             batches.append(batch)
-        return Block(EventBatch.joined([*batches, EventBatch.of(singly)]), others)
+            places.append(np.arange(begin, end))
+        put_behind()
+        return Block(EventBatch.joined(batches), np.concatenate(places), others)
 
     def _read_pieces(
-        self, values: Sequence[bytes | None], received_at: Sequence[int]
+        self,
+        values: Sequence[bytes | None],
+        received_at: Sequence[int],
+        told: Sequence[Headers] | None,
     ) -> Iterator[tuple[int, int, EventBatch | None]]:
         """Yield (begin, end, what was read together); None is left to the careful way.
 
         What is faulty is looked for in smaller pieces: most of the rest is faultless.
+        Where headers say what values are (`told`), all near it go the careful way.
         """
         for begin, end in _pieces(0, len(values), _MANY):
+            if told is not None and cloud_events.any_declared(told[begin:end]):
+                yield begin, end, None
+                continue
             batch = self._read_many(values[begin:end], received_at[begin:end])
             if batch is not None:
                 yield begin, end, batch
@@ -111,22 +155,31 @@ class Decoder:
         begin: int,
         values: Sequence[bytes | None],
         received_at: Sequence[int],
-        events: list[UsageEvent],
+        headers: Sequence[Headers | None] | None,
         others: list[tuple[int, Other]],
-    ) -> None:
-        """Read values one by one, from place `begin` on: to the events, or the others."""
-        for place, (value, at) in enumerate(zip(values, received_at, strict=True), begin):
+    ) -> list[tuple[UsageEvent, int]]:
+        """Read values one by one, from place `begin` on: give events with their places."""
+        events: list[tuple[UsageEvent, int]] = []
+        told = [None] * len(values) if headers is None else headers
+        for place, (value, at, found) in enumerate(
+            zip(values, received_at, told, strict=True), begin
+        ):
             try:
-                decoded = self.decode(value, at)
+                decoded = self.decode(value, at, found)
             except BadEvent as bad:
                 others.append((place, bad))
+                continue
+            if isinstance(decoded, UsageEvent):
+                events.append((decoded, place))
+            elif isinstance(decoded, Bundle):
+                events += [(event, place) for event in decoded.events]
+                if decoded.bad or not decoded.events:
+                    others.append((place, decoded.bad))
             else:
-                if isinstance(decoded, UsageEvent):
-                    events.append(decoded)
-                else:
-                    others.append((place, decoded))
+                others.append((place, decoded))
+        return events
 
-    def decode_record(self, record: MappingOf[str, object], received_at: int) -> Decoded:
+    def decode_record(self, record: MappingOf[str, object], received_at: int) -> Row:
         """Decode a JSON object, or a row of a table by name, or raise BadEvent."""
         own = record.get(_OWN_KEY)
         if own is not None:
@@ -134,6 +187,8 @@ class Decoder:
         for mapped in self._mapped:
             if mapped.fits(record):
                 return mapped.read(record, received_at)
+        if record.get("specversion") is not None and cloud_events.is_one(record):
+            return self._cloud_event(record, received_at)
         kind = record.get("type")
         if isinstance(kind, str) and kind in segment.TYPES:
             return self._segment.read(record, received_at)
@@ -141,10 +196,63 @@ class Decoder:
             # The mapping that comes closest says what is missing.
             nearest = max(self._mapped, key=lambda mapped: mapped.present(record))
             return nearest.read(record, received_at)
-        raise _unknown(kind, record)
+        shape = self._presets.shape_of(record)
+        if shape is None:
+            raise _unknown(kind, record)
+        return self._presets.read(shape, record, received_at)
+
+    def _cloud_event(self, record: MappingOf[str, object], received_at: int) -> Row:
+        """Read a CloudEvent: by the policy's mappings, by its subject, or what is inside of it."""
+        data = record.get("data")
+        for view in (record, data):
+            for mapped in self._mapped:
+                if isinstance(view, MappingOf) and mapped.fits(view):
+                    return mapped.read(view, received_at)
+        cloud_events.check(record)
+        known = CLOUD_EVENTS in self._presets.named or record.get("subject")
+        if known or not isinstance(data, MappingOf):
+            return self._presets.read(CLOUD_EVENTS, record, received_at)
+        try:
+            return self.decode_record(data, received_at)
+        except BadEvent as bad:
+            if bad.code != Code.UNKNOWN_TYPE:
+                raise
+            raise BadEvent(
+                Code.NO_CUSTOMER,
+                "subject is missing, and data is of no form that is known: where is the customer?"
+                ' Say so: [[mapping]] preset = "cloudevents", customer = "data...."',
+            ) from bad
+
+    def _spoken_for(self, record: MappingOf[str, object]) -> bool:
+        """Tell whether a record is of our own form, or one that the policy maps."""
+        own = record.get(_OWN_KEY) is not None
+        return own or any(mapped.fits(record) for mapped in self._mapped)
+
+    def _bundle(self, found: bundle.Unread, received_at: int) -> Bundle:
+        """Read the events of one value, each for itself."""
+        events: list[UsageEvent] = []
+        bad: list[tuple[int, BadEvent]] = []
+        for place, item in enumerate(found.items):
+            try:
+                event = self._bundled(item, received_at, uploaded=found.uploaded)
+            except BadEvent as fault:
+                bad.append((place, fault))
+            else:
+                events += [event] if event is not None else []
+        return Bundle(tuple(events), bundle.fault(bad, len(found.items)))
+
+    def _bundled(self, item: object, received_at: int, *, uploaded: bool) -> UsageEvent | None:
+        if not isinstance(item, dict):
+            raise BadEvent(Code.NOT_AN_OBJECT, f"a {type(item).__name__}: expected an object")
+        if uploaded and not self._mapped:
+            return self._presets.read(AMPLITUDE, item, received_at)
+        event = self.decode_record(item, received_at)
+        if isinstance(event, Heartbeat):
+            raise BadEvent(Code.UNKNOWN_TYPE, "a heartbeat among customers' events")
+        return event
 
     def mapping_for(self, columns: Iterable[str]) -> Mapping | None:
-        """Give the first mapping whose columns are all among `columns`, None if none is.
+        """Give the first mapping that finds all it needs in `columns`, None if none does.
 
         Asked once per table: its rows then need no names.  None is no refusal:
         Segment's columns need no mapping, and `decode_record` has the reasons.
@@ -153,7 +261,7 @@ class Decoder:
         if _OWN_KEY in present:
             return None
         for mapping in self.mappings:
-            if present.issuperset(mapping.required()):
+            if not any(map(present.isdisjoint, mapping.required())):
                 return mapping
         return None
 
@@ -164,7 +272,7 @@ def _pieces(begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, end)
 
 
-def _own(tag: object, record: MappingOf[str, object], received_at: int) -> Decoded:
+def _own(tag: object, record: MappingOf[str, object], received_at: int) -> Row:
     if tag == usage.TAG:
         return usage.from_record(record, received_at)
     if tag == heartbeat.TAG:
@@ -180,7 +288,9 @@ def _unknown(kind: object, record: MappingOf[str, object]) -> BadEvent:
         return BadEvent(Code.WRONG_TYPE, f"type is {shown(kind)}: expected text")
     known = ", ".join(sorted(segment.TYPES))
     found = f"type is {shown(kind)}" if kind else f"no type; its keys are {shown(list(record))}"
+    others = ", ".join(PRESETS)
     return BadEvent(
         Code.UNKNOWN_TYPE,
-        f"{found}: not one of Segment's ({known}), and the policy has no [[mapping]] for it",
+        f"{found}: not one of Segment's ({known}), nor by its keys of {others}; and the policy"
+        " has no [[mapping]] for it",
     )

@@ -107,6 +107,6 @@ def _check_bytes(text: str, what: str) -> None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
-        raise BadEvent(Code.WRONG_TYPE, f"{what} is {shown(text)}: not UTF-8") from error
+        raise BadEvent(Code.NOT_UTF8, f"{what} is {shown(text)}: not UTF-8") from error
     if size > TEXT_BYTES_MAX:
         raise BadEvent(Code.ID_TOO_LONG, f"{what} is {size} bytes long: at most {TEXT_BYTES_MAX}")

@@ -8,6 +8,7 @@ into the indexes of a row; a record of JSON is first laid out as such a row.
 import re
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingOf
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -18,33 +19,48 @@ from stream.wire.times import TimeReader
 
 _REMEMBERED_MAX = 100_000  # larger: fewer texts checked twice, 10 MB for every 100,000
 
+Columns = str | tuple[str, ...]
+"""A column's name or dotted path; of several, the first that a record has anything in."""
+
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     """Which column holds what; an empty name means that none does."""
 
-    customer: str
-    time: str
+    customer: Columns
+    time: Columns
     time_format: str = ""
     """"iso", "epoch", "epoch_ms", a strptime pattern, or empty: told by the value."""
     time_of_day_ms: int = 0
     """Where in its day (UTC) a value falls that is only a date."""
-    event: str = ""
+    event: Columns = ""
     event_const: str = ""
     """The name of every event, where no column tells: exactly one of the two is set."""
-    volume: str = ""
-    id: str = ""
-    account: str = ""
+    volume: Columns = ""
+    id: Columns = ""
+    id_scope: Columns = ""
+    """Within what an id is given once only, where that is not the customer."""
+    account: Columns = ""
     ignore: tuple[tuple[str, str], ...] = ()
     """(column, regex): a row whose value matches one in full is no event."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """(an event's name as it comes, as it is taken): what a vendor calls `identify`."""
+    preset: str = ""
+    """Whose form it is; empty: nobody's in particular."""
 
-    def required(self) -> tuple[str, ...]:
-        """Name the columns without which this mapping does not apply."""
-        return tuple(filter(None, (self.customer, self.time, self.event)))
+    def required(self) -> tuple[tuple[str, ...], ...]:
+        """Name the columns of which this mapping needs one each."""
+        return tuple(filter(None, map(alternatives, (self.customer, self.time, self.event))))
 
     def columns(self) -> tuple[str, ...]:
         """Name every column that is read, each once."""
-        named = (*self.required(), self.volume, self.id, self.account)
-        return tuple(dict.fromkeys(filter(None, (*named, *(column for column, _ in self.ignore)))))
+        optional = (self.volume, self.id, self.id_scope, self.account)
+        named = chain(*self.required(), *map(alternatives, optional))
+        return tuple(dict.fromkeys((*named, *(column for column, _ in self.ignore))))
+
+
+def alternatives(columns: Columns) -> tuple[str, ...]:
+    """Name the columns that may hold a value, in their order; none for an empty name."""
+    return tuple(filter(None, (columns,) if isinstance(columns, str) else columns))
 
 
 class RowReader:
@@ -53,26 +69,30 @@ class RowReader:
     def __init__(self, mapping: Mapping, columns: Sequence[str]) -> None:
         """Find the mapping's columns among `columns`; those missing read as None."""
         index = {column: i for i, column in reversed(list(enumerate(columns)))}
-        index.pop("", None)  # a column without a name is no answer to "which column: none"
-        self._customer = index.get(mapping.customer, -1)
-        self._time = index.get(mapping.time, -1)
-        self._event = index.get(mapping.event, -1)
+        self._width = len(columns)
+        self._choices: list[list[int]] = []
+        """Where to look for a value that stands in one of several columns."""
+        self._customer = self._place(index, mapping.customer)
+        self._time = self._place(index, mapping.time)
+        self._event = self._place(index, mapping.event)
         self._constant = mapping.event_const
-        self._volume = index.get(mapping.volume, -1)
-        self._id = index.get(mapping.id, -1)
-        self._account = index.get(mapping.account, -1)
+        self._renamed = dict(mapping.renamed)
+        self._volume = self._place(index, mapping.volume)
+        self._id = self._place(index, mapping.id)
+        self._scope = self._place(index, mapping.id_scope)
+        self._account = self._place(index, mapping.account)
         self._ignore = [
             (index.get(column, -1), _ignored(pattern)) for column, pattern in mapping.ignore
         ]
         self._customers: set[str] = set()
         """Ids that have been checked: rows share them."""
         self._times = TimeReader(mapping.time_format, mapping.time_of_day_ms)
-        self._what_customer = f'customer (column "{mapping.customer}")'
-        self._what_time = f'time (column "{mapping.time}")'
-        self._what_event = f'event (column "{mapping.event}")'
-        self._what_volume = f'volume (column "{mapping.volume}")'
-        self._what_id = f'id (column "{mapping.id}")'
-        self._what_account = f'account (column "{mapping.account}")'
+        self._what_customer = f"customer ({quoted(mapping.customer)})"
+        self._what_time = f"time ({quoted(mapping.time)})"
+        self._what_event = f"event ({quoted(mapping.event)})"
+        self._what_volume = f"volume ({quoted(mapping.volume)})"
+        self._what_id = f"id ({quoted(mapping.id)})"
+        self._what_account = f"account ({quoted(mapping.account)})"
 
     def read(self, row: Sequence[Any], received_at: int) -> UsageEvent | None:
         """Give the row's event, None for a row that is none, or raise BadEvent.
@@ -83,20 +103,46 @@ class RowReader:
         for i, ignored in self._ignore:
             if ignored(row[i]):
                 return None
+        if self._choices:
+            row = self._chosen(row)
         customer_id = row[self._customer]
         if customer_id.__class__ is not str or customer_id not in self._customers:
             customer_id = self._new_customer(customer_id)
+        name = self._constant or fields.event(row[self._event], self._what_event)
         return UsageEvent(
             customer_id,
-            self._constant or fields.event(row[self._event], self._what_event),
+            self._renamed.get(name, name) if self._renamed else name,
             self._times.read(row[self._time], self._what_time),
             received_at,
-            fields.optional(row[self._id], self._what_id) if self._id >= 0 else "",
+            self._message_id(row) if self._id >= 0 else "",
             fields.volume_column(row[self._volume], self._what_volume)
             if self._volume >= 0
             else 1.0,
             fields.optional(row[self._account], self._what_account) if self._account >= 0 else "",
         )
+
+    def _place(self, index: MappingOf[str, int], columns: Columns) -> int:
+        """Give where in a row a value stands; a choice of columns gets a place behind the row."""
+        found = [index[column] for column in alternatives(columns) if column in index]
+        if len(found) < 2:  # noqa: PLR2004 - nothing to choose between
+            return found[0] if found else -1
+        self._choices.append(found)
+        return self._width + len(self._choices)
+
+    def _chosen(self, row: Sequence[Any]) -> list[Any]:
+        """Give the row, and behind it what was found of each choice, and None again."""
+        found = [
+            next((row[i] for i in choice if row[i] is not None and row[i] != ""), None)
+            for choice in self._choices
+        ]
+        return [*row, *found, None]
+
+    def _message_id(self, row: Sequence[Any]) -> str:
+        message_id = fields.optional(row[self._id], self._what_id)
+        if self._scope < 0 or not message_id:
+            return message_id
+        scope = fields.optional(row[self._scope], self._what_id)
+        return fields.optional(f"{scope} {message_id}", self._what_id) if scope else message_id
 
     def _new_customer(self, value: object) -> str:
         customer_id = fields.customer(value, self._what_customer)
@@ -113,26 +159,29 @@ class RecordReader:
         """Compile the mapping's paths."""
         columns = mapping.columns()
         self.mapping = mapping
-        self._required = tuple(_lookup(column) for column in mapping.required())
-        self._lookups = tuple(_lookup(column) for column in columns)
+        self._required = tuple(tuple(map(lookup, names)) for names in mapping.required())
+        self._lookups = tuple(lookup(column) for column in columns)
         self._row = RowReader(mapping, columns)
 
     def present(self, record: MappingOf[str, object]) -> int:
-        """Count how many of the required columns the record has."""
-        return sum(lookup(record) is not None for lookup in self._required)
+        """Count how many of the required values the record has."""
+        return sum(_has_any(record, lookups) for lookups in self._required)
 
     def fits(self, record: MappingOf[str, object]) -> bool:
-        """Say whether the record has all of the required columns."""
-        return all(lookup(record) is not None for lookup in self._required)
+        """Say whether the record has all of the required values."""
+        return all(_has_any(record, lookups) for lookups in self._required)
 
     def read(self, record: MappingOf[str, object], received_at: int) -> UsageEvent | None:
         """Give the record's event, None for a record that is none, or raise BadEvent."""
-        row = [lookup(record) for lookup in self._lookups]
+        row = [look_up(record) for look_up in self._lookups]
         row.append(None)
         return self._row.read(row, received_at)
 
 
-def _lookup(path: str) -> Callable[[MappingOf[str, object]], object]:
+Lookup = Callable[[MappingOf[str, object]], object]
+
+
+def lookup(path: str) -> Lookup:
     """Compile a column name or dotted path; a column of the very name goes first."""
     steps = path.split(".")
 
@@ -150,6 +199,16 @@ def _lookup(path: str) -> Callable[[MappingOf[str, object]], object]:
         return value
 
     return by_name if len(steps) == 1 else by_path
+
+
+def _has_any(record: MappingOf[str, object], lookups: Sequence[Lookup]) -> bool:
+    return any(look_up(record) is not None for look_up in lookups)
+
+
+def quoted(columns: Columns) -> str:
+    """Name the columns of a value, for a message."""
+    names = " or ".join(f'"{name}"' for name in alternatives(columns))
+    return f"column {names}" if names else "no column"
 
 
 def _ignored(pattern: str) -> Callable[[object], bool]:

@@ -19,6 +19,7 @@ from stream.detector.events import DAY_MS, SECOND_MS
 from stream.detector.policy import Decline, Guard, Holdout, Policy
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
+from stream.wire.presets import PRESETS
 from stream.wire.toml_lines import Path as KeyPath
 from stream.wire.toml_lines import key_lines
 
@@ -144,14 +145,15 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
 """Section -> key -> (field, reader): the whole grammar, but for [[mapping]]."""
 
 _MAPPING_KEYS: dict[str, tuple[str, values.Read]] = {
-    "customer": ("customer", values.text),
-    "time": ("time", values.text),
+    "preset": ("preset", values.one_of(*PRESETS)),
+    "customer": ("customer", values.columns),
+    "time": ("time", values.columns),
     "time_format": ("time_format", values.time_format),
     "time_of_day": ("time_of_day_ms", values.time_of_day),
     "event": ("event", values.event),
-    "volume": ("volume", values.text),
-    "id": ("id", values.text),
-    "account": ("account", values.text),
+    "volume": ("volume", values.columns),
+    "id": ("id", values.columns),
+    "account": ("account", values.columns),
     "ignore": ("ignore", values.ignore),
 }
 
@@ -288,12 +290,16 @@ class _Reading:
     def _mapping(self, index: int, table: dict[str, object]) -> Mapping | None:
         path = ("mapping", index)
         read = self._table(path, "[[mapping]]", table, _MAPPING_KEYS)
+        if "event" in read:
+            read["event"], read["event_const"] = read["event"]
+        if "preset" in table:
+            preset = PRESETS.get(read.get("preset", ""))
+            return preset and msgspec.structs.replace(preset.mapping, **read)
         missing = [key for key in ("customer", "time", "event") if key not in table]
         for key in missing:
             self.wrong(path, "[[mapping]]", f"{key} is missing: which column holds it?")
         if missing or not {"customer", "time", "event"} <= read.keys():
             return None
-        read["event"], read["event_const"] = read["event"]
         return Mapping(**read)
 
     def _together(self, policy: Policy) -> None:

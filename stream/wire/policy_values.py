@@ -75,6 +75,15 @@ def text(value: object) -> str:
     return value
 
 
+def columns(value: object) -> str | tuple[str, ...]:
+    """Read a column's name, or a list of them: the first that holds something counts."""
+    if not isinstance(value, list):
+        return text(value)
+    if not value:
+        raise ValueError("[] names no column")
+    return tuple(map(text, value))
+
+
 def globs(value: object) -> tuple[str, ...]:
     """Read a list of event names, with * and ? and [...] standing for others."""
     if isinstance(value, str):
@@ -134,10 +143,10 @@ def ignore(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-def event(value: object) -> tuple[str, str]:
-    """Read "column" or {const = "name"}: (column, constant), one of them empty."""
-    if isinstance(value, str) and value.strip():
-        return value, ""
+def event(value: object) -> tuple[str | tuple[str, ...], str]:
+    """Read columns or {const = "name"}: (columns, constant), one of them empty."""
+    if isinstance(value, list) or (isinstance(value, str) and value.strip()):
+        return columns(value), ""
     if isinstance(value, dict) and list(value) == ["const"]:
         name = value["const"]
         if isinstance(name, str) and name and "\0" not in name:

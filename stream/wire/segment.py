@@ -5,6 +5,11 @@ message.  Where it is absent the same correction is made here, from the two
 clocks that the message itself carries; the broker's clock is never mixed in, or
 a replayed log would differ from the live one.
 
+`context.active` false says that the customer was not there: the message is known of,
+and stands for no use.
+https://segment.com/docs/connections/spec/common/
+https://www.rudderstack.com/docs/event-spec/standard-events/common-fields/
+
 Nearly every message is faultless: those are read by type, many at a time, in an
 eighth of the time.  Whatever is not goes the careful way, which knows every form
 and names every fault; both ways say the same of the same message.
@@ -35,9 +40,14 @@ class _Properties(msgspec.Struct, gc=False):
 
 class _Context(msgspec.Struct, gc=False, rename={"group_id": "groupId"}):
     group_id: _Id = ""
+    active: bool = True
 
 
-class _Message(msgspec.Struct, gc=False, rename={"user_id": "userId", "message_id": "messageId"}):
+class _Message(
+    msgspec.Struct,
+    gc=False,
+    rename={"user_id": "userId", "message_id": "messageId", "group_id": "groupId"},
+):
     """What a faultless message says, as far as anybody here asks."""
 
     type: Literal["track", "page", "screen", "identify", "group", "alias"]
@@ -47,7 +57,9 @@ class _Message(msgspec.Struct, gc=False, rename={"user_id": "userId", "message_i
     message_id: _Id = ""
     properties: _Properties | None = None
     context: _Context | None = None
-    slipaway: None = None  # a message with our own form's tag is none of Segment's
+    group_id: _Id = ""
+    slipaway: None = None  # a message with our own form's tag is none of Segment's,
+    specversion: None = None  # nor may it be a CloudEvent
 
 
 _decode_lines = msgspec.json.Decoder(_Message).decode_lines
@@ -79,7 +91,9 @@ class SegmentReader:
         if None in names or any(map(str.isspace, customer_ids)):
             return None
         volumes = [
-            1.0 if (p := m.properties) is None or p.count is None else fields.volume(p.count)
+            (1.0 if (p := m.properties) is None or p.count is None else fields.volume(p.count))
+            if (c := m.context) is None or c.active
+            else 0.0
             for m in messages
         ]
         return EventBatch(
@@ -89,7 +103,7 @@ class SegmentReader:
             np.array(received_at, np.int64),
             [m.message_id for m in messages],
             np.array(volumes),
-            ["" if (c := m.context) is None else c.group_id for m in messages],
+            [m.group_id or ("" if (c := m.context) is None else c.group_id) for m in messages],
         )
 
     def read(self, record: Mapping[str, object], received_at: int) -> UsageEvent:
@@ -100,14 +114,19 @@ class SegmentReader:
             who = record.get("anonymousId")
         customer_id = fields.customer(who, "userId (or anonymousId)")
         name = fields.event(record.get("event"), "event") if kind == "track" else kind
+        context = record.get("context")
+        account_id = fields.optional(record.get("groupId"), "groupId")
+        if not account_id:
+            account_id = fields.optional(_within(context, "groupId"), "context.groupId")
+        active = _within(context, "active") is not False
         return UsageEvent(
             customer_id,
             name,
             self._occurred_at(record),
             received_at,
             fields.optional(record.get("messageId"), "messageId"),
-            fields.volume(_within(record.get("properties"), "count")),
-            fields.optional(_within(record.get("context"), "groupId"), "context.groupId"),
+            fields.volume(_within(record.get("properties"), "count")) if active else 0.0,
+            account_id,
         )
 
     def _occurred_at(self, record: Mapping[str, object]) -> int:

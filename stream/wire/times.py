@@ -5,7 +5,6 @@ machine that reads.  A value that is only a date is placed at a time of day the
 policy names, because midnight is rarely when the customer was there.
 """
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +25,9 @@ EPOCH_MS = "epoch_ms"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_MAX = 1e11
 """An epoch number below this counts seconds: as milliseconds it would lie before 1990."""
+_FINER = (1_000, 1_000_000)
+"""Micro- and nanoseconds in a millisecond.  The year 9999 in one unit is less than 1990 in the
+next, so that a number says itself what it counts."""
 _DATE_CHARACTERS_MAX = 10
 _TEXT_CHARACTERS_MAX = 64
 _CLOCK_DIRECTIVES = re.compile(r"%[HIMSfpcXsT]")
@@ -171,9 +173,12 @@ class TimeReader:
                 raise BadEvent(Code.WRONG_TYPE, f"{what} is of type {kind}: {self._wanted()}")
 
     def _number(self, value: float, what: str) -> int:
-        if not math.isfinite(value) or abs(value) > LATEST_MS:
+        if not abs(value) <= LATEST_MS:  # what is no number at all is not, either
+            for per_ms in () if self._format else _FINER:
+                if EARLIEST_MS * per_ms <= value <= LATEST_MS * per_ms:
+                    return round(value / per_ms)
             raise BadEvent(
-                Code.BAD_TIME, f"{what} is {value}: beyond any date, in seconds or milliseconds"
+                Code.BAD_TIME, f"{what} is {value}: beyond any date, in seconds or any part of them"
             )
         in_seconds = self._format == EPOCH_SECONDS or (not self._format and value < _SECONDS_MAX)
         # Rounded, not cut: 1293840000.123 is stored as a hair less than it says.

@@ -37,7 +37,14 @@ class PutAside:
         self._clock = clock
 
     def letters(self, events: int, refused: Sequence[tuple[Record, BadEvent]]) -> list[Output]:
-        """Return the letters of one block of `events`; raise `Fatal` if most input fails."""
+        """Return the letters of one block of `events`; raise `Fatal` if most input fails.
+
+        A record of many events has one letter, however many of them were refused.
+        """
+        first: dict[int, tuple[Record, BadEvent]] = {}
+        for record, bad in refused:
+            first.setdefault(id(record), (record, bad))
+        refused = list(first.values())
         codes: Counter[Code] = Counter(bad.code for _, bad in refused)
         example = refused[-1][1].message if refused else ""
         self._failing.note(events, codes, example)

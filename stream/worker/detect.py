@@ -139,7 +139,9 @@ class DetectFold(Fold):
     def repeat(self, records: Sequence[Record]) -> None:
         """Do so by the models that answered before, if a newer one has come."""
         block = self._decoder.decode_block(
-            [record.value for record in records], [record.timestamp for record in records]
+            [record.value for record in records],
+            [record.timestamp for record in records],
+            [record.headers for record in records],
         )
         results: Counter[str] = Counter()
         refused: list[tuple[Record, BadEvent]] = []
@@ -152,13 +154,13 @@ class DetectFold(Fold):
                 refused.append((records[block.place(done + number)], bad))
             self._publish(decisions)
 
-        for others_before, (place, other) in enumerate(block.others):
+        for place, other in block.others:
             match other:
                 case BadEvent():
                     refused.append((records[place], other))
                 case Heartbeat():
-                    decide_until(place - others_before)
-                    done = place - others_before
+                    decide_until(block.before(place))
+                    done = block.before(place)
                     try:
                         self._hear(other, records[place].timestamp)
                     except BadEvent as bad:

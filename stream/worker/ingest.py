@@ -75,7 +75,9 @@ class IngestFold(Fold):
     def apply(self, records: Sequence[Record]) -> None:
         """Decode, re-key, and put aside what cannot be read."""
         block = self._decoder.decode_block(
-            [record.value for record in records], [record.timestamp for record in records]
+            [record.value for record in records],
+            [record.timestamp for record in records],
+            [record.headers for record in records],
         )
         results = {"ingested": len(block.events), "ignored": 0, "heartbeat": 0}
         refused: list[tuple[Record, BadEvent]] = []

@@ -39,7 +39,7 @@ def logs(draw: st.DrawFn) -> list[UsageEvent]:
                 occurred_at=at + draw(st.sampled_from(ASTRAY)),
                 received_at=at,
                 message_id=draw(st.sampled_from([f"n{number}"] * 8 + [f"n{number - 1}", *IDS])),
-                volume=draw(st.sampled_from([1.0, 1.0, 0.1, 7.0, 1e12])),
+                volume=draw(st.sampled_from([1.0, 1.0, 0.0, 0.1, 7.0, 1e12])),
                 account_id=draw(st.sampled_from(["", "x", "x", "x", "x", "y"])),
             )
         )

@@ -86,6 +86,22 @@ def test_the_account_and_the_class_of_an_event_are_taken_as_they_come() -> None:
     assert subject.customers["ann"].account_id == "acme"
 
 
+def test_what_happened_without_the_customer_is_no_visit() -> None:
+    """It begins none and prolongs none; but what warns or ends does so by itself."""
+    subject = detector(Policy(warning=("cancel",), ending=("closed",)))
+    absent = [UsageEvent("bob", name, START, START, volume=0.0) for name in ("open", "cancel")]
+    assert subject.on_events([*events(0), *absent]).counts == {"applied": 2, "ignored": 1}
+    assert [signal.name for signal in subject.customers["bob"].signals] == ["cancel"]
+    assert subject.customers["bob"].waiting == ()
+    later = START + 20 * MINUTE_MS
+    closed = UsageEvent("ann", "closed", later, later, volume=0.0)
+    subject.on_events([UsageEvent("ann", "open", later, later, volume=0.0)] * 80)
+    subject.on_events([closed])
+    subject.on_tick(START + DAY_MS)
+    assert subject.customers["ann"].last_at == START
+    assert subject.customers["ann"].ended
+
+
 def test_more_signals_than_anybody_needs_are_not_kept() -> None:
     """A bot on the cancel page does not fill the memory."""
     subject = detector(Policy(warning=("cancel",), allowed_lateness_ms=DAY_MS))

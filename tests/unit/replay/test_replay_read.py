@@ -24,6 +24,7 @@ from stream.replay.source import total_bytes
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat, encode_usage
 from stream.wire.mapping import Mapping
 from stream.wire.policy_file import LogFormat
+from stream.wire.presets import PRESETS
 
 NOW = 1_790_000_000_000
 AT = 1_772_357_400_000
@@ -132,6 +133,61 @@ def test_several_files_are_one_log(file: WriteFile) -> None:
     events, account = read(first, second)
     assert events == EVENTS
     assert (account.rows, account.events, account.refused) == (2_500, 2_500, 0)
+
+
+def test_a_line_may_be_a_batch_of_events(file: WriteFile) -> None:
+    """Events are counted, and what is wrong with a batch once; one from the future is put aside."""
+    calls = [
+        b'{"type":"track","userId":"u%d","event":"order","timestamp":%d}' % (user, at)
+        for user, at in ((1, AT), (2, AT), (3, NOW + 1))
+    ]
+    lines = [calls[0], b'{"batch":[%b,%b]}' % (calls[0], calls[1]), b'{"batch":[%b,{}]}' % calls[1]]
+    lines.append(b'{"batch":[%b,%b]}' % (calls[2], calls[1]))
+    events, account = read(file("log.jsonl", b"\n".join(lines)), mappings=())
+    assert [event.customer_id for event in events] == ["u1", "u1", "u2", "u2", "u2"]
+    assert (account.rows, account.events) == (7, 5)
+    assert account.counts == {Code.UNKNOWN_TYPE: 1, Code.FUTURE: 1}
+    assert [refusal.row for refusal in account.examples] == [3, 4]
+
+
+EXPORT = [
+    {"uuid": f"e{i}", "event": "order", "distinct_id": f"u{i}", "timestamp": "2026-03-01T09:30:00Z"}
+    for i in range(3)
+]
+ENVELOPES = [
+    {"specversion": "1.0", "id": row["uuid"], "source": "/s", "type": "order"}
+    | {"subject": row["distinct_id"], "time": row["timestamp"]}
+    for row in EXPORT
+]
+
+
+@pytest.mark.parametrize("layout", WRITTEN)
+@pytest.mark.parametrize("preset", ["", "posthog", "cloudevents"])
+def test_a_vendors_export_is_a_log(file: WriteFile, layout: str, preset: str) -> None:
+    """In every layout, recognised or named."""
+    rows: list[Row] = [dict(row) for row in (ENVELOPES if preset == "cloudevents" else EXPORT)]
+    mappings = (PRESETS[preset].mapping,) if preset else ()
+    events, _ = read(file(f"log.{layout}", WRITTEN[layout](rows)), mappings=mappings)
+    scope = "/s " if preset == "cloudevents" else ""
+    assert events == [UsageEvent(f"u{i}", "order", AT, NOW, f"{scope}e{i}") for i in range(3)]
+
+
+@pytest.mark.parametrize("layout", WRITTEN)
+def test_of_a_choice_of_columns_the_first_that_holds_something_counts(
+    file: WriteFile, layout: str
+) -> None:
+    """Row by row, and a column may be in several choices."""
+    rows: list[Row] = [
+        {"id": "u1", "device": "d1", "when": AT, "firm": "f"},
+        {"id": "", "device": "d2", "when": AT, "firm": ""},
+        {"id": None, "device": "d3", "when": AT, "firm": "f"},
+    ]
+    mapping = Mapping(
+        customer=("id", "device"), time="when", event_const="order", account=("firm", "device", "x")
+    )
+    events, _ = read(file(f"log.{layout}", WRITTEN[layout](rows)), mappings=(mapping,))
+    assert [event.customer_id for event in events] == ["u1", "d2", "d3"]
+    assert [event.account_id for event in events] == ["f", "d2", "f"]
 
 
 def test_gzip_files_put_one_after_the_other_are_one_file(file: WriteFile) -> None:
@@ -258,7 +314,7 @@ def test_rows_of_another_length_are_their_own_trouble(file: WriteFile) -> None:
     mapping = Mapping(customer="who", time="when", event="what")
     events, account = read(file("log.csv", text), mappings=(mapping,))
     assert [event.customer_id for event in events] == ["a", "d"]
-    assert account.counts == {Code.NO_EVENT: 1, Code.WRONG_TYPE: 1}
+    assert account.counts == {Code.NO_EVENT: 1, Code.MALFORMED_ROW: 1}
 
 
 def test_an_open_quote_does_not_swallow_the_log(file: WriteFile) -> None:
@@ -289,7 +345,7 @@ def test_text_that_is_no_utf8_is_refused_by_row(file: WriteFile) -> None:
     mapping = Mapping(customer="who", time="when", event="what")
     events, account = read(file("log.csv", text.encode("latin-1")), mappings=(mapping,))
     assert [event.customer_id for event in events] == ["a"]
-    assert account.counts == {Code.WRONG_TYPE: 1}
+    assert account.counts == {Code.NOT_UTF8: 1}
     account.examples[0].sample.encode("utf-8", "backslashreplace")
 
 

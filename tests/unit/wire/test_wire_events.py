@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import EARLIEST_MS, UsageEvent
 from stream.wire import usage
-from stream.wire.events import Decoder, Heartbeat, encode_heartbeat, encode_usage
+from stream.wire.events import Bundle, Decoder, Heartbeat, encode_heartbeat, encode_usage
 from stream.wire.mapping import Mapping
 from stream.wire.times import LATEST_MS
 
@@ -70,7 +70,7 @@ EVENTS = st.builds(
     occurred_at=st.integers(EARLIEST_MS, LATEST_MS),
     received_at=st.integers(0, NOW),
     message_id=st.just("") | IDS,
-    volume=st.floats(0.001, 1e12),
+    volume=st.just(0.0) | st.floats(0.001, 1e12),
     account_id=st.just("") | IDS,
 )
 
@@ -203,10 +203,14 @@ def test_a_wrong_clock_is_corrected_by_its_own_error() -> None:
         (b"", Code.EMPTY),
         (b"nonsense", Code.NOT_JSON),
         (b'{"type": NaN}', Code.NOT_JSON),
-        (b'{"type": "\xff"}', Code.NOT_JSON),
-        (b'{"type": "\\ud800"}', Code.NOT_JSON),
+        (b'{"type": "\xff"}', Code.NOT_UTF8),
+        (b'{"type": "\\ud800"}', Code.NOT_UTF8),
+        ("\ufeff{}".encode(), Code.NOT_JSON),
         (b'{"torn": ', Code.NOT_JSON),
-        (b"\0\0\0\0\1", Code.NOT_JSON),
+        (b"\0\0\0\0\1", Code.UNSUPPORTED_FORMAT),
+        (b"\0\0\0\0\1\x02\x06abc", Code.UNSUPPORTED_FORMAT),
+        (b"\0\0\0\0\1{\x02\x06abc", Code.NOT_JSON),
+        (b"\0\0\0", Code.NOT_JSON),
         (b"[1]", Code.NOT_AN_OBJECT),
         (b"null", Code.NOT_AN_OBJECT),
         (b'"{}"', Code.NOT_AN_OBJECT),
@@ -357,6 +361,9 @@ def test_broken_mapped_records_are_refused(change: dict[str, object], code: Code
         ("2026-03-01T10:30:00.5+01:00", "", AT + 500),
         (AT, "", AT),
         (AT // 1000, "", AT),
+        (AT * 1_000 + 7, "", AT),
+        (AT * 1_000_000, "", AT),
+        (str(AT * 1_000), "", AT),
         (AT / 1000, "epoch", AT),
         (str(AT), "", AT),
         (str(AT // 1000), "epoch", AT),
@@ -395,6 +402,8 @@ JSON = st.recursive(
     max_leaves=8,
 )
 KEYS = [
+    *("batch", "events", "api_key", "groupId", "specversion", "source", "id", "subject", "data"),
+    *("distinct_id", "event_type", "event_time", "amplitude_id", "event_id", "collector_tstamp"),
     *("type", "userId", "anonymousId", "event", "timestamp", "originalTimestamp", "sentAt"),
     *("receivedAt", "messageId", "properties", "context", "slipaway", "watermark"),
     *("customer_id", "name", "occurred_at", "received_at", "volume", "message_id", "account_id"),
@@ -412,14 +421,16 @@ def assert_only_events_or_reasons(value: bytes | None) -> None:
         try:
             decoded = decoder.decode(value, NOW)
         except BadEvent:
-            pass
-        else:
-            assert decoded is None or isinstance(decoded, UsageEvent | Heartbeat)
-            if isinstance(decoded, UsageEvent):
-                assert EARLIEST_MS <= decoded.occurred_at <= LATEST_MS
-                assert 0 < decoded.volume <= 1e12
-                assert 0 < len(decoded.customer_id.encode()) <= 512
-                assert 0 < len(decoded.name.encode()) <= 512
+            continue
+        told = decoded.events if isinstance(decoded, Bundle) else [decoded]
+        for event in told:
+            assert event is None or isinstance(event, UsageEvent | Heartbeat)
+            if isinstance(event, UsageEvent):
+                assert EARLIEST_MS <= event.occurred_at <= LATEST_MS
+                assert 0 <= event.volume <= 1e12
+                assert 0 < len(event.customer_id.encode()) <= 512
+                assert 0 < len(event.name.encode()) <= 512
+                assert decode(encode_usage(event)) == event
 
 
 @given(st.binary() | st.none())
@@ -433,6 +444,25 @@ def test_arbitrary_bytes_are_events_or_reasons(value: bytes | None) -> None:
 def test_arbitrary_objects_are_events_or_reasons(record: dict[str, object]) -> None:
     """The same for JSON made of the very keys that are looked for."""
     assert_only_events_or_reasons(orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS))
+
+
+@given(st.lists(RECORDS | JSON, max_size=4), RECORDS)
+def test_arbitrary_batches_are_events_or_reasons(
+    items: list[object], around: dict[str, object]
+) -> None:
+    """The same for several of them in one value."""
+    for key in ("batch", "events"):
+        value = orjson.dumps(around | {key: items, "type": None}, option=orjson.OPT_NON_STR_KEYS)
+        assert_only_events_or_reasons(value)
+
+
+def test_a_megabyte_of_traits_is_one_message() -> None:
+    """Traits are not kept, so they may be as large as a value may be."""
+    few = {f"trait {i}": "x" * 40 for i in range(15_000)}
+    message = TRACK | {"type": "identify", "traits": few}
+    assert decode(message) == event(name="identify", message_id="m1")
+    many = TRACK | {"type": "identify", "traits": few | {"more": "x" * 400_000}}
+    assert refused(many) == Code.TOO_LARGE
 
 
 @given(st.binary())
@@ -456,7 +486,7 @@ def test_text_that_is_no_utf8_is_refused() -> None:
     mapping = Mapping(customer="c", time="t", event_const="order")
     with pytest.raises(BadEvent) as caught:
         Decoder((mapping,)).decode_record({"c": "M\udcfcller", "t": AT}, NOW)
-    assert caught.value.code == Code.WRONG_TYPE
+    assert caught.value.code == Code.NOT_UTF8
 
 
 @pytest.mark.parametrize(
@@ -470,6 +500,10 @@ def test_text_that_is_no_utf8_is_refused() -> None:
         (1.5, "%d.%m.%Y", "expected the format '%d.%m.%Y'"),
         (datetime.min.replace(tzinfo=UTC), "", "before 1990"),
         (LATEST_MS - 1.5, "epoch", "after the year 9999"),
+        (LATEST_MS + 1, "", "beyond any date"),
+        (AT * 1_000, "epoch_ms", "beyond any date"),
+        (float("nan"), "", "beyond any date"),
+        (2**70, "", "beyond any date"),
     ],
 )
 def test_a_time_that_cannot_be_read_says_what_was_expected(

@@ -51,7 +51,10 @@ FIELDS: dict[str, list[object]] = {
     "originalTimestamp": [*TIMES[:2]],
     "messageId": [],
     "properties": [{"count": odd} for odd in ODD],
-    "context": [{"groupId": odd} for odd in ODD],
+    "context": [{key: odd} for key in ("groupId", "active") for odd in [*ODD, False]],
+    "groupId": [],
+    "batch": [[{}]],
+    "specversion": ["1.0"],
     "slipaway": ["usage.v1", "usage.v2", "heartbeat.v1"],
     "customer_id": [],
     "name": [],
@@ -100,6 +103,12 @@ def test_reading_many_together_understands_nothing_else(key: str) -> None:
     for value in [*ODD, *FIELDS[key]]:
         for plain in (TRACK, EXACT, USAGE):
             as_alone([orjson.dumps(plain | {key: value})], orjson.dumps(plain))
+
+
+def test_a_cloud_event_is_none_of_segments_messages() -> None:
+    """Though it may be called as one of them, and lie among them."""
+    envelope = {"specversion": "1.0", "id": "1", "source": "/s", "subject": "u2"}
+    as_alone([orjson.dumps(TRACK | envelope | {"time": TRACK["timestamp"]})], TRACK_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +160,10 @@ def test_one_faulty_value_costs_few_others_the_shortcut(monkeypatch: pytest.Monk
     singly = 0
     alone = Decoder.decode
 
-    def counted(self: Decoder, value: bytes | None, received_at: int) -> object:
+    def counted(self: Decoder, value: bytes | None, received_at: int, headers: object) -> object:
         nonlocal singly
         singly += 1
-        return alone(self, value, received_at)
+        return alone(self, value, received_at, headers)
 
     monkeypatch.setattr(Decoder, "decode", counted)
     values: list[bytes | None] = [TRACK_BYTES] * 5_000

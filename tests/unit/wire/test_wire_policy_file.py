@@ -123,6 +123,31 @@ def test_every_key_arrives() -> None:
     )
 
 
+def test_a_mapping_may_be_a_vendors_with_changes() -> None:
+    """What is not said is the vendor's; what is said goes before it."""
+    text = """
+[[mapping]]
+preset = "amplitude"
+customer = ["user_properties.id", "user_id"]
+event = { const = "use" }
+id = "uuid"
+[[mapping]]
+customer = "c"
+time = ["t", "u"]
+event = ["e", "f"]
+"""
+    amplitude, own = parse(text).mappings
+    assert amplitude == Mapping(
+        preset="amplitude",
+        customer=("user_properties.id", "user_id"),
+        time=("event_time", "time"),
+        event_const="use",
+        id="uuid",
+        renamed=(("$identify", "identify"), ("$groupidentify", "group")),
+    )
+    assert own == Mapping(customer="c", time=("t", "u"), event=("e", "f"))
+
+
 def test_every_error_is_told_at_once_with_its_line() -> None:
     """Four mistakes are four sentences, not four runs."""
     found = lines_of(
@@ -161,6 +186,9 @@ def test_every_error_is_told_at_once_with_its_line() -> None:
         ('[mapping]\ncustomer = "c"', "write [[mapping]]"),
         ("mapping = 3", "write [[mapping]]"),
         ("mapping = [3]", "write [[mapping]]"),
+        ('[[mapping]]\npreset = "posthogg"', 'expected one of "cloudevents", "posthog"'),
+        ('[[mapping]]\npreset = "posthog"\ncustomer = []', "names no column"),
+        ('[[mapping]]\npreset = "posthog"\ntime = ["t", 3]', "expected text in quotes"),
         ('[visits]\nhorison = "1d"', 'did you mean "horizon" in [slipping]?'),
         ("[visits]\nqqqq = 1", "unknown key; there are gap"),
         ('[slipping]\nhorizon = "30"', "is no duration"),

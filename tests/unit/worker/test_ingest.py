@@ -93,6 +93,34 @@ def test_a_letter_that_is_sent_again_counts_its_attempts(
     assert second.attempt == 2
 
 
+def test_headers_tell_what_a_value_is(record: Callable[..., Any], metrics: Metrics) -> None:
+    """A CloudEvent's envelope may be there, and its data in a format that nobody reads."""
+    said = {"specversion": "1.0", "type": "opened", "source": "/app", "subject": "c1", "id": "1"}
+    headers = [(f"ce_{name}", text.encode()) for name, text in said.items()]
+    work = fold(metrics)
+    work.apply([record(b"\0\xff", headers=[*headers, ("ce_time", b"2026-01-05T10:00:00Z")])])
+    (event,) = [
+        output for output in work.collect().outputs if output.topic == "usage" and output.key
+    ]
+    assert event.key == b"c1"
+    assert Decoder().decode(event.value, NOW_MS).name == "opened"
+
+
+def test_a_batch_is_many_events_and_at_most_one_letter(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """What is put aside is the record as it came, and it came once."""
+    batch = b'{"batch":[%b,{},%b,%b]}' % (GOOD, FUTURE, FUTURE)
+    work = fold(metrics)
+    work.apply([record(GOOD, offset=3), record(batch, offset=4), record(GOOD, offset=5)])
+    outputs = work.collect().outputs
+    assert [output.key for output in outputs if output.topic == "usage" and output.key] == [
+        b"c1"
+    ] * 3
+    (letter,) = [output for output in outputs if output.topic == "dead"]
+    assert letter.value == batch
+
+
 def heard(work: IngestFold) -> Heartbeat | None:
     """Give what a collect says of the source's time; None if it says nothing new."""
     values = [o.value for o in work.collect().outputs if o.topic == "usage" and o.key is None]
