@@ -24,6 +24,9 @@ from stream.detector.policy import Policy
 STARTS_AT_MS = 1_736_121_600_000
 """Monday, 2025-01-06 00:00 UTC."""
 BATCH = 10_000
+HORIZON = 14.0
+"""Days."""
+POLICY = Policy(horizon_ms=round(HORIZON * DAY_MS))
 
 Lives = dict[str, Floats]
 """Customer id -> days of its visits, ascending."""
@@ -42,6 +45,9 @@ class Way(NamedTuple):
     """Mean time until a customer leaves, without a sign."""
 
 
+USUAL = Way()
+
+
 def stays(draw: Generator, name: str, starts: Floats, until: float, way: Way) -> Lives:
     """Draw the visits of one customer for each of `starts`, before day `until`."""
     lives: Lives = {}
@@ -55,7 +61,7 @@ def stays(draw: Generator, name: str, starts: Floats, until: float, way: Way) ->
     return lives
 
 
-def steady(draw: Generator, name: str, size: int, until: float, way: Way = Way()) -> Lives:
+def steady(draw: Generator, name: str, size: int, until: float, way: Way = USUAL) -> Lives:
     """Draw a population that stays as large as it is: whoever leaves is made up for."""
     at_first = draw.uniform(0, way.gap_days, size)
     newcomers = draw.poisson(size / way.stay_days * until)
@@ -122,7 +128,9 @@ class Story:
         return Court(self.history, STARTS_AT_MS + round(begin * DAY_MS)).months
 
 
-def lived(lives: Mapping[str, Floats], policy: Policy, dials: Sequence[float] = ()) -> Story:
+def lived(
+    lives: Mapping[str, Floats], policy: Policy = POLICY, dials: Sequence[float] = (0.1,)
+) -> Story:
     """Replay a population's events; follow what each setting of the dial would have said."""
     days = policy.horizon_ms / DAY_MS
     sweep = Judgements([Dial(dial, days) for dial in dials], policy.horizon_ms)

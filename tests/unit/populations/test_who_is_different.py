@@ -1,0 +1,89 @@
+"""Customers who are not like the others, and what is said of whom because of them."""
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+from simulated import Lives, Story, Way, lived, stays, steady
+
+from stream.detector.events import DAY_MS
+from stream.detector.policy import Policy
+
+HORIZON = 21.0
+"""Days: longer than the holidays, or they would be lapses."""
+POLICY = Policy(horizon_ms=round(HORIZON * DAY_MS))
+UNTIL = 6 * HORIZON
+WARM = 3 * HORIZON
+AWAY_DAYS = 14.0
+DIAL = 0.1
+CAMPAIGN = 4 * HORIZON
+"""Day on which three days of advertising begin."""
+OLD = ("steady", "away", "clump")
+STAYING = Way(stay_days=1e9)
+
+
+def on_holiday(draw: Generator, size: int) -> Lives:
+    """Draw customers who stay, but for two weeks at some time after the dial is warm."""
+    lives = stays(draw, "away", draw.uniform(0, 4, size), UNTIL, STAYING)
+    leaves = draw.uniform(WARM, UNTIL - HORIZON - AWAY_DAYS, size)
+    return {
+        customer_id: days[(days < away) | (days > away + AWAY_DAYS)]
+        for (customer_id, days), away in zip(lives.items(), leaves, strict=True)
+    }
+
+
+def in_clumps(draw: Generator, size: int) -> Lives:
+    """Draw customers who stay, and come four times in two days, and then for ten not at all."""
+    lives = stays(draw, "clump", draw.uniform(0, 10, size), UNTIL, STAYING._replace(gap_days=10.0))
+    return {
+        customer_id: np.sort(np.concatenate([days, *(days + draw.uniform(0, 2) for _ in range(3))]))
+        for customer_id, days in lives.items()
+    }
+
+
+def population(*, campaign: bool) -> Lives:
+    """Draw all of them; a campaign brings ten times the newcomers, who mostly do not stay."""
+    draw = np.random.default_rng(7)
+    lives = steady(draw, "steady", 250, UNTIL)
+    lives |= on_holiday(draw, 80) | in_clumps(draw, 80)
+    if campaign:
+        days = draw.uniform(CAMPAIGN, CAMPAIGN + 3, 60)
+        lives |= stays(draw, "new", days, UNTIL, Way(stay_days=20.0))
+    return lives
+
+
+@pytest.fixture(scope="module")
+def usual() -> Story:
+    """Give six horizons of them without a campaign."""
+    return lived(population(campaign=False), POLICY, (DIAL,))
+
+
+@pytest.fixture(scope="module")
+def advertised() -> Story:
+    """Give the same with a campaign."""
+    return lived(population(campaign=True), POLICY, (DIAL,))
+
+
+def test_holidays_cost_no_more_than_the_dial_gives(usual: Story) -> None:
+    """Of two weeks, among customers who come every few days, each once in three months."""
+    assert usual.rate(DIAL, WARM, among="away") <= DIAL
+    assert usual.rate(DIAL, WARM) <= 1.5 * DIAL
+
+
+def test_clumps_are_not_called_slipping_between_them(usual: Story) -> None:
+    """Ten silent days after four visits in two are this customer's way."""
+    assert usual.rate(DIAL, WARM, among="clump") <= DIAL
+
+
+def test_a_campaign_raises_no_alerts_on_who_was_there_before(
+    usual: Story, advertised: Story
+) -> None:
+    """In the horizon after it: a sixth of the customers are new, and gone again."""
+    end = CAMPAIGN + HORIZON
+    before = sum(usual.false_alarms(DIAL, CAMPAIGN, end, a)[0] for a in OLD)
+    after = sum(advertised.false_alarms(DIAL, CAMPAIGN, end, a)[0] for a in OLD)
+    assert after <= 1.25 * before
+
+
+def test_a_campaign_does_not_break_the_dial(advertised: Story) -> None:
+    """Within a factor of 1.5 from it on, newcomers and all."""
+    assert 1 / 1.5 < advertised.rate(DIAL, CAMPAIGN) / DIAL < 1.5
