@@ -54,7 +54,6 @@ class OnlineNewton(base.MiniBatchClassifier):
         self.information = np.eye(1) * l2
         self.rows = 0
         self.positives = 0
-        self.steps = 0
 
     @property
     def _multiclass(self) -> bool:
@@ -94,7 +93,6 @@ class OnlineNewton(base.MiniBatchClassifier):
         self.weights = self.weights + np.linalg.solve(self.information, gradient)
         self.rows += len(label)
         self.positives += int(label.sum())
-        self.steps += 1
 
     def predict_proba_one(self, x: dict[Hashable, Any], **_: Any) -> dict[bool | str | int, float]:
         """Give P(True) and P(False) of one row; unseen features weigh nothing."""

@@ -31,8 +31,6 @@ RIDGE = 20.0
 WARM_ROWS = 300
 WARM_OF_EACH = 30
 """Labels, and labels of the rarer class, below which the prior answers alone."""
-WARM_DAYS = 7
-"""Days of labels likewise: before every weekday was seen it cannot be told from the log's age."""
 SAMPLE = 4_000
 """Customers the prior is refitted on: those with the lowest hashes, a fair sample."""
 PENDING = 400_000
@@ -63,7 +61,6 @@ class TargetState(msgspec.Struct):
     information: list[list[float]]
     rows: int
     positives: int
-    days: int = WARM_DAYS
 
 
 class TrainerState(msgspec.Struct):
@@ -241,13 +238,7 @@ class Trainer:
         return max(3, round(self.horizon_days / 12)), max(7, round(self.horizon_days / 4))
 
     def _activity(self, window: int) -> float:
-        """Give ln of the visits in the last window over those usual in the three before.
-
-        0 until all four have been seen: a ratio to hardly anything is large, and says only that a
-        log has begun.
-        """
-        if len(self._daily_visits) < 4 * window:
-            return 0.0
+        """Give ln of the visits in the last window over those usual in the three before."""
         now = sum(self._daily_visits[-window:])
         before = sum(self._daily_visits[-4 * window : -window])
         return float(np.log((now + 3) / (before / 3 + 3)))
@@ -354,9 +345,9 @@ def _parts(pipeline: compose.Pipeline) -> tuple[preprocessing.StandardScaler, On
 
 
 def _is_warm(newton: OnlineNewton) -> bool:
-    """Tell whether a regression has seen enough of both classes, and for long enough, to answer."""
+    """Tell whether a regression has seen enough of both classes to answer."""
     rarer = min(newton.positives, newton.rows - newton.positives)
-    return newton.rows >= WARM_ROWS and rarer >= WARM_OF_EACH and newton.steps >= WARM_DAYS
+    return newton.rows >= WARM_ROWS and rarer >= WARM_OF_EACH
 
 
 def _weights(pipeline: compose.Pipeline) -> Weights | None:
@@ -386,7 +377,6 @@ def _save(pipeline: compose.Pipeline) -> TargetState:
         information=newton.information.tolist(),
         rows=newton.rows,
         positives=newton.positives,
-        days=newton.steps,
     )
 
 
@@ -402,5 +392,4 @@ def _load(target: str, saved: TargetState) -> compose.Pipeline:
     newton.information = np.array(saved.information)
     newton.rows = saved.rows
     newton.positives = saved.positives
-    newton.steps = saved.days
     return pipeline

@@ -123,7 +123,7 @@ def taught(trainer: Trainer) -> Trainer:
             frozen = freeze(values.tolist(), (0.0, 0.0, 0.0))
             label = int(values[0] > 0)
             trainer.learn(Example("lapse", day * DAY, f"{number}", 0, frozen, (label, label), 0.1))
-        trainer.turn((day + 1) * DAY)
+    trainer.turn(9 * DAY)
     return trainer
 
 

@@ -110,7 +110,6 @@ def test_rivers_delayed_validation_gives_our_score(monkeypatch: pytest.MonkeyPat
     """Same rows, same estimator, same delay: the label buffer is neither early nor late."""
     monkeypatch.setattr(trainer, "WARM_ROWS", 1)
     monkeypatch.setattr(trainer, "WARM_OF_EACH", -inf)
-    monkeypatch.setattr(trainer, "WARM_DAYS", 0)
     ours = by_our_buffer()
     assert ours == pytest.approx(by_river(), rel=1e-6)
     assert ours != pytest.approx(by_river(HORIZON - DAY_MS), rel=1e-6)

@@ -220,20 +220,3 @@ def test_a_fair_sample_teaches_where_many_landmarks_would_wait() -> None:
     assert taught_by([many] * 3) == pytest.approx([0.25] * 3, rel=1e-3)
     assert taught_by([many] * 7 + [many * 3 // 4] * 7)[6:] == pytest.approx([0.25] * 8, rel=1e-3)
     assert taught_by([many] * 7 + [many // 8] * 14)[-1] == 1.0
-
-
-def test_the_prior_answers_alone_for_a_week_of_labels() -> None:
-    """However many there are: until then weekdays say no more than how old the log is."""
-    _, snapshots = trained(lessons(8), 8)
-    assert [s.lapse is None for s in snapshots] == [True] * 6 + [False] * 2
-
-
-def test_a_log_that_begins_is_no_rush() -> None:
-    """The population's activity is as usual until there was something before."""
-    trainer = Trainer(Dial(0.1, 24.0))
-    for day in range(1, 31):
-        trainer.learn(Tally(day * DAY, 100 if day < 28 else 300, 900.0, {}, 60, 0))
-    snapshots = [trainer.turn(day * DAY) for day in range(1, 31)]
-    assert {s.population_short for s in snapshots[:27]} == {0.0}
-    assert {s.population_long for s in snapshots[:23]} == {0.0}
-    assert snapshots[-1].population_short == pytest.approx(1.09, abs=0.02)

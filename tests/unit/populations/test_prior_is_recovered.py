@@ -13,7 +13,7 @@ from simulated import HORIZON, Lives, Story, lived
 from models.baseline import Prior
 
 TRUE = Prior(r=1.5, alpha=6.0, a=0.6, b=3.0)
-"""A customer comes every four days on average, and a sixth leave after any visit."""
+"""Customers come every four days or so, and a sixth leave after any visit."""
 DAYS = 6 * HORIZON
 
 
