@@ -3,7 +3,7 @@
 import io
 from collections import Counter
 
-from stream.demo.screen import Queue, StatusLine, line, sample
+from stream.demo.screen import Queue, StatusLine, sample
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
 from stream.detector.events import DAY_MS
 
@@ -36,16 +36,6 @@ def alert(customer_id: str = "mia-0001", at: int = NOON_MS, kind: Kind = Kind.OP
         model_version="cold",
         policy_version="p",
     )
-
-
-def test_an_alert_is_one_line_that_says_when_who_what_and_why() -> None:
-    """A viewer who never saw the schema understands it."""
-    text = line(alert()).plain
-
-    assert "\n" not in text
-    for part in ("2024-10-04 12:00", "mia-0001", "opened", "silence", "high", "risk 0.83"):
-        assert part in text
-    assert "silent for 7.4 days. Used less" in text
 
 
 def test_a_sample_is_in_order_and_no_larger_than_asked() -> None:
