@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Word = TypeVar("Word", bound=StrEnum)
 
 cli = typer.Typer()
+contract_cli = typer.Typer(help="The contract of the alerts, for programs.", no_args_is_help=True)
+cli.add_typer(contract_cli, name="contract")
 
 INTERRUPTED = 130
 """128 and SIGINT's number: what a shell says of a command that Ctrl-C ended."""
@@ -71,6 +73,27 @@ def tap(
         except BrokenPipeError:
             # Who read the pipe has enough; nothing more may be written, not even at the exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contract_cli.command("asyncapi")
+def contract_asyncapi(config: Config = None, assign: Assign = None) -> None:
+    """Print the topic of alerts as an AsyncAPI 3 document (YAML)."""
+    with reported():
+        settings = settings_of(config, assign)
+        from stream.contract.asyncapi import document
+        from stream.contract.block_yaml import block_yaml
+
+        typer.echo(block_yaml(document(settings.topics.alerts)), nl=False)
+
+
+@contract_cli.command("schema")
+def contract_schema() -> None:
+    """Print the alert's data as a JSON Schema (2020-12)."""
+    import orjson
+
+    from stream.contract.alert_schema import document
+
+    typer.echo(orjson.dumps(document(), option=orjson.OPT_INDENT_2))
 
 
 def _wanted(
