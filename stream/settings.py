@@ -100,6 +100,11 @@ class Topics(BaseModel):
     dead_letters: TopicName = Field(
         default="slipaway.dead-letters", description="What could not be used, byte for byte."
     )
+    endpoints: TopicName = Field(
+        default="slipaway.endpoints",
+        description="Which endpoints of `deliver` have said that they want nothing any more,"
+        " compacted.",
+    )
 
     @model_validator(mode="after")
     def _one_purpose_a_topic(self) -> Self:

@@ -1,11 +1,13 @@
 """Alerts for tests: one that is whole, with whatever a test cares about said anew."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
 from stream.detector.events import DAY_MS
+from stream.wire.alerts import encode_alert
 
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
 
@@ -38,3 +40,23 @@ _ALERT = Alert(
 def alert(**fields: Any) -> Alert:
     """Return an alert in which these fields differ."""
     return msgspec.structs.replace(_ALERT, **fields)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of the topic of alerts."""
+
+    value: bytes | None
+    offset: int = 0
+    partition: int = 0
+    topic: str = "alerts"
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def records(*alerts: Alert) -> list[Record]:
+    """Return the records of alerts, in their order."""
+    return [
+        Record(encode_alert(one), number, key=one.customer_id.encode())
+        for number, one in enumerate(alerts)
+    ]

@@ -6,11 +6,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from stream.cli.errors import reported
+from stream.cli.errors import WRONG, reported
 from stream.cli.given import settings_of
 from stream.cli.options import Assign, Brokers, Config
 from stream.settings import SettingsError
@@ -73,6 +74,46 @@ def tap(
         except BrokenPipeError:
             # Who read the pipe has enough; nothing more may be written, not even at the exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@cli.command()
+def deliver(
+    endpoints: Annotated[Path, typer.Argument(metavar="ENDPOINTS.toml", help="Who gets which.")],
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with it.")] = False,
+    enable: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only undo that it was disabled by a 410.")
+    ] = None,
+    config: Config = None,
+    assign: Assign = None,
+    bootstrap_servers: Brokers = None,
+) -> None:
+    """Deliver alerts by signed webhooks, until it is stopped."""
+    with reported():
+        settings = settings_of(config, assign, bootstrap_servers)
+        from stream.delivery.endpoints import load
+
+        found = load(endpoints)
+        if check:
+            typer.echo(f"{endpoints}: valid, {len(found)} endpoints")
+            return
+        names = [endpoint.name for endpoint in found]
+        if enable is not None and enable not in names:
+            raise SettingsError([f"--enable: {enable}: there is only {', '.join(names)}"])
+        from stream.delivery import run
+        from stream.engine.exits import Fatal
+        from stream.worker.logs import to_stderr
+
+        to_stderr(settings.log_level, settings.log_format)
+        try:
+            if enable is not None:
+                asyncio.run(run.enable(settings, enable))
+                return
+            disabled = asyncio.run(run.deliver(settings, found))
+        except Fatal as fatal:
+            typer.echo(fatal.reason, err=True)
+            raise typer.Exit(fatal.code) from fatal
+        raise typer.Exit(WRONG if disabled else 0)
 
 
 @contract_cli.command("asyncapi")

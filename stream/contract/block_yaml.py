@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-
 _BARE = re.compile(r"[A-Za-z_$][A-Za-z0-9_.-]{2,}")
 _NOT_BARE = frozenset({"true", "false", "null", "yes", "off"})
 

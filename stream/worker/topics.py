@@ -77,6 +77,7 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         Spec(topics.examples, 1, _deleted_after(30)),
         Spec(topics.trainer_state, 1, COMPACT),
         Spec(topics.model, 1, COMPACT),
+        Spec(topics.endpoints, 1, COMPACT),
         *(
             Spec(state_of_source(topics, source), counts[source], COMPACT)
             for source in topics.sources
@@ -87,7 +88,7 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
 
 def misfits(wanted: Iterable[Spec], counts: Mapping[str, int], topics: Topics) -> list[str]:
     """Say which existing topics have the wrong number of partitions, and the way out."""
-    single = {topics.examples, topics.trainer_state, topics.model}
+    single = {topics.examples, topics.trainer_state, topics.model, topics.endpoints}
     places = {state_of_source(topics, source) for source in topics.sources}
     problems = []
     for spec in wanted:
