@@ -181,6 +181,8 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         for tp, end in ends.items():
             self._consumer.seek(tp, end)
             self.courier.lanes.begin(tp.partition, end)
+        partitions = sorted(tp.partition for tp in assigned)
+        log.info("partitions", endpoint=self._endpoint.name, partitions=partitions)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Leave partitions to another member, with everything that is settled committed."""

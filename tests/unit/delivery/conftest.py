@@ -49,7 +49,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = "http://127.0.0.1:{}/hook".format(runner.addresses[0][1])
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
     yield found
     await runner.cleanup()
 
