@@ -33,6 +33,7 @@ TOPICS = (
     "trainer_state",
     "model",
     "dead_letters",
+    "endpoints",
 )
 
 

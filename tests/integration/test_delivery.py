@@ -125,7 +125,7 @@ async def test_alerts_reach_endpoints_through_restarts_and_a_tap(
 ) -> None:
     """What was committed arrives once; who left stays left until somebody says otherwise."""
     found, url = receiver
-    names = {name: topic_names(name) for name in (*TOPICS, "endpoints")}
+    names = {name: topic_names(name) for name in TOPICS}
     environment = {
         "SLIPAWAY_BOOTSTRAP_SERVERS": broker.bootstrap,
         "SLIPAWAY_APP_ID": names["usage"],

@@ -1,13 +1,16 @@
 """The file of endpoints: what may stand there, and what is said of what may not."""
 
+import re
 from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from needs import ROOT
 from typer.testing import CliRunner
 
 from stream.cli import cli
 from stream.delivery.endpoints import EndpointErrors, load, parse
+from stream.delivery.templates.known import TEMPLATES
 from stream.delivery.templates.slack import slack
 from stream.detector.alerts import Kind
 
@@ -45,6 +48,16 @@ def test_endpoints_are_read() -> None:
     assert channel.url == "https://hooks.example/T0/B0/x"
     assert channel.template is slack
     assert channel.kinds == frozenset(Kind)
+
+
+def test_the_example_is_right() -> None:
+    """Whoever copies it changes names, not grammar."""
+    text = (ROOT / "examples" / "endpoints.toml").read_text(encoding="utf-8")
+    named = re.findall("env:([A-Z_]+)", text)
+    values = {name: SECRET if "SECRET" in name else "https://x.example" for name in named}
+    values |= {name: "Bearer x" for name in named if "AUTHORIZATION" in name}
+    endpoints = parse(text, values)
+    assert {endpoint.template for endpoint in endpoints} == set(TEMPLATES.values())
 
 
 def test_an_endpoint_shows_nothing_secret() -> None:

@@ -25,6 +25,7 @@ def test_what_holds_state_is_compacted_and_nothing_else() -> None:
         "slipaway.ingest-state.raw",
         "slipaway.trainer-state",
         "slipaway.model",
+        "slipaway.endpoints",
     }
 
 
