@@ -1,8 +1,7 @@
 """Lanes: what waits for delivery to one endpoint, in order for each customer, and bounded.
 
 Whoever waits for another try holds up nobody but the same customer's later alerts.
-The position of a partition is its first alert that is not settled: what comes after
-it and is settled already is delivered again after a crash, under the same id.
+How far a partition is, is what a restart has to know (`progress.py`).
 """
 
 from collections import deque
@@ -10,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from stream.delivery.progress import Progress, joined
 from stream.detector.alerts import Alert
 
 
@@ -37,6 +37,8 @@ class Lanes:
         """By partition and offset, in the order of offsets."""
         self._read: dict[int, int] = {}
         """The offset to read next, by partition."""
+        self._known: dict[int, Progress] = {}
+        """How far earlier ones had come, by partition."""
         self._count = 0
 
     @property
@@ -49,9 +51,15 @@ class Lanes:
         """Whether everything read is settled."""
         return self._count == 0
 
-    def begin(self, partition: int, offset: int) -> None:
-        """Note where a partition is read from."""
-        self._read[partition] = offset
+    def begin(self, partition: int, progress: Progress) -> None:
+        """Note where a partition is read from, and what is settled beyond."""
+        self._read[partition] = progress.position
+        self._known[partition] = progress
+
+    def knows(self, record: Any) -> bool:
+        """Say whether a record was settled before this one began."""
+        known = self._known.get(record.partition)
+        return known is not None and known.settled(record.offset)
 
     def passed(self, record: Any) -> None:
         """Note a record that was read, and needs nothing."""
@@ -105,10 +113,10 @@ class Lanes:
         heads = (lane[0] for lane in self._lanes.values())
         return min((head.due_at for head in heads if not head.under_way), default=None)
 
-    def positions(self) -> dict[int, int]:
-        """Give the offset up to which everything is settled, by partition."""
+    def progress(self) -> dict[int, Progress]:
+        """Say how far each partition is."""
         return {
-            partition: next(iter(self._unsettled.get(partition, ())), read)
+            partition: joined(self._known.get(partition), read, self._unsettled.get(partition, ()))
             for partition, read in self._read.items()
         }
 
@@ -117,6 +125,7 @@ class Lanes:
         gone = set(partitions)
         for partition in gone:
             self._read.pop(partition, None)
+            self._known.pop(partition, None)
             self._count -= len(self._unsettled.pop(partition, ()))
         self._lanes = {key: lane for key, lane in self._lanes.items() if key[0] not in gone}
 

@@ -16,10 +16,12 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInProgressError
+from aiokafka.structs import OffsetAndMetadata
 
 from stream.delivery import standing as standings
 from stream.delivery.courier import AT_ONCE, Courier, Failure
 from stream.delivery.endpoints import Endpoint
+from stream.delivery.progress import Progress, decode, encode
 from stream.delivery.sending import TIMEOUT_SECONDS, send, session
 from stream.delivery.standing import Standing
 from stream.engine.connection import Connection
@@ -123,7 +125,7 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         self._topics = settings.topics
         self._producer = producer
         self._endpoint = endpoint
-        self._committed: dict[int, int] = {}
+        self._committed: dict[int, Progress] = {}
         self._consumer = AIOKafkaConsumer(
             **place.client(),
             group_id=f"{settings.app_id}.deliver.{endpoint.name}",
@@ -176,12 +178,19 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin a partition that was never delivered from at its end: old news is none."""
-        new = [tp for tp in assigned if await self._consumer.committed(tp) is None]
+        tps = list(assigned)
+        # The public way gives the offset alone.
+        found = await self._consumer._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001
+        new = [tp for tp in tps if tp not in found or found[tp].offset < 0]
         ends = await self._consumer.end_offsets(new) if new else {}
-        for tp, end in ends.items():
-            self._consumer.seek(tp, end)
-            self.courier.lanes.begin(tp.partition, end)
-        partitions = sorted(tp.partition for tp in assigned)
+        for tp in tps:
+            if tp in ends:
+                self._consumer.seek(tp, ends[tp])
+                self.courier.lanes.begin(tp.partition, Progress(ends[tp]))
+            else:
+                known = decode(found[tp].offset, found[tp].metadata)
+                self.courier.lanes.begin(tp.partition, known)
+        partitions = sorted(tp.partition for tp in tps)
         log.info("partitions", endpoint=self._endpoint.name, partitions=partitions)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -212,15 +221,20 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
     async def _commit(self) -> None:
         """Commit what is settled."""
         news = {
-            partition: offset
-            for partition, offset in self.courier.lanes.positions().items()
-            if self._committed.get(partition) != offset
+            partition: progress
+            for partition, progress in self.courier.lanes.progress().items()
+            if self._committed.get(partition) != progress
         }
         if not news:
             return
         try:
             await self._consumer.commit(
-                {TopicPartition(self._topics.alerts, part): at for part, at in news.items()}
+                {
+                    TopicPartition(self._topics.alerts, partition): OffsetAndMetadata(
+                        progress.position, encode(progress)
+                    )
+                    for partition, progress in news.items()
+                }
             )
         except (CommitFailedError, IllegalStateError, RebalanceInProgressError) as error:
             # Partitions are on the move: whoever has them delivers this again, under the same id.

@@ -63,6 +63,11 @@ class Round:
     aside: list[tuple[Record, Failure]] = field(default_factory=list)
     tried_at: list[int] = field(default_factory=list)
 
+    def positions(self) -> dict[int, int]:
+        """Return what would be committed, by partition."""
+        found = self.courier.lanes.progress()
+        return {partition: progress.position for partition, progress in found.items()}
+
     async def run(self, hours: float) -> None:
         """Let so much time pass, or as much as it takes until nothing waits."""
         ends = self.now + round(hours * HOUR_MS)

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 
 from stream.delivery import sending
 from stream.delivery.courier import NO_ALERT, UNDELIVERABLE, WAITING_MAX
+from stream.delivery.progress import Progress
 from stream.delivery.schedule import DELAYS_SECONDS
 from stream.detector.alerts import Kind
 
@@ -40,7 +41,7 @@ async def test_an_alert_arrives_whole_and_signed(receiver: Any, round_to: Rounds
     body = orjson.loads(first["body"])
     assert (body["type"], body["risk"]) == ("slipaway.customer.slipping.opened.v1", 0.834)
     assert way.courier.counts == {"delivered": 2}
-    assert way.courier.lanes.positions() == {0: 2}
+    assert way.positions() == {0: 2}
 
 
 async def test_the_receivers_library_takes_the_signature(receiver: Any, round_to: Rounds) -> None:
@@ -70,7 +71,7 @@ async def test_an_hour_of_500_loses_nothing_and_keeps_the_order(
     receiver.status = 500
     await way.run(1)
     assert len(receiver.got) < 60
-    assert way.courier.lanes.positions() == {0: 0}
+    assert way.positions() == {0: 0}
     tried = len(receiver.got)
     receiver.status = 200
     back_at = way.now
@@ -83,7 +84,7 @@ async def test_an_hour_of_500_loses_nothing_and_keeps_the_order(
     for customer in range(20):
         own = [int(one.split("-")[0]) for one in told if int(one.split("-")[0]) % 20 == customer]
         assert own == sorted(own)
-    assert way.courier.lanes.positions() == {0: 60}
+    assert way.positions() == {0: 60}
 
 
 async def test_one_that_is_refused_holds_up_its_own_customer_only(
@@ -102,7 +103,20 @@ async def test_one_that_is_refused_holds_up_its_own_customer_only(
     )
     await way.run(0.01)
     assert customers(receiver)[:3] == ["bad", "ann", "bob"]
-    assert way.courier.lanes.positions() == {0: 0}, "until it is settled, it is not committed"
+    assert way.positions() == {0: 0}, "until it is settled, it is not committed"
+
+
+async def test_after_a_restart_only_what_was_not_settled_is_sent(
+    receiver: Any, round_to: Rounds
+) -> None:
+    """One that is refused for days does not have all that followed delivered again."""
+    read = records(*(alert(customer_id=who) for who in ("ann", "bad", "bob", "cid")))
+    second = round_to()
+    second.courier.lanes.begin(0, Progress(3, (1,)))
+    await second.courier.read(read[1:])
+    await second.run(1)
+    assert customers(receiver) == ["bad", "cid"]
+    assert second.positions() == {0: 4}
 
 
 async def test_after_the_last_try_it_is_put_aside_with_the_reason(
@@ -121,7 +135,7 @@ async def test_after_the_last_try_it_is_put_aside_with_the_reason(
     assert failure.why == "endpoint crm: 10 attempts; the last: status 404"
     assert failure.first_failed_at == NOON_MS
     assert way.now - NOON_MS == sum(DELAYS_SECONDS) * 1100
-    assert way.courier.lanes.positions() == {0: 1}
+    assert way.positions() == {0: 1}
 
 
 async def test_410_disables_and_commits_nothing_more(receiver: Any, round_to: Rounds) -> None:
@@ -131,7 +145,7 @@ async def test_410_disables_and_commits_nothing_more(receiver: Any, round_to: Ro
     await way.courier.read(records(alert(), alert(customer_id="bob", time=NOON_MS + 1)))
     await asyncio.wait_for(way.courier.work(), 10)
     assert way.courier.gone == "status 410 at alert 5b1f00aa-opened"
-    assert way.courier.lanes.positions() == {0: 0}
+    assert way.positions() == {0: 0}
     assert way.aside == []
 
 
@@ -241,7 +255,7 @@ async def test_what_is_no_alert_is_put_aside_at_once(round_to: Rounds) -> None:
     erased = type(erased)(None, 1)
     await way.courier.read([strange, erased])
     assert [failure.code for _, failure in way.aside] == [NO_ALERT]
-    assert way.courier.lanes.positions() == {0: 2}
+    assert way.positions() == {0: 2}
     assert way.courier.counts == {"put_aside": 1, "passed_over": 1}
 
 
@@ -257,7 +271,7 @@ async def test_only_what_was_asked_for_is_sent(receiver: Any, round_to: Rounds) 
     )
     await way.run(1)
     assert customers(receiver) == ["b"]
-    assert way.courier.lanes.positions() == {0: 3}
+    assert way.positions() == {0: 3}
 
 
 async def test_memory_is_bounded_while_an_endpoint_is_away(receiver: Any, round_to: Rounds) -> None:
@@ -299,4 +313,4 @@ async def test_stopping_waits_for_what_is_under_way_and_not_for_ever(
     way.courier.start_due()
     await asyncio.wait_for(receiver.during.wait(), 10)
     await way.courier.finish(0.1)
-    assert way.courier.lanes.positions() == {0: 0}
+    assert way.positions() == {0: 0}
