@@ -79,6 +79,11 @@ class Topics(BaseModel):
         " A topic of yours that is keyed so already needs no ingest: name it here.",
     )
     alerts: TopicName = Field(default="slipaway.alerts", description="Alerts, keyed by customer.")
+    customers: TopicName = Field(
+        default="slipaway.customers",
+        description="The latest alert of every customer who ever had one, compacted, keyed by"
+        " customer: how everybody stands now, in the form of `alerts`.",
+    )
     state: TopicName = Field(
         default="slipaway.state",
         description="What is known of every customer, compacted. Losing it means starting over.",

@@ -34,6 +34,7 @@ TOPICS = (
     "model",
     "dead_letters",
     "endpoints",
+    "customers",
 )
 
 

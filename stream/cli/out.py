@@ -120,11 +120,11 @@ def deliver(
 def contract_asyncapi(config: Config = None, assign: Assign = None) -> None:
     """Print the topic of alerts as an AsyncAPI 3 document (YAML)."""
     with reported():
-        settings = settings_of(config, assign)
+        topics = settings_of(config, assign).topics
         from stream.contract.asyncapi import document
         from stream.contract.block_yaml import block_yaml
 
-        typer.echo(block_yaml(document(settings.topics.alerts)), nl=False)
+        typer.echo(block_yaml(document(topics.alerts, topics.customers)), nl=False)
 
 
 @contract_cli.command("schema")

@@ -1,4 +1,4 @@
-"""The topic of alerts as an AsyncAPI 3 document: channel, key, headers, data, an example a kind.
+"""The topics of alerts as an AsyncAPI 3 document: channels, key, headers, data, an example a kind.
 
 AsyncAPI's own schema format is JSON Schema's draft 7 and a little more; nothing
 is used that 2020-12 reads in another way.
@@ -42,8 +42,8 @@ _HEADERS = {
 }
 
 
-def document(topic: str) -> dict[str, Any]:
-    """Return the document of the topic of alerts, under the name it has."""
+def document(alerts: str, customers: str) -> dict[str, Any]:
+    """Return the document of two topics: all alerts, and the latest of each customer."""
     said = examples()
     return {
         "asyncapi": VERSION,
@@ -55,30 +55,49 @@ def document(topic: str) -> dict[str, Any]:
         },
         "defaultContentType": CONTENT_TYPE,
         "channels": {
-            "alerts": {
-                "address": topic,
-                "description": "CloudEvents 1.0, binary mode of the Kafka binding.",
-                "messages": {
-                    kind.value: {"$ref": f"#/components/messages/{kind.value}"} for kind in said
-                },
-                "bindings": {
-                    "kafka": {
-                        "topicConfiguration": {"cleanup.policy": ["delete"]},
-                        "bindingVersion": "0.5.0",
-                    }
-                },
-            }
+            "alerts": _channel(
+                alerts,
+                "Every alert. CloudEvents 1.0, binary mode of the Kafka binding.",
+                list(said),
+                "delete",
+            ),
+            "customers": _channel(
+                customers,
+                "The latest alert of each customer who ever had one: how everybody stands now.",
+                [kind for kind in said if kind not in NOTICES],
+                "compact",
+            ),
         },
         "operations": {
             "publishAlerts": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/alerts"},
                 "summary": "slipaway publishes an alert.",
-            }
+            },
+            "publishCustomers": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/customers"},
+                "summary": "slipaway says how a customer stands, in one transaction with alerts.",
+            },
         },
         "components": {
             "messages": {kind.value: _message(kind, alert) for kind, alert in said.items()},
             "schemas": {"alert": alert_schema()},
+        },
+    }
+
+
+def _channel(topic: str, words: str, kinds: list[Kind], policy: str) -> dict[str, Any]:
+    """Describe a topic."""
+    return {
+        "address": topic,
+        "description": words,
+        "messages": {kind.value: {"$ref": f"#/components/messages/{kind.value}"} for kind in kinds},
+        "bindings": {
+            "kafka": {
+                "topicConfiguration": {"cleanup.policy": [policy]},
+                "bindingVersion": "0.5.0",
+            }
         },
     }
 

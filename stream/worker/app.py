@@ -116,6 +116,7 @@ class Worker:
         settings, policy = self.settings, self.product.policy
         desk = Desk(
             topic=settings.topics.alerts,
+            customers=settings.topics.customers,
             clock_kind=settings.clock,
             max_age_ms=round(settings.alerts_max_age_seconds * 1000),
             publish_backfill=settings.publish_backfill,

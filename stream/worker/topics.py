@@ -69,6 +69,8 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         Spec(topics.usage, usage_partitions, _deleted_after(settings.usage_retention_days)),
         Spec(topics.state, usage_partitions, COMPACT),
         Spec(topics.alerts, settings.partitions, _deleted_after(365)),
+        # Nobody's state speaks of it: however many partitions it has, they will do.
+        Spec(topics.customers, counts.get(topics.customers, settings.partitions), COMPACT),
         Spec(
             topics.dead_letters,
             settings.partitions,
