@@ -50,6 +50,7 @@ class Record:
     offset: int = 0
     partition: int = 0
     topic: str = "alerts"
+    timestamp: int = NOON_MS
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
 

@@ -192,7 +192,7 @@ class Courier:
         now = self._clock()
         waiting.failures += 1
         waiting.first_failed_at = waiting.first_failed_at or now
-        delay = next_delay_ms(waiting.failures, self._chance())
+        delay = next_delay_ms(waiting.failures, now - waiting.record.timestamp, self._chance())
         log.warning(
             "not delivered",
             endpoint=self.endpoint.name,

@@ -19,7 +19,7 @@ class Waiting:
 
     alert: Alert
     record: Any
-    """As it was read: `partition`, `offset`, `key`, `value`, `headers`."""
+    """As it was read: `partition`, `offset`, `timestamp`, `key`, `value`, `headers`."""
     due_at: int = 0
     failures: int = 0
     first_failed_at: int = 0

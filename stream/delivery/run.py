@@ -69,15 +69,14 @@ async def deliver(settings: Settings, endpoints: Sequence[Endpoint]) -> int:
             ways = [Way(settings, place, producer, endpoint) for endpoint in at_work]
             for way in ways:
                 group.create_task(way.run(stop))
-    except* Exception as several:
-        raise judge(_first(several), "delivering") from several
+    except Exception as error:
+        raise judge(_first(error), "delivering") from error
     return len(endpoints) - len(at_work) + sum(bool(way.courier.gone) for way in ways)
 
 
-def _first(several: BaseExceptionGroup[Exception]) -> Exception:
-    """Give what went wrong first."""
-    first = several.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+def _first(error: Exception) -> Exception:
+    """Give what went wrong first, of several that did."""
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 async def enable(settings: Settings, name: str) -> None:
@@ -126,16 +125,9 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         self._producer = producer
         self._endpoint = endpoint
         self._committed: dict[int, Progress] = {}
-        self._consumer = AIOKafkaConsumer(
-            **place.client(),
-            group_id=f"{settings.app_id}.deliver.{endpoint.name}",
-            # Of what was committed and is gone, the earliest left; of a new group, see below.
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            session_timeout_ms=round(settings.session_timeout_seconds * 1_000),
-            heartbeat_interval_ms=round(settings.session_timeout_seconds * 200),
-        )
+        self._settings = settings
+        self._place = place
+        self._consumer: Any = None
         self.courier: Courier
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -152,8 +144,9 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
                 clock=_now_ms,
                 chance=random.random,
             )
-            await self._consumer.start()
+            self._consumer = self._member()
             stack.push_async_callback(self._consumer.stop)
+            await self._consumer.start()
             self._consumer.subscribe([self._topics.alerts], listener=self)
             log.info("delivering", endpoint=endpoint.name, kinds=sorted(endpoint.kinds))
             acts = [
@@ -200,6 +193,20 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         self.courier.lanes.drop(partitions)
         for partition in partitions:
             self._committed.pop(partition, None)
+
+    def _member(self) -> Any:
+        """Make a consumer of the endpoint's group."""
+        settings = self._settings
+        return AIOKafkaConsumer(
+            **self._place.client(),
+            group_id=f"{settings.app_id}.deliver.{self._endpoint.name}",
+            # Of what was committed and is gone, the earliest left; of a new group, see below.
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            session_timeout_ms=round(settings.session_timeout_seconds * 1_000),
+            heartbeat_interval_ms=round(settings.session_timeout_seconds * 200),
+        )
 
     async def _read(self) -> None:
         """Read as much as may wait."""

@@ -19,13 +19,22 @@ DELAYS_SECONDS = (
 """Between one attempt and the next; ten attempts in 75 hours and 35 minutes."""
 JITTER_MAX = 0.2
 """What is added at most, as a share: those who failed together do not come back together."""
+FAILURES_MIN = 3
+ALL_OF_IT_MS = round(sum(DELAYS_SECONDS) * SECOND_MS * (1 + JITTER_MAX))
+"""The schedule at its longest."""
 ASKED_SECONDS_MAX = 24 * 3_600
 """More than a day is not waited, whatever the answer asks for."""
 
 
-def next_delay_ms(failures: int, chance: float) -> int | None:
-    """Return the wait (ms) after so many failures, None after the last; `chance` is 0 to 1."""
+def next_delay_ms(failures: int, published_ms: int, chance: float) -> int | None:
+    """Return the wait (ms) after so many failures, None after the last; `chance` is 0 to 1.
+
+    Failures before a restart are not counted: an alert that was published longer ago
+    (`published_ms`) than the whole schedule takes is given three attempts.
+    """
     if failures > len(DELAYS_SECONDS):
+        return None
+    if failures >= FAILURES_MIN and published_ms > ALL_OF_IT_MS:
         return None
     return round(DELAYS_SECONDS[failures - 1] * SECOND_MS * (1 + JITTER_MAX * chance))
 

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook
 from stream.delivery import standing
 from stream.delivery.answers import Answer, Meaning, meaning
 from stream.delivery.pace import FAILURES_DOWN, PAUSE_MAX_MS, Pace
-from stream.delivery.schedule import asked_ms, next_delay_ms
+from stream.delivery.schedule import ALL_OF_IT_MS, asked_ms, next_delay_ms
 from stream.delivery.signing import read_secret, signed
 from stream.delivery.targets import PrivateTargetError, guarded_socket, public
 
@@ -50,12 +50,18 @@ def test_a_secret_is_what_the_library_takes_it_for() -> None:
 
 def test_there_are_ten_attempts_in_three_days() -> None:
     """The specification's table; the longest it can take is a fifth more."""
-    delays = [next_delay_ms(failures, 0.0) for failures in range(1, 11)]
+    delays = [next_delay_ms(failures, 0, 0.0) for failures in range(1, 11)]
     assert delays[-1] is None
     known = [delay for delay in delays if delay is not None]
     assert sum(known) == (75 * 3600 + 35 * 60 + 5) * 1000
-    late = [next_delay_ms(failures, 1.0) for failures in range(1, 10)]
+    late = [next_delay_ms(failures, 0, 1.0) for failures in range(1, 10)]
     assert late == [round(delay * 1.2) for delay in known]
+
+
+def test_restarts_do_not_keep_an_alert_for_ever() -> None:
+    """Whoever deploys every day would start its schedule anew every day."""
+    old = ALL_OF_IT_MS + 1
+    assert [next_delay_ms(failures, old, 0.0) for failures in (1, 2, 3)] == [5_000, 300_000, None]
 
 
 @pytest.mark.parametrize(
