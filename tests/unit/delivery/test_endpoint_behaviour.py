@@ -87,6 +87,23 @@ async def test_an_hour_of_500_loses_nothing_and_keeps_the_order(
     assert way.positions() == {0: 60}
 
 
+async def test_nobody_waits_any_longer_for_an_endpoint_that_is_back(
+    receiver: Any, round_to: Rounds
+) -> None:
+    """By their own schedules, those that were tried twice would wait for hours."""
+    way = round_to()
+    await way.courier.read(records(*(alert(customer_id=who) for who in "abcd")))
+    receiver.status = 500
+    await way.run(2)
+    assert max(own.failures for own in way.courier.lanes.take(10**15, 9)) > 2
+    for lane in way.courier.lanes._lanes.values():
+        lane[0].under_way = False
+    receiver.status = 200
+    await way.courier.read(records(*(alert(customer_id=who) for who in "abcde"))[4:])
+    await way.run(0.1)
+    assert way.courier.counts["delivered"] == 5
+
+
 async def test_one_that_is_refused_holds_up_its_own_customer_only(
     receiver: Any, round_to: Rounds
 ) -> None:

@@ -140,7 +140,7 @@ def test_an_address_that_is_not_the_internets_is_private(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101"]
+    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
 )
 def test_an_address_of_the_internet_is_public(address: str) -> None:
     """A guard that lets nobody through would pass the tests above."""
