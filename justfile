@@ -57,6 +57,11 @@ demo *args:
 requirements:
     {{uv}} export {{export}} --output-file requirements.txt
 
+# write the contract of the alerts anew, after a change of the types
+contract:
+    {{uv}} run slipaway contract asyncapi > deploy/contract/asyncapi.yaml
+    {{uv}} run slipaway contract schema > deploy/contract/alert.v1.schema.json
+
 # requirements.txt is what uv resolves
 requirements-agree:
     {{uv}} export {{export}} | diff requirements.txt - || (echo "requirements.txt is not what uv resolves: run just requirements" && exit 1)

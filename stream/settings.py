@@ -83,6 +83,11 @@ class Topics(BaseModel):
         default="slipaway.holdout",
         description="Alerts on customers in the policy's holdout: recorded, not to be acted on.",
     )
+    customers: TopicName = Field(
+        default="slipaway.customers",
+        description="The latest alert of every customer who ever had one, compacted, keyed by"
+        " customer: how everybody stands now, in the form of `alerts`.",
+    )
     state: TopicName = Field(
         default="slipaway.state",
         description="What is known of every customer, compacted. Losing it means starting over.",
@@ -103,6 +108,11 @@ class Topics(BaseModel):
     )
     dead_letters: TopicName = Field(
         default="slipaway.dead-letters", description="What could not be used, byte for byte."
+    )
+    endpoints: TopicName = Field(
+        default="slipaway.endpoints",
+        description="Which endpoints of `deliver` have said that they want nothing any more,"
+        " compacted.",
     )
 
     @model_validator(mode="after")

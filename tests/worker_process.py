@@ -27,12 +27,15 @@ WEB_SECONDS_MAX = 30  # whoever trains first loads River, for seconds on a busy 
 TOPICS = (
     "usage",
     "alerts",
+    "holdout",
     "state",
     "ingest_state",
     "examples",
     "trainer_state",
     "model",
     "dead_letters",
+    "endpoints",
+    "customers",
 )
 
 

@@ -8,7 +8,7 @@ import os
 
 import typer
 
-from stream.cli import live, logs
+from stream.cli import live, logs, out
 
 cli = typer.Typer(
     name="slipaway",
@@ -17,7 +17,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (live, logs):
+for commands in (live, logs, out):
     cli.add_typer(commands.cli)
 
 

@@ -1,4 +1,4 @@
-"""What the viewer sees: one line an alert, as many as can be read, and how things stand.
+"""What the viewer sees: as many alerts as can be read, and how things stand.
 
 Alerts are data and go to standard output.  How things stand is talk: one line on
 standard error, rewritten in place, and only where that is a terminal.
@@ -6,45 +6,13 @@ standard error, rewritten in place, and only where that is a terminal.
 
 import sys
 from collections.abc import Sequence
-from typing import Final, TextIO
+from typing import TextIO
 from zlib import crc32
 
-from rich.text import Text
+from stream.detector.alerts import Alert
 
-from stream.detector.alerts import Alert, Kind, Trigger
-from stream.wire.times import iso
-
-_KIND_STYLE: Final = {
-    Kind.OPENED: "bold yellow",
-    Kind.ESCALATED: "bold red",
-    Kind.RECOVERED: "green",
-    Kind.LAPSED: "magenta",
-    Kind.RETRACTED: "dim",
-    Kind.SUSPENDED: "bold red",
-    Kind.RESUMED: "green",
-}
-_SEVERITY_STYLE: Final = {"low": "dim", "medium": "", "high": "bold"}
 _WAITING_SECONDS = 4
 """Longer, and the lines would be old news; shorter, and a burst would be lost."""
-_MINUTES_OF_ISO = len("2025-03-14T09:26")
-
-
-def line(alert: Alert) -> Text:
-    """Say an alert in one line: when, who, what, how sure, and why in words."""
-    reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
-    when = (iso(alert.time)[:_MINUTES_OF_ISO].replace("T", " ") + "  ", "dim")
-    kind = (f"{alert.kind.value:<10}", _KIND_STYLE[alert.kind])
-    if alert.trigger is Trigger.POPULATION:
-        return Text.assemble(when, ("everybody    ", "cyan"), kind, alert.reason_1_text)
-    return Text.assemble(
-        when,
-        (f"{alert.customer_id:<13}", "cyan"),
-        kind,
-        f"{alert.trigger.value:<9}",
-        (f"{alert.severity.value:<7}", _SEVERITY_STYLE[alert.severity.value]),
-        f"risk {alert.risk:.2f}  ",
-        " ".join(reason for reason in reasons if reason),
-    )
 
 
 class Queue:

@@ -23,11 +23,12 @@ from rich.console import Console
 from stream.demo.child import Worker, WorkerDiedError
 from stream.demo.feed import feed
 from stream.demo.gauges import Gauges, Reading
-from stream.demo.screen import Queue, StatusLine, line
+from stream.demo.screen import Queue, StatusLine
 from stream.demo.simulate import Simulation
 from stream.demo.verdict import judge, table
 from stream.detector.alerts import Alert
 from stream.detector.events import DAY_MS, SECOND_MS
+from stream.tap.line import line
 from stream.wire.alerts import decode_alert
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.policy_file import load

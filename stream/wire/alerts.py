@@ -16,17 +16,17 @@ CONTENT_TYPE = "application/json"
 SOURCE = "slipaway"
 
 _DIGITS = 6  # finer than any decision, coarser than the last bit of a float
-_TIMES = ("time", "expected_by")
-_SHARES = ("risk", "drop_ratio")
+TIMES = ("time", "expected_by")
+SHARES = ("risk", "drop_ratio")
 
 
 def encode_alert(alert: Alert) -> bytes:
     """Write an alert as one line of JSON: customer_id, time, kind, then the rest as declared."""
     flat: dict[str, Any] = msgspec.structs.asdict(alert)
-    for name in _TIMES:
+    for name in TIMES:
         if flat[name] is not None:
             flat[name] = iso(flat[name])
-    for name in _SHARES:
+    for name in SHARES:
         if flat[name] is not None:
             flat[name] = float(round(flat[name], _DIGITS)) + 0.0  # plus zero: never -0.0
     return orjson.dumps(flat)
@@ -35,7 +35,7 @@ def encode_alert(alert: Alert) -> bytes:
 def decode_alert(value: bytes) -> Alert:
     """Read what `encode_alert` wrote; raise ValueError if it is not that."""
     flat = msgspec.json.decode(value, type=dict[str, Any])
-    for name in _TIMES:
+    for name in TIMES:
         if flat.get(name) is not None:
             flat[name] = from_iso(str(flat[name]))
     return msgspec.convert(flat, Alert)

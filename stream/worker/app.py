@@ -117,6 +117,7 @@ class Worker:
         desk = Desk(
             topic=settings.topics.alerts,
             holdout_topic=settings.topics.holdout,
+            customers=settings.topics.customers,
             clock_kind=settings.clock,
             max_age_ms=round(settings.alerts_max_age_seconds * 1000),
             publish_backfill=settings.publish_backfill,

@@ -1,4 +1,4 @@
-"""Publishing: which alerts go out, and as what.
+"""Publishing: which alerts go out, and as what; and the latest of each customer.
 
 While a backlog is worked off the detector decides about last month; a platform
 that got those alerts would write to customers who are long back.  By the wall
@@ -34,6 +34,8 @@ class Desk:
     lateness_ms: int
     metrics: Metrics
     clock: Callable[[], int]
+    customers: str = ""
+    """Topic of each customer's latest alert; empty: none."""
 
     def outputs(self, alerts: Sequence[Alert]) -> list[Output]:
         """Return the records of the alerts that go out."""
@@ -41,16 +43,26 @@ class Desk:
             return []
         going = list(alerts) if self.clock_kind == "event" else self._news(alerts)
         self.metrics.said(going)
-        return [
-            Output(
-                self.holdout_topic if alert.holdout else self.topic,
-                None,
-                alert.customer_id.encode(),
-                encode_alert(alert),
-                alert_headers(alert),
-            )
-            for alert in going
+        said = [
+            _record(self.holdout_topic if alert.holdout else self.topic, alert) for alert in going
         ]
+        return [*said, *self._latest(alerts, going)]
+
+    def _latest(self, alerts: Sequence[Alert], going: Sequence[Alert]) -> list[Output]:
+        """Return the records of how customers stand now, held back or not: that is no news.
+
+        But for the holdout: nobody is to know of them what nobody is to act on.
+        """
+        if not self.customers:
+            return []
+        live = {alert.alert_id: alert for alert in going}
+        latest = {
+            alert.customer_id: live.get(alert.alert_id, alert)
+            for alert in alerts
+            if not alert.holdout
+        }
+        latest.pop("", None)  # a notice is about everybody
+        return [_record(self.customers, alert) for alert in latest.values()]
 
     def _news(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Call recent alerts live, and hold back the others unless they are asked for."""
@@ -69,3 +81,10 @@ class Desk:
         for kind, count in held_back.items():
             self.metrics.alerts_held_back.labels(kind).inc(count)
         return going
+
+
+def _record(topic: str, alert: Alert) -> Output:
+    """Write an alert for a topic."""
+    return Output(
+        topic, None, alert.customer_id.encode(), encode_alert(alert), alert_headers(alert)
+    )

@@ -70,6 +70,8 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         Spec(topics.state, usage_partitions, COMPACT),
         Spec(topics.alerts, settings.partitions, _deleted_after(365)),
         Spec(topics.holdout, settings.partitions, _deleted_after(365)),
+        # Nobody's state speaks of it: however many partitions it has, they will do.
+        Spec(topics.customers, counts.get(topics.customers, settings.partitions), COMPACT),
         Spec(
             topics.dead_letters,
             settings.partitions,
@@ -78,6 +80,7 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         Spec(topics.examples, 1, _deleted_after(30)),
         Spec(topics.trainer_state, 1, COMPACT),
         Spec(topics.model, 1, COMPACT),
+        Spec(topics.endpoints, 1, COMPACT),
         *(
             Spec(state_of_source(topics, source), counts[source], COMPACT)
             for source in topics.sources
@@ -88,7 +91,7 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
 
 def misfits(wanted: Iterable[Spec], counts: Mapping[str, int], topics: Topics) -> list[str]:
     """Say which existing topics have the wrong number of partitions, and the way out."""
-    single = {topics.examples, topics.trainer_state, topics.model}
+    single = {topics.examples, topics.trainer_state, topics.model, topics.endpoints}
     places = {state_of_source(topics, source) for source in topics.sources}
     problems = []
     for spec in wanted:

@@ -8,7 +8,7 @@ against what readers of the topics see.
   events, in their order; the dead letters are exactly the others.
 * **detect**: every usage partition, up to its saved position, folded anew, gives
   the same customers to the last bit, and up to its published position the same
-  alerts, each once.
+  alerts, each once, and the same latest alert of every customer.
 * **positions**: nothing that can be read lies behind a saved position.
 * **transactions**: none is left open.
 
@@ -195,12 +195,18 @@ class Oracle:
         topics = self.settings.topics
         alerts: Counter[bytes] = Counter()
         letters: Counter[Letter] = Counter()
+        latest: dict[bytes | None, bytes | None] = {}
         refold = Refold(flows[topics.usage], passed_over=is_beat)
         async for _, output in refold.outputs(log):
             if output.topic == topics.dead_letters:
                 letters[_letter(output.headers, output.value)] += 1
+            elif output.topic == topics.customers:
+                latest[output.key] = output.value
             else:
                 alerts[output.value or b""] += 1
+        stands = {record.key: record.value async for record in each(log, topics.customers)}
+        verdict.lost["latest"] += len(latest.keys() - stands.keys())
+        verdict.different["latest"] += sum(latest.get(key) != stands[key] for key in stands)
         verdict.lost["unread"] += refold.unread if finished else 0
         refold.compare(verdict)
         said = Counter([record.value or b"" async for record in each(log, topics.alerts)])
@@ -212,7 +218,8 @@ class Oracle:
         """Return the topics that workers write to, always in transactions."""
         topics = self.settings.topics
         states = [state_of_source(topics, source) for source in topics.sources]
-        return [topics.usage, topics.alerts, topics.dead_letters, topics.state, *states]
+        outputs = [topics.usage, topics.alerts, topics.customers, topics.dead_letters]
+        return [*outputs, topics.state, *states]
 
     async def _flows(self, log: Log) -> dict[str, Flow]:
         """Return a worker's flows by source; the worker itself never runs."""

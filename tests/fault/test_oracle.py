@@ -133,7 +133,7 @@ def left_behind(settings: Settings, *, ending_ahead: bool = False) -> MemoryLog:
     flows = worker.flows()
     log = MemoryLog()
     topics = settings.topics
-    names = ["raw", topics.usage, topics.alerts, topics.dead_letters]
+    names = ["raw", topics.usage, topics.alerts, topics.customers, topics.dead_letters]
     for name in [*names, *(flow.state for flow in flows)]:
         log.topics[name] = {number: [] for number in range(PARTITIONS)}
     traffic = Traffic(5, partitions=PARTITIONS, customers=60, poison_share=0.02)
@@ -231,6 +231,20 @@ async def test_an_alert_given_twice_is_seen(
     verdict = await judge()
     assert verdict.repeated["alerts"] == 1
     assert verdict.lost["alerts"] == 0
+    assert not verdict.faultless
+
+
+async def test_a_latest_alert_that_is_not_the_latest_is_seen(
+    log: MemoryLog, judge: Judge, settings: Settings
+) -> None:
+    """How a customer stood once is not how it stands."""
+    records = log.topics[settings.topics.customers][0]
+    by_key = {record.key: [] for record in records}
+    for record in records:
+        by_key[record.key].append(record)
+    records.append(next(own[0] for own in by_key.values() if len(own) > 1))
+    verdict = await judge()
+    assert verdict.different["latest"] == 1
     assert not verdict.faultless
 
 

@@ -3,9 +3,7 @@
 import io
 from collections import Counter
 
-import msgspec
-
-from stream.demo.screen import Queue, StatusLine, line, sample
+from stream.demo.screen import Queue, StatusLine, sample
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
 from stream.detector.events import DAY_MS
 
@@ -37,28 +35,6 @@ def alert(customer_id: str = "mia-0001", at: int = NOON_MS, kind: Kind = Kind.OP
         backfill=False,
         model_version="cold",
         policy_version="p",
-    )
-
-
-def test_an_alert_is_one_line_that_says_when_who_what_and_why() -> None:
-    """A viewer who never saw the schema understands it."""
-    text = line(alert()).plain
-
-    assert "\n" not in text
-    for part in ("2024-10-04 12:00", "mia-0001", "opened", "silence", "high", "risk 0.83"):
-        assert part in text
-    assert "silent for 7.4 days. Used less" in text
-
-
-def test_a_notice_is_of_everybody_and_has_no_risk() -> None:
-    """What is said of the product is not to be read as said of a customer."""
-    notice = msgspec.structs.replace(
-        alert(customer_id="", kind=Kind.SUSPENDED),
-        trigger=Trigger.POPULATION,
-        reason_1_text="11 returns where 51 are usual.",
-    )
-    assert line(notice).plain == (
-        "2024-10-04 12:00  everybody    suspended 11 returns where 51 are usual."
     )
 
 

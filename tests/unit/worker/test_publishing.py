@@ -1,5 +1,7 @@
 """Publishing: live, backfill, or no news at all."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -98,3 +100,19 @@ def test_in_event_time_everything_goes_out_as_it_is(alert: Alert, metrics: Metri
     old = msgspec.structs.replace(alert, time=0)
     (output,) = desk(metrics, wall=False).outputs([old])
     assert decode_alert(output.value) == old
+
+
+def test_how_each_customer_stands_now_goes_with_the_alerts(alert: Alert, metrics: Metrics) -> None:
+    """One record a customer, the latest, and also of what was held back: it is no news."""
+    told = msgspec.structs.replace
+    old = told(alert, customer_id="c2", alert_id="b", time=NOW_MS - 2 * DAY_MS)
+    escalated = told(alert, kind=Kind.ESCALATED, alert_id="a2")
+    notice = told(alert, customer_id="", kind=Kind.SUSPENDED, alert_id="n")
+    standing = replace(desk(metrics, wall=True), customers="customers")
+    outputs = standing.outputs([alert, old, escalated, notice])
+    alerts = [decode_alert(out.value or b"") for out in outputs if out.topic == "alerts"]
+    latest = {out.key: decode_alert(out.value or b"") for out in outputs if out.topic != "alerts"}
+    assert [one.alert_id for one in alerts] == ["a", "a2", "n"]
+    assert set(latest) == {b"c1", b"c2"}
+    assert (latest[b"c1"].kind, latest[b"c1"].backfill) == (Kind.ESCALATED, False)
+    assert (latest[b"c2"].alert_id, latest[b"c2"].backfill) == ("b", True)

@@ -25,12 +25,15 @@ def test_what_holds_state_is_compacted_and_nothing_else() -> None:
         "slipaway.ingest-state.raw",
         "slipaway.trainer-state",
         "slipaway.model",
+        "slipaway.endpoints",
+        "slipaway.customers",
     }
 
 
 def test_a_changed_number_of_partitions_is_refused_with_the_way_out() -> None:
     """Customers would have moved away from their state."""
     counts = {"slipaway.usage": 6, "slipaway.state": 4, "slipaway.examples": 2}
+    counts |= {"slipaway.alerts": 2, "slipaway.customers": 2}  # of which nothing is remembered
     state, examples = misfits(specs(SETTINGS, counts), counts, SETTINGS.topics)
     assert "slipaway.state has 4 partitions, what it speaks of has 6" in state
     assert "set a new app_id" in state

@@ -1,0 +1,185 @@
+"""Commands on what comes out: alerts as they are published, delivered, and described."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs: `slipaway --help` waits for nothing
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from stream.cli.errors import WRONG, reported
+from stream.cli.given import settings_of
+from stream.cli.options import Assign, Brokers, Config
+from stream.settings import SettingsError
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+    from stream.detector.alerts import Alert
+    from stream.tap.wanted import Wanted
+
+    Word = TypeVar("Word", bound=StrEnum)
+
+cli = typer.Typer()
+contract_cli = typer.Typer(help="The contract of the alerts, for programs.", no_args_is_help=True)
+cli.add_typer(contract_cli, name="contract")
+
+INTERRUPTED = 130
+"""128 and SIGINT's number: what a shell says of a command that Ctrl-C ended."""
+
+
+@cli.command()
+def tap(
+    *,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="What is still in the topic, first.")
+    ] = False,
+    customer: Annotated[
+        list[str] | None, typer.Option("--customer", metavar="ID", help="Of this one only.")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="opened, escalated, recovered ... only.")
+    ] = None,
+    trigger: Annotated[
+        list[str] | None, typer.Option("--trigger", help="silence, decline, warning ... only.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, one a line; a pipe gets that anyway.")
+    ] = False,
+    config: Config = None,
+    assign: Assign = None,
+    bootstrap_servers: Brokers = None,
+) -> None:
+    """Follow the alerts: a line each on a terminal, JSON in a pipe; Ctrl-C ends it."""
+    with reported():
+        settings = settings_of(config, assign, bootstrap_servers)
+        wanted = _wanted(customer, kind, trigger)
+        from stream.tap.follow import records
+        from stream.tap.follow import tap as show_each
+        from stream.worker.connection import connection
+        from stream.worker.logs import to_stderr
+
+        to_stderr(settings.log_level, settings.log_format)
+        found = records(connection(settings), settings.topics.alerts, from_beginning=from_beginning)
+        show = _as_json if as_json or not sys.stdout.isatty() else _in_words()
+        try:
+            asyncio.run(show_each(found, wanted, show, _complain, limit))
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # Who read the pipe has enough; nothing more may be written, not even at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@cli.command()
+def deliver(
+    endpoints: Annotated[Path, typer.Argument(metavar="ENDPOINTS.toml", help="Who gets which.")],
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with it.")] = False,
+    enable: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only undo that it was disabled by a 410.")
+    ] = None,
+    config: Config = None,
+    assign: Assign = None,
+    bootstrap_servers: Brokers = None,
+) -> None:
+    """Deliver alerts by signed webhooks, until it is stopped."""
+    with reported():
+        settings = settings_of(config, assign, bootstrap_servers)
+        from stream.delivery.endpoints import load
+
+        found = load(endpoints)
+        if check:
+            typer.echo(f"{endpoints}: valid, {len(found)} endpoints")
+            return
+        names = [endpoint.name for endpoint in found]
+        if enable is not None and enable not in names:
+            raise SettingsError([f"--enable: {enable}: there is only {', '.join(names)}"])
+        from stream.delivery import run
+        from stream.engine.exits import Fatal
+        from stream.worker.logs import to_stderr
+
+        to_stderr(settings.log_level, settings.log_format)
+        try:
+            if enable is not None:
+                asyncio.run(run.enable(settings, enable))
+                return
+            disabled = asyncio.run(run.deliver(settings, found))
+        except Fatal as fatal:
+            typer.echo(fatal.reason, err=True)
+            raise typer.Exit(fatal.code) from fatal
+        raise typer.Exit(WRONG if disabled else 0)
+
+
+@contract_cli.command("asyncapi")
+def contract_asyncapi(config: Config = None, assign: Assign = None) -> None:
+    """Print the topic of alerts as an AsyncAPI 3 document (YAML)."""
+    with reported():
+        topics = settings_of(config, assign).topics
+        from stream.contract.asyncapi import document
+        from stream.contract.block_yaml import block_yaml
+
+        typer.echo(block_yaml(document(topics.alerts, topics.customers)), nl=False)
+
+
+@contract_cli.command("schema")
+def contract_schema() -> None:
+    """Print the alert's data as a JSON Schema (2020-12)."""
+    import orjson
+
+    from stream.contract.alert_schema import document
+
+    typer.echo(orjson.dumps(document(), option=orjson.OPT_INDENT_2))
+
+
+def _wanted(
+    customers: list[str] | None, kinds: list[str] | None, triggers: list[str] | None
+) -> "Wanted":
+    """Read which alerts are asked for."""
+    from stream.detector.alerts import Kind, Trigger
+    from stream.tap.wanted import Wanted
+
+    return Wanted(
+        customers=frozenset(customers or ()),
+        kinds=_words("--kind", kinds, Kind),
+        triggers=_words("--trigger", triggers, Trigger),
+    )
+
+
+def _words(option: str, given: list[str] | None, known: "type[Word]") -> "frozenset[Word]":
+    """Read words that have to be some of those known."""
+    unknown = sorted(set(given or ()) - {word.value for word in known})
+    if unknown:
+        possible = ", ".join(word.value for word in known)
+        raise SettingsError([f"{option}: {word}: there is only {possible}" for word in unknown])
+    return frozenset(known(word) for word in given or ())
+
+
+def _as_json(_: "Alert", line: bytes) -> None:
+    """Write an alert as a line of JSON, at once: who reads the pipe waits for it."""
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _in_words() -> "Callable[[Alert, bytes], None]":
+    """Give what writes an alert as a line for people."""
+    from rich.console import Console
+
+    from stream.tap.line import line as in_words
+
+    screen = Console(highlight=False, soft_wrap=True)
+
+    def show(alert: "Alert", _: bytes) -> None:
+        screen.print(in_words(alert))
+
+    return show
+
+
+def _complain(problem: str) -> None:
+    """Say what is wrong, where data is not written."""
+    typer.echo(problem, err=True)

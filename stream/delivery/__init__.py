@@ -1,0 +1,1 @@
+"""Delivery: alerts to those who do not read Kafka, by signed webhooks."""

@@ -1,0 +1,1 @@
+"""One template a receiver: from an alert to the request that its documentation asks for."""

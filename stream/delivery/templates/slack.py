@@ -1,0 +1,33 @@
+"""Slack: a message to a channel by an incoming webhook, whose URL is the channel's.
+
+Slack reads `text` as mrkdwn, in which three characters have to be escaped
+(https://docs.slack.dev/messaging/formatting-message-text, "Escaping text"):
+an id such as "<!channel>" would ring everybody's bell.
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+import orjson
+
+from stream.delivery.request import Request
+from stream.detector.alerts import Alert, Trigger
+from stream.tap.line import shown
+
+
+def slack(alert: Alert, _event: str) -> Request:
+    """Say it in two lines: what happened to whom, and why."""
+    reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
+    why = escaped(" ".join(reason for reason in reasons if reason))
+    if alert.trigger is Trigger.POPULATION:
+        text = f"*everybody* {alert.kind.value}\n{why}"
+    else:
+        account = f" of {escaped(alert.account_id)}" if alert.account_id else ""
+        text = (
+            f"*{escaped(alert.customer_id)}*{account} {alert.kind.value}:"
+            f" {alert.trigger.value}, {alert.severity.value}, risk {alert.risk:.2f}\n{why}"
+        )
+    return Request(body=orjson.dumps({"text": text}))
+
+
+def escaped(text: str) -> str:
+    """Give text that mrkdwn shows as it is: no mention, no link, one line."""
+    return shown(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

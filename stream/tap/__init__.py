@@ -1,0 +1,1 @@
+"""The tap: alerts as they are published, for people and for pipes."""

@@ -1,0 +1,53 @@
+"""One line an alert, for people: when, who, what, how sure, and why in words.
+
+Ids and event names come from outside.  What a terminal would obey instead of
+show is written as its escape.
+"""
+
+from typing import Final
+
+from rich.text import Text
+
+from stream.detector.alerts import Alert, Kind, Trigger
+from stream.wire.times import iso
+
+_KIND_STYLE: Final = {
+    Kind.OPENED: "bold yellow",
+    Kind.ESCALATED: "bold red",
+    Kind.RECOVERED: "green",
+    Kind.LAPSED: "magenta",
+    Kind.RETRACTED: "dim",
+    Kind.SUSPENDED: "bold red",
+    Kind.RESUMED: "green",
+}
+_SEVERITY_STYLE: Final = {"low": "dim", "medium": "", "high": "bold"}
+_MINUTES_OF_ISO = len("2025-03-14T09:26")
+
+
+def line(alert: Alert) -> Text:
+    """Say an alert in one line that is safe to show."""
+    reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
+    why = shown(" ".join(reason for reason in reasons if reason))
+    when = (iso(alert.time)[:_MINUTES_OF_ISO].replace("T", " ") + "  ", "dim")
+    kind = (f"{alert.kind.value:<10}", _KIND_STYLE.get(alert.kind, ""))
+    if alert.trigger is Trigger.POPULATION:
+        return Text.assemble(when, ("everybody    ", "cyan"), kind, why)
+    return Text.assemble(
+        when,
+        (f"{shown(alert.customer_id):<13}", "cyan"),
+        kind,
+        f"{alert.trigger.value:<9}",
+        (f"{alert.severity.value:<7}", _SEVERITY_STYLE[alert.severity.value]),
+        f"risk {alert.risk:.2f}  ",
+        why,
+    )
+
+
+def shown(text: str) -> str:
+    r"""Give text in which nothing commands a terminal: `\x1b` for an escape, and so on."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -1,0 +1,184 @@
+"""The contract: valid by others' rules, true of what is written, and enough to read it by."""
+
+import gzip
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator, Draft202012Validator
+from needs import ROOT
+from said import alert
+from typer.testing import CliRunner
+
+from stream.cli import cli
+from stream.contract import alert_schema
+from stream.contract.block_yaml import block_yaml
+from stream.contract.examples import examples
+from stream.detector.alerts import Alert, Kind, Trigger
+from stream.wire.alerts import alert_headers, decode_alert, encode_alert
+
+ASYNCAPI = ROOT / "deploy" / "contract" / "asyncapi.yaml"
+SCHEMA = ROOT / "deploy" / "contract" / "alert.v1.schema.json"
+SAID = tuple(examples().values())
+
+
+@cache
+def asyncapi() -> dict[str, Any]:
+    """Return the document as somebody else would read it."""
+    document: dict[str, Any] = yaml.safe_load(ASYNCAPI.read_text(encoding="utf-8"))
+    return document
+
+
+@pytest.mark.parametrize(("command", "file"), [("asyncapi", ASYNCAPI), ("schema", SCHEMA)])
+def test_what_is_committed_is_what_the_types_say(command: str, file: Path) -> None:
+    """After a change of the types: `just contract`."""
+    assert CliRunner().invoke(cli, ["contract", command]).stdout == file.read_text(encoding="utf-8")
+
+
+def test_the_document_is_valid_by_asyncapis_own_schema() -> None:
+    """Their schema, not ours."""
+    packed = Path(__file__).with_name("asyncapi-3.0.0.schema.json.gz").read_bytes()
+    validator = Draft7Validator(orjson.loads(gzip.decompress(packed)))
+    assert [error.message for error in validator.iter_errors(asyncapi())] == []
+    broken = {**asyncapi(), "channels": {"alerts": {"adress": "x"}}}
+    assert list(validator.iter_errors(broken)) != []
+
+
+def test_the_topic_is_named_as_it_is_here() -> None:
+    """Whoever renames the topic gets the document of that name."""
+    shown = CliRunner().invoke(cli, ["contract", "asyncapi", "--set", "topics.alerts=shop.alerts"])
+    assert yaml.safe_load(shown.stdout)["channels"]["alerts"]["address"] == "shop.alerts"
+
+
+def test_the_json_schema_is_one() -> None:
+    """By the meta-schema of its own draft."""
+    Draft202012Validator.check_schema(orjson.loads(SCHEMA.read_bytes()))
+
+
+def test_there_is_an_example_of_every_kind_and_each_is_one() -> None:
+    """The detector's own alerts; the parser of AsyncAPI does not look at examples."""
+    assert {one.kind for one in SAID} == set(Kind)
+    for name, message in asyncapi()["components"]["messages"].items():
+        (example,) = message["examples"]
+        assert errors(message["payload"], example["payload"]) == []
+        assert errors(message["headers"], example["headers"]) == []
+        written = encode_alert(decode_alert(orjson.dumps(example["payload"])))
+        assert written == orjson.dumps(example["payload"])
+        assert example["payload"]["kind"] == name
+
+
+@pytest.mark.parametrize("one", SAID, ids=lambda one: one.kind)
+def test_an_encoded_alert_is_valid(one: Alert) -> None:
+    """And no other kind's: a notice names nobody, the others somebody."""
+    validator = Draft202012Validator(orjson.loads(SCHEMA.read_bytes()))
+    data = orjson.loads(encode_alert(one))
+    assert list(validator.iter_errors(data)) == []
+    other = "opened" if one.kind in alert_schema.NOTICES else "resumed"
+    assert list(validator.iter_errors({**data, "kind": other})) != []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"risk": 1.1},
+        {"risk": None},
+        {"time": "yesterday"},
+        {"time": 1_770_000_000_000},
+        {"customer_id": ""},
+        {"trigger": "population"},
+        {"silent_for_seconds": -1},
+        {"kind": "closed"},
+    ],
+)
+def test_what_is_no_alert_is_refused(wrong: dict[str, Any]) -> None:
+    """A schema that takes everything says nothing."""
+    validator = Draft202012Validator(orjson.loads(SCHEMA.read_bytes()))
+    assert list(validator.iter_errors({**orjson.loads(encode_alert(SAID[0])), **wrong})) != []
+
+
+def test_every_field_is_explained() -> None:
+    """A field that is added to the type brings its words, or this fails."""
+    fields = alert_schema.alert_schema()["properties"]
+    assert list(fields) == list(Alert.__struct_fields__)
+    assert [name for name, field in fields.items() if not field["description"]] == []
+    assert fields["risk"]["description"] == "P(no visit within the horizon from now), 0 to 1."
+
+
+# ---------------------------------------------------------- a reader who knows the document only
+
+
+def errors(schema: dict[str, Any], value: Any) -> list[str]:
+    """Say what is wrong with a value, by a schema of the document."""
+    whole = {**schema, "components": asyncapi()["components"]}
+    return [error.message for error in Draft7Validator(whole).iter_errors(value)]
+
+
+class Reader:
+    """Reads records by the document, and knows nothing of this package."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        """Learn which messages there are, by the header that tells them apart."""
+        self.by_type: dict[str, dict[str, Any]] = {}
+        for channel in document["channels"].values():
+            for reference in channel["messages"].values():
+                message = self.at(document, reference["$ref"])
+                name = message["headers"]["properties"]["ce_type"]["const"]
+                self.by_type[name] = message
+
+    @staticmethod
+    def at(document: dict[str, Any], reference: str) -> dict[str, Any]:
+        """Follow a reference within the document."""
+        found = document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+        return found
+
+    def read(self, key: bytes, headers: list[tuple[str, bytes]], value: bytes) -> dict[str, Any]:
+        """Return the data of a record, after a look whether it is as the document says."""
+        texts = {name: text.decode() for name, text in headers}
+        message = self.by_type[texts["ce_type"]]
+        assert errors(message["headers"], texts) == []
+        assert errors(message["bindings"]["kafka"]["key"], key.decode()) == []
+        assert message["contentType"] == texts["content-type"]
+        data: dict[str, Any] = orjson.loads(value)
+        assert errors(message["payload"], data) == []
+        return data
+
+
+STAGES = [
+    *SAID,
+    alert(customer_id="zoë 🌊", drop_ratio=0.25, trigger=Trigger.DECLINE),
+    alert(kind=Kind.LAPSED, usual_gap_seconds=None, expected_by=None, risk=1.0),
+]
+
+
+@pytest.mark.parametrize("one", STAGES, ids=lambda one: f"{one.kind}-{one.trigger}")
+def test_a_reader_written_from_the_document_alone_reads_the_alerts(one: Alert) -> None:
+    """Which message it is, whom it names, and every field."""
+    reader = Reader(asyncapi())
+    data = reader.read(one.customer_id.encode(), alert_headers(one), encode_alert(one))
+    assert data == orjson.loads(encode_alert(one))
+    assert (data["customer_id"], data["episode_id"]) == (one.customer_id, one.episode_id)
+    properties = asyncapi()["components"]["schemas"]["alert"]["properties"]
+    assert set(data) == set(properties) == set(msgspec.structs.asdict(one))
+
+
+# YAML wants what cannot be printed escaped in its own way, and no contract has any of it.
+TEXTS = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")) | st.just("\n"))
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
+    lambda parts: st.lists(parts, max_size=4) | st.dictionaries(TEXTS, parts, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(TEXTS, PLAIN) | st.lists(PLAIN))
+def test_what_is_written_as_yaml_is_read_as_the_same(value: Any) -> None:
+    """No word is taken for something else: no, off, 1_0, 2026-01-01."""
+    assert yaml.safe_load(block_yaml(value)) == value
