@@ -17,6 +17,7 @@ from typing import IO, Protocol
 import msgspec
 
 from models.dial import Dial
+from models.falls import Falls
 from models.guard import Guard
 from models.online import OnlineModel
 from models.protocol import Hour
@@ -107,6 +108,13 @@ class Replay:
                 Dial(
                     policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
                 ),
+                Falls(
+                    days,
+                    policy.decline.share * policy.false_alarms_per_customer_month,
+                    policy.decline.alarm_nats,
+                )
+                if policy.decline.enabled
+                else None,
                 promote=policy.promote,
                 with_forest=policy.forest,
             )

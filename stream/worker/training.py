@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from models.dial import Dial
+from models.falls import Falls
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
 from models.trainer import Trainer, TrainerState
@@ -96,11 +97,16 @@ class TrainFold(Fold):
             cadence.days(policy.horizon_ms),
             policy.notice_days_per_false_alarm,
         )
+        falls = (
+            Falls(dial.horizon_days, policy.decline.share * dial.target, policy.decline.alarm_nats)
+            if policy.decline.enabled
+            else None
+        )
         others = {"promote": policy.promote, "with_forest": policy.forest}
         if saved is not None and saved.horizon_days == dial.horizon_days:
-            self._trainer = Trainer.resume(saved, dial, **others)
+            self._trainer = Trainer.resume(saved, dial, falls, **others)
         else:
-            self._trainer = Trainer(dial, **others)
+            self._trainer = Trainer(dial, falls, **others)
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():
