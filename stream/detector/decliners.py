@@ -49,7 +49,8 @@ class Decliners:
             falls.accumulate(falling, customer.kinds)
         if not customer.counted or customer.visits < policy.visits_min:
             return
-        if self._suspension.within(before, at):
+        paused = self._suspension.within(before, customer.visit_at)
+        if self._suspension.within(customer.visit_at, at) or 2 * paused > customer.visit_gap_ms:
             return  # the visits that are missing may be lost ones
         if falling is None:
             falling = customer.falling = Falling(max(1.0, customer.kinds_usual))
@@ -57,7 +58,8 @@ class Decliners:
         span = max(0.0, customer.span_days - gap)
         rate = decline.own_rate(customer.rhythm.gaps - 1, span, self._horizon_days)
         stood = [falls.level(falling, cause) for cause in falls.CAUSES]
-        falls.fold(falling, Seen(gap, customer.last_at, customer.kinds, rate), policy)
+        seen = gap - cadence.days(paused)
+        falls.fold(falling, Seen(seen, customer.last_at, customer.kinds, rate), policy)
         rate = falling.frozen_rate or rate
         expected = rate * self._horizon_days
         if expected < falls.EXPECTED_MIN:

@@ -9,6 +9,7 @@ the same model goes out once more, and says so.
 """
 
 from collections.abc import Sequence
+from math import nan
 
 import msgspec
 import structlog
@@ -196,6 +197,11 @@ class TrainFold(Fold):
         """Say what the models cost lately, and where that has changed."""
         for name, loss in self._trainer.race.log_losses().items():
             self._metrics.matured_log_loss.labels(name).set(loss)
+        for fall, found in snapshot.falls.items():
+            level = nan if found.level is None else found.level
+            self._metrics.decline_level.labels(fall).set(level)
+            for of, share in (("fallen", found.came_true), ("others", found.controls_true)):
+                self._metrics.decline_true.labels(fall, of).set(nan if share is None else share)
         for target in snapshot.drifted:
             self._metrics.drifts.labels(target).inc()
             log.warning(

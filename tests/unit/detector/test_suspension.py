@@ -123,10 +123,7 @@ def test_a_decline_waits_too() -> None:
     assert kind is Kind.OPENED
     down = models((plain - 1, plain - 0.5, plain + 1), threshold=None)
     later = said(story(down, days, 130, policy))
-    assert later[0] == (
-        Kind.OPENED,
-        pytest.approx(plain + 16.0),
-    )  # neither gap counts that it lies in
+    assert later[0] == (Kind.OPENED, pytest.approx(plain + 8.0))
 
 
 def test_warnings_endings_and_returns_speak_all_the_same() -> None:
