@@ -161,7 +161,8 @@ class Trainer:
     def silence_part(self) -> float:
         """Give what silence has of the dial, 0 to 1."""
         falls = self._falls
-        return 1 - falls.rate_most / self._dial.target if falls and falls.tells else 1.0
+        shares = falls is not None and falls.tells and falls.fixed_level is None
+        return 1 - falls.rate_most / self._dial.target if falls and shares else 1.0
 
     def current(self) -> Snapshot:
         """Give what answers since the last day turned."""

@@ -41,7 +41,7 @@ class Decline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     it while what came of falls does not bear out telling of them."""
     alarm_nats: float | None = None
     """Set instead of the share: the level of evidence that opens an episode, whatever came of
-    earlier ones.  Higher: fewer, later alerts."""
+    earlier ones and whatever the dial.  Higher: fewer, later alerts."""
     visits_min: int = 8
     """Visits a customer needs before its own rate is a yardstick."""
 

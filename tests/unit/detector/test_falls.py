@@ -145,12 +145,12 @@ def test_who_leaves_has_come_less_and_who_is_watched_no_more_is_not_known() -> N
 
 
 def test_customers_who_have_not_fallen_are_held_to_the_same_rule() -> None:
-    """One moment of a customer at a time, drawn by its name and the visit: here the 16th, 40th."""
-    customer = name_of(control_at=16)
+    """One moment of a customer at a time, drawn by its name and the visit: the 8th and 32nd."""
+    customer = name_of(control_at=8)
     _, recorded, _ = follow([1.0] * 60, [2] * 60, customer=customer)
     assert recorded["less"] == {CONTROL_RUNG: (0, 2)}
     assert recorded["narrower"] == {CONTROL_RUNG: (0, 2)}
-    _, gone, _ = follow([1.0] * 18, customer=customer, days=HORIZON)
+    _, gone, _ = follow([1.0] * 12, customer=customer, days=HORIZON)
     assert gone["less"][CONTROL_RUNG] == (1, 0)
 
 

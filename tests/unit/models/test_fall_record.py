@@ -108,6 +108,8 @@ def test_silence_has_the_whole_dial_until_falls_are_told_of() -> None:
     assert saved.dial.part == pytest.approx(0.8)
     resumed = Trainer.resume(saved, Dial(0.1, 30.0), Falls(30.0, 0.01))
     assert resumed.silence_part == pytest.approx(0.9)
+    fixed = Falls(30.0, 0.01, fixed_level=3.0)
+    assert Trainer.resume(saved, Dial(0.1, 30.0), fixed).silence_part == 1
     assert Trainer.resume(saved, Dial(0.1, 30.0)).turn(3 * DAY).falls == {}
 
 
