@@ -41,7 +41,7 @@ class FallsFound(msgspec.Struct, frozen=True, kw_only=True):
     controls_true: float | None
     """Share of them who use the product as little as if they had."""
     false_per_customer_month: float | None
-    """Falls told of that do not come true, caution included; None where there is no level."""
+    """Falls told of that mean nothing, caution included; None where there is no level."""
 
 
 class FallRecord(msgspec.Struct):
@@ -75,10 +75,10 @@ class FallRecord(msgspec.Struct):
         """Choose the lowest level that earns its place; `factor` corrects rates."""
         if fixed_level is not None:
             place = min(bisect_left(FALL_GRID, fixed_level), len(FALL_GRID) - 1)
-            rate = _rate(self.false[place], months, factor)
+            rate = _rate(self._in_vain(self.true[place], self.false[place]), months, factor)
             return self._found(fixed_level, self.true[place], self.false[place], rate)
         for level, came, came_not in zip(FALL_GRID, self.true, self.false, strict=True):
-            rate = _rate(came_not, months, factor)
+            rate = _rate(self._in_vain(came, came_not), months, factor)
             if rate is not None and rate <= rate_most and self._earns(came, came_not):
                 return self._found(level, came, came_not, rate)
         return self._found(None, self.true[0], self.false[0], None)
@@ -91,6 +91,14 @@ class FallRecord(msgspec.Struct):
         share, usual = came / resolved, self.controls_true / controls
         error = sqrt(_variance(came, resolved) + _variance(self.controls_true, controls))
         return lower_bound(share, resolved) > 1 / 2 and share - usual > ERRORS * error
+
+    def _in_vain(self, came: float, came_not: float) -> float:
+        """Give the falls that meant nothing: some of them came true all the same, as controls do."""
+        controls = self.controls_true + self.controls_false
+        by_chance = self.controls_true / controls if controls else 0.0
+        return (
+            came_not / (1 - by_chance) if by_chance * (came + came_not) < came else came_not + came
+        )
 
     def _found(
         self, level: float | None, came: float, came_not: float, rate: float | None
