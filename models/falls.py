@@ -93,7 +93,7 @@ class FallRecord(msgspec.Struct):
         return lower_bound(share, resolved) > 1 / 2 and share - usual > ERRORS * error
 
     def _in_vain(self, came: float, came_not: float) -> float:
-        """Give the falls that meant nothing: some of them came true all the same, as controls do."""
+        """Give the falls that meant nothing: some came true all the same, as controls do."""
         controls = self.controls_true + self.controls_false
         by_chance = self.controls_true / controls if controls else 0.0
         return (
