@@ -85,6 +85,8 @@ class Dial(msgspec.Struct):
     horizon_days: float
     notice_days_per_false_alarm: float | None = None
     """What one false alarm is worth, in days of earlier notice; None: the target decides."""
+    part: float = 1.0
+    """Of the target: what is left of it where other alerts have a share."""
     expected: list[float] = msgspec.field(default_factory=lambda: [0.0] * (len(DIAL_GRID) + 1))
     """Difference array over the grid's cells, faded."""
     months: float = 0.0
@@ -104,7 +106,9 @@ class Dial(msgspec.Struct):
         self.expected = [value * fade for value in self.expected]
         self.months *= fade
         tallies = list(tallies)
-        allowed = self.target * sum(tally.customer_days for tally in tallies) / MONTH_DAYS
+        allowed = (
+            self.target * self.part * sum(tally.customer_days for tally in tallies) / MONTH_DAYS
+        )
         self.account.turn(tallies, allowed, days / self.horizon_days)
         self.observation.turn(tallies, 0.5 ** (days / (SLOW_HORIZONS * self.horizon_days)))
         for tally in tallies:
@@ -122,7 +126,7 @@ class Dial(msgspec.Struct):
         thin = self.months_total < LEAST_MONTHS or self.crossings_total < LEAST_CROSSINGS
         if thin or self.months <= 0:
             return
-        goal = self.target * self.account.ease(self.observation.factor)
+        goal = self.target * self.part * self.account.ease(self.observation.factor)
         above = list(accumulate(reversed(self.expected)))[-2::-1]
         if self.notice_days_per_false_alarm is not None:
             self.threshold = log(self.notice_days_per_false_alarm)

@@ -43,6 +43,11 @@ class OnlineModel:
             snapshot.population_long,
         )
 
+    def fall_level(self, fall: str) -> float | None:
+        """Say from which level of evidence on a fall is told of; None: never."""
+        found = self.snapshot.falls.get(fall)
+        return None if found is None else found.level
+
     def assess(self, facts: Facts) -> Assessment:
         """Judge one customer."""
         regressors, offsets = inputs.regress(facts, self._setting)

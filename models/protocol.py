@@ -73,6 +73,14 @@ DIAL_GRID = tuple(-3 + 0.05 * i for i in range(321))
 """Thresholds on `Assessment.value` that the dial chooses from."""
 
 
+FALLS = ("less", "narrower")
+"""What a customer who still comes may do: come less, or do fewer things."""
+FALL_GRID = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+"""Levels of evidence for a fall, in nats, from which one is chosen to tell from."""
+CONTROL_RUNG = -1
+"""In place of a place in `FALL_GRID`: a customer who had not fallen."""
+
+
 class Guarded(msgspec.Struct, frozen=True, kw_only=True):
     """What the guard takes to be the case; times in ms since 1970 UTC."""
 
@@ -116,6 +124,10 @@ class RiskModel(Protocol):
     @property
     def threshold(self) -> float:
         """Say from which `Assessment.value` on an episode opens; infinite: open none."""
+        ...
+
+    def fall_level(self, fall: str) -> float | None:
+        """Say from which level of `FALL_GRID` on a fall is told of; None: never."""
         ...
 
     def assess(self, facts: Facts) -> Assessment:
@@ -200,6 +212,8 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     any more: false alarms to be expected."""
     chance_settled: float = 0.0
     """Of what was to be expected: what came, or can come no more."""
+    falls: dict[str, dict[int, tuple[int, int]]] = msgspec.field(default_factory=dict)
+    """Of `FALLS`, by place in `FALL_GRID` or CONTROL_RUNG: how many came true, how many did not."""
 
 
 class Hour(msgspec.Struct, frozen=True, tag="hour", array_like=True):

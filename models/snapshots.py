@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from models.baseline import Prior, unfitted
+from models.falls import FallsFound
 from models.protocol import Guarded
 
 ALL_CUSTOMERS = 1 << 32
@@ -57,6 +58,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Of `lapse`, in nats, faded: the champion's, its challenger's, the prior's alone."""
     drifted: tuple[str, ...] = ()
     """Targets whose log-loss was found to have changed on this day."""
+    falls: dict[str, FallsFound] = msgspec.field(default_factory=dict)
+    """By fall: from which level on it is told of, and why; empty where nobody looks for any."""
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

@@ -17,6 +17,7 @@ from models.baseline import Prior, unfitted
 from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
 from models.drift import Watch, WatchState
+from models.falls import Falls
 from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import Example, Hour, Lesson, Sighting, Tally
@@ -81,20 +82,30 @@ class TrainerState(msgspec.Struct):
     teach_below: int = ALL_CUSTOMERS
     race: RaceState = msgspec.field(default_factory=RaceState)
     watches: dict[str, WatchState] = msgspec.field(default_factory=dict)
+    falls: Falls | None = None
 
 
 class Trainer:
     """Learns from every partition's lessons."""
 
-    def __init__(self, dial: Dial, *, promote: bool = False, with_forest: bool = False) -> None:
+    def __init__(
+        self,
+        dial: Dial,
+        falls: Falls | None = None,
+        *,
+        promote: bool = False,
+        with_forest: bool = False,
+    ) -> None:
         """Start cold for the product that the dial was made for.
 
-        `promote`: a challenger that has earned it answers in the champion's place.
+        `falls`: what comes of customers who come less is recorded there, and may take its share
+        of the dial.  `promote`: a challenger that has earned it answers in the champion's place.
         """
         self.horizon_days = dial.horizon_days
         self.back_days = max(1.0, dial.horizon_days / BACK_SHARE)
         self._prior = unfitted(dial.horizon_days)
         self._dial = dial
+        self._falls = falls
         self._sightings: dict[int, Sighting] = {}
         self._sample_below = ALL_CUSTOMERS
         self._daily_visits: list[int] = []
@@ -133,11 +144,25 @@ class Trainer:
         examples.sort(key=lambda e: (e.at, e.customer_id, e.landmark_at))
         self._learn_late([e for e in examples if e.target == "lapse"])
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
+        self._turn_falls(tallies)
         self._dial.turn(tallies)
         self._count_visits(sum(tally.visits for tally in tallies))
         self._choose_teachers(sum(tally.judged for tally in tallies))
         self._turned = day_end
         return self.current()
+
+    def _turn_falls(self, tallies: list[Tally]) -> None:
+        """Record what came of falls; while they are told of, silence has less of the dial."""
+        if self._falls is not None:
+            self._falls.turn(tallies, self._dial.observation.factor)
+        self._dial.part = self.silence_part
+
+    @property
+    def silence_part(self) -> float:
+        """Give what silence has of the dial, 0 to 1."""
+        falls = self._falls
+        shares = falls is not None and falls.tells and falls.fixed_level is None
+        return 1 - falls.rate_most / self._dial.target if falls and shares else 1.0
 
     def current(self) -> Snapshot:
         """Give what answers since the last day turned."""
@@ -269,6 +294,7 @@ class Trainer:
                 rank=weights["rank"],
                 log_losses=self.race.log_losses(),
                 drifted=tuple(self._drifted),
+                falls=dict(self._falls.found) if self._falls else {},
             )
         )
 
@@ -298,16 +324,27 @@ class Trainer:
             teach_below=self._teach_below,
             race=self.race.save(),
             watches={target: watch.state for target, watch in self._watches.items()},
+            falls=self._falls,
         )
 
     @classmethod
     def resume(
-        cls, state: TrainerState, dial: Dial, *, promote: bool = False, with_forest: bool = False
+        cls,
+        state: TrainerState,
+        dial: Dial,
+        falls: Falls | None = None,
+        *,
+        promote: bool = False,
+        with_forest: bool = False,
     ) -> "Trainer":
-        """Go on from a saved state; what `dial` is set to is in force from now on."""
+        """Go on from a saved state; what `dial` and `falls` are set to is in force from now on."""
         state.dial.target = dial.target
         state.dial.notice_days_per_false_alarm = dial.notice_days_per_false_alarm
-        trainer = cls(state.dial, promote=promote, with_forest=with_forest)
+        if falls is not None and state.falls is not None:
+            state.falls.rate_most = falls.rate_most
+            state.falls.fixed_level = falls.fixed_level
+            falls = state.falls
+        trainer = cls(state.dial, falls, promote=promote, with_forest=with_forest)
         trainer._turned = state.turned
         trainer._fitted = state.fitted
         trainer._prior = state.prior

@@ -116,6 +116,30 @@ class AsGood(msgspec.Struct, frozen=True, kw_only=True):
     high: float
 
 
+class Declining(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of customers who were told of while they still came."""
+
+    fall: str
+    """"less": comes less; "narrower": does fewer things."""
+    level_nats: float | None
+    """In force at the log's end; None: such falls are not told of."""
+    alerts: int
+    alerts_per_customer_month: float | None
+    resolved: float
+    """Falls that the detector knows the outcome of, told of or not; older ones count less."""
+    came_true: float | None
+    """Share of them that went on using less."""
+    controls: float
+    """Customers who had not fallen, likewise."""
+    controls_true: float | None
+    compared: int
+    """Alerts with customers much the same beside them."""
+    use_after: float | None
+    """Active days in the horizon after those alerts over those in the horizon before."""
+    use_after_of_others: float | None
+    """The same of customers who were much the same, and not alerted on."""
+
+
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything."""
 
@@ -128,6 +152,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str]
     """Groups with too few lapses to say anything about."""
     as_good: list[AsGood]
+    declining: list[Declining] = []
+    """Of each fall; empty where the policy does not look for decline."""
 
 
 def encode(findings: Findings) -> bytes:

@@ -37,6 +37,7 @@ def page(findings: Findings) -> str:
         data=findings.data,
         summary=[_minus(sentence) for sentence in wording.summary(findings)],
         fixed=[_minus(wording.fixed(findings, found)) for found in findings.fixed],
+        declines=[_minus(sentence) for sentence in wording.declines(findings)],
         as_good=sorted(findings.as_good, key=lambda case: -case.days),
         headline=at,
         best_rule=partial(wording.best_rule, at=at),

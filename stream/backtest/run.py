@@ -16,6 +16,7 @@ from models.dial import Dial
 from stream.backtest.active_days import ActiveDays
 from stream.backtest.boosting import BOOSTED, boosted
 from stream.backtest.curve import Curve
+from stream.backtest.decline import by_fall, declining
 from stream.backtest.findings import (
     BY_DIAL,
     SLIPAWAY,
@@ -111,6 +112,7 @@ def backtest(
         groups=found,
         left_out=left_out,
         as_good=[case for group in (everybody, *found) for case in as_good(group)],
+        declining=declining(by_fall(run.declined, codes), run.falls, court, days),
     )
 
 

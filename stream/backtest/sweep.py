@@ -18,9 +18,13 @@ import numpy as np
 from models.dial import Dial
 from models.protocol import Assessment, Tally
 from stream.backtest.history import Ints
+from stream.detector.alerts import Kind, Trigger
 from stream.detector.detector import Decisions
 from stream.detector.events import DAY_MS
 from stream.replay.run import Replay
+
+_FALLS = {"comes_less": "less", "fewer_kinds": "narrower"}
+"""By the first reason of an alert."""
 
 
 @dataclass
@@ -49,8 +53,9 @@ class Following:
         self.raised: defaultdict[int, float] = defaultdict(float)
         self.settled: defaultdict[int, float] = defaultdict(float)
 
-    def turn(self, ended: Iterable[Tally]) -> None:
-        """Set the threshold anew."""
+    def turn(self, ended: Iterable[Tally], part: float) -> None:
+        """Set the threshold anew, with what silence has of the dial."""
+        self.dial.part = part
         self.dial.turn(
             msgspec.structs.replace(
                 tally,
@@ -128,11 +133,14 @@ class Sweep:
 
     # ------------------------------------------------------------ day by day
 
-    def turn(self, tallies: Iterable[Tally]) -> None:
-        """Set every threshold anew, by what became known on the days that ended."""
+    def turn(self, tallies: Iterable[Tally], part: float = 1.0) -> None:
+        """Set every threshold anew, by what became known on the days that ended.
+
+        `part` is what silence has of the dial.
+        """
         ended = list(tallies)
         for each in self._all:
-            each.turn(ended)
+            each.turn(ended, part)
         self._least = min(each.threshold for each in self._all)
 
     def alerts(self, codes: dict[str, int]) -> list[tuple[Ints, Ints]]:
@@ -159,12 +167,19 @@ class SweptReplay(Replay):
         super().__init__(*arguments, **options)
         self.detector.judge.witness = self._sweep = sweep
         self._ended: list[Tally] = []
+        self.declined: list[tuple[str, str, int]] = []
+        """Alerts on decline: the fall, the customer, the time (ms)."""
 
     def _keep(self, decisions: Decisions) -> None:
         super()._keep(decisions)
+        self.declined += [
+            (_FALLS[alert.reason_1], alert.customer_id, alert.time)
+            for alert in decisions.alerts
+            if alert.kind is Kind.OPENED and alert.trigger is Trigger.DECLINE
+        ]
         self._ended += [lesson for lesson in decisions.lessons if isinstance(lesson, Tally)]
 
     def _turn(self, midnight: int) -> None:
         super()._turn(midnight)
         ended, self._ended = self._ended, []
-        self._sweep.turn(ended)
+        self._sweep.turn(ended, self.silence_part)

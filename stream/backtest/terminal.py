@@ -36,6 +36,8 @@ def show(findings: Findings, console: Console | None = None) -> None:
         console.print(table)
     for found in findings.fixed:
         console.print(Text(wording.fixed(findings, found)))
+    for sentence in wording.declines(findings):
+        console.print(Text(sentence))
     _as_good(findings, console)
     console.print(Text(wording.HINDSIGHT))
 

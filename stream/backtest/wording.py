@@ -187,6 +187,27 @@ def _two_sided(findings: Findings) -> str:
     )
 
 
+def declines(findings: Findings) -> Iterator[str]:
+    """Say what became of customers who came less, or did fewer things."""
+    for found in findings.declining:
+        name = {"less": "Coming less", "narrower": "Doing fewer things"}[found.fall]
+        known = (
+            f"went on so in {share(found.came_true)} of {found.resolved:.0f} cases, where"
+            f" {share(found.controls_true)} of {found.controls:.0f} others came to as little"
+        )
+        if not found.resolved:
+            known = "has not been seen for long enough to know what comes of it"
+        if found.level_nats is None:
+            yield f"{name} {known}: that does not bear out alerts."
+            continue
+        yield f"{name} {known}. Told of from {found.level_nats:g} nats on: {found.alerts} alerts."
+        if found.use_after is not None and found.use_after_of_others is not None:
+            yield (
+                f"Use in the horizon after them was {found.use_after:.2f} of the one before, of"
+                f" customers much the same {found.use_after_of_others:.2f}."
+            )
+
+
 def fixed(findings: Findings, found: Fixed) -> str:
     """Say how a rule with one setting does beside slipaway."""
     data, came_to = findings.data, found.came_to

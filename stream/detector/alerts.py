@@ -1,7 +1,6 @@
 """What is said about a customer, flat enough for platforms that take no nesting."""
 
 from enum import StrEnum
-from math import exp
 
 import msgspec
 
@@ -12,12 +11,11 @@ from stream.detector.episodes import Kind
 from stream.detector.events import DAY_MS, SECOND_MS
 from stream.detector.holdout import held_out
 from stream.detector.policy import Policy
-from stream.detector.reasons import REASONS_MAX, Reason, explain, usual_gap
+from stream.detector.reasons import REASONS_MAX, Fall, Reason, explain, usual_gap
 
 __all__ = ["Alert", "Kind", "Severity", "Trigger"]
 
 
-EULER_GAMMA = 0.5772156649015329
 OVERDUE_CHANCE = 0.05
 """A silence is overdue when only this share of the customer's own would outlast it."""
 MEDIUM_RISK = 0.5
@@ -55,7 +53,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     expected_by: int | None
     """When 95 of 100 such silences would have ended; None before the second visit."""
     drop_ratio: float | None
-    """Visits of late over visits before, by the decline test; None where it says nothing."""
+    """Use of late over what was usual, of one who declines: 0 to 1; None in any other alert."""
     reason_1: str
     reason_1_text: str
     reason_2: str
@@ -88,10 +86,14 @@ def compose(
     at: int,
     facts: Facts,
     cause: str,
+    fall: Fall | None = None,
     model: RiskModel,
     policy: Policy,
 ) -> Alert:
-    """Say what happened to one customer at `at` (ms), with everything a reader needs to act."""
+    """Say what happened to one customer at `at` (ms), with everything a reader needs to act.
+
+    `cause` is the event behind a warning or an ending, `fall` what shows a decline.
+    """
     kind, episode = change
     horizon_days = cadence.days(policy.horizon_ms)
     judged = model.assess(facts)
@@ -101,6 +103,7 @@ def compose(
         episode.trigger,
         facts,
         cause=cause,
+        fall=fall,
         horizon_days=horizon_days,
         contributions=model.contributions(judged.inputs),
     )
@@ -121,7 +124,7 @@ def compose(
         silent_for_seconds=round(facts.silence * DAY_MS) // SECOND_MS,
         usual_gap_seconds=round(usual_gap(facts) * DAY_MS) // SECOND_MS if known else None,
         expected_by=seen_at + round(overdue * DAY_MS) if known else None,
-        drop_ratio=_drop(facts, horizon_days) if episode.trigger is Trigger.DECLINE else None,
+        drop_ratio=fall.ratio if fall else None,
         reason_1=why[0].code,
         reason_1_text=why[0].text,
         reason_2=why[1].code,
@@ -133,13 +136,3 @@ def compose(
         model_version=model.version,
         policy_version=policy.version,
     )
-
-
-def _drop(facts: Facts, horizon_days: float) -> float:
-    """Give the recent visit rate over the usual one, at most 1.
-
-    The recent gap comes from the mean of ln(gap), which for chance gaps lies
-    Euler's constant below the ln of their mean.
-    """
-    recent = exp(facts.log_gap_mean + EULER_GAMMA)
-    return min(1.0, cadence.expected_gap(facts.repeats, facts.span, horizon_days) / recent)

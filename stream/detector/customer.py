@@ -17,6 +17,7 @@ from stream.detector import cadence, decline
 from stream.detector.cadence import Rhythm
 from stream.detector.decline import Levels
 from stream.detector.events import DAY_MS
+from stream.detector.falls import Falling
 from stream.detector.landmarks import Landmark
 from stream.detector.policy import Decline
 from stream.detector.visits import Visit
@@ -128,6 +129,9 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """When it first became part of the eligible population; 0 before."""
     false_alarm_at: int = 0
     """When the last alert that turned out false was raised; 0: none did."""
+
+    falling: Falling | None = None
+    """Only where the policy looks for decline, and the customer is known well enough."""
 
     @property
     def span_days(self) -> float:

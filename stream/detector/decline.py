@@ -1,19 +1,18 @@
-"""Decline: a customer who still comes, but less.
+"""Decline, as evidence: two levels that say how much less a customer comes than it did.
 
 Poisson log-likelihood CUSUM for a fall of the visit rate from `rate` to
 `ratio * rate` (Page 1954; Lorden 1971): every visit adds ln(ratio), every day
-of silence rate * (1 - ratio), never below zero.  Between visits the level is a
-straight line, so the moment it reaches the alarm is known in advance.
+of silence rate * (1 - ratio), never below zero.
 
 `rate` is a cautious estimate of the customer's own (the posterior mean less half a
-standard deviation), and it is frozen once half the alarm is reached: otherwise
+standard deviation), and it is frozen once a level is half way up: otherwise
 the yardstick would follow the decline it should show.
 
-One long gap is silence, which is judged elsewhere, and no decline: a gap adds at
-most a third of the alarm, so it takes several of them.
+These levels are inputs of the model of silence.  What raises an alert on somebody
+who still comes, and what is known of such alerts, is in `falls`.
 """
 
-from math import inf, log, sqrt
+from math import log, sqrt
 
 import msgspec
 
@@ -22,10 +21,10 @@ from stream.detector.policy import Decline
 
 CAUTION = 0.5
 """Standard deviations taken off the rate; a whole one lets it follow most declines down."""
-
-
+SCALE_NATS = 4.0
+"""A level that says a lot: twice as much is the most, and half of it freezes the rate."""
 GAP_SHARE = 1 / 3
-"""The most one gap may add, of the alarm."""
+"""The most one gap may add, of the scale: one long gap is silence, and no decline."""
 
 
 class Levels(msgspec.Struct, array_like=True, gc=False):
@@ -35,8 +34,6 @@ class Levels(msgspec.Struct, array_like=True, gc=False):
     slow: int | float = 0
     frozen_rate: int | float = 0
     """Visits a day that the levels are measured against; 0 while it still learns."""
-    raised: bool = False
-    """The alarm has sounded and the level has not come down since."""
 
 
 def own_rate(gaps: int, span_days: float, horizon_days: float) -> float:
@@ -51,31 +48,12 @@ def fold(levels: Levels, gap_days: float, learned_rate: float, policy: Decline) 
     `learned_rate` is the own rate as it was known before this gap.
     """
     rate = levels.frozen_rate or learned_rate
-    alarm = policy.alarm_nats
-    levels.sharp = _step(levels.sharp, gap_days, rate, policy.sharp_ratio, alarm)
-    levels.slow = _step(levels.slow, gap_days, rate, policy.slow_ratio, alarm)
-    highest = max(levels.sharp, levels.slow)
-    if highest > alarm / 2:
-        levels.frozen_rate = rate
-    else:
-        levels.frozen_rate = 0
-        levels.raised = False
+    levels.sharp = _step(levels.sharp, gap_days, rate, policy.sharp_ratio)
+    levels.slow = _step(levels.slow, gap_days, rate, policy.slow_ratio)
+    levels.frozen_rate = rate if max(levels.sharp, levels.slow) > SCALE_NATS / 2 else 0
 
 
-def _step(level: float, gap_days: float, rate: float, ratio: float, alarm: float) -> float:
-    """Give the level after a gap and the visit that ended it; twice the alarm is enough."""
-    growth = min(rate * (1 - ratio) * gap_days, alarm * GAP_SHARE)
-    return min(max(0, level + growth + log(ratio)), 2 * alarm)
-
-
-def days_to_alarm(levels: Levels, learned_rate: float, policy: Decline) -> float:
-    """Give the days of silence after which a level reaches the alarm; inf: this one cannot."""
-    rate = levels.frozen_rate or learned_rate
-    if rate <= 0 or levels.raised:
-        return inf
-    first = inf
-    for level, ratio in ((levels.sharp, policy.sharp_ratio), (levels.slow, policy.slow_ratio)):
-        missing = policy.alarm_nats - level
-        if missing <= policy.alarm_nats * GAP_SHARE:
-            first = min(first, max(0.0, missing) / (rate * (1 - ratio)))
-    return first
+def _step(level: float, gap_days: float, rate: float, ratio: float) -> float:
+    """Give the level after a gap and the visit that ended it."""
+    growth = min(rate * (1 - ratio) * gap_days, SCALE_NATS * GAP_SHARE)
+    return min(max(0, level + growth + log(ratio)), 2 * SCALE_NATS)

@@ -19,7 +19,6 @@ them until the customer's next thing due: a batch of them is added up in columns
 
 from collections import Counter
 from collections.abc import Sequence
-from math import inf
 from typing import NamedTuple
 
 from models.protocol import Hour, Lesson, RiskModels, Sighting
@@ -35,10 +34,11 @@ from stream.detector.customer import (
     prolong,
     whole,
 )
+from stream.detector.decliners import Decliners, declines
 from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
-from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.events import UsageEvent
 from stream.detector.judgement import Judge
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
@@ -59,7 +59,7 @@ APPLIED = "applied"
 DUES = tuple(Due)
 KINDS = len(DUES)
 ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
-VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, DECLINE, LAPSE = (int(due) for due in DUES)
+VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, LAPSE = (int(due) for due in DUES)
 """By name and as plain numbers: looking up an enum's members takes longer than what is done."""
 
 
@@ -99,6 +99,11 @@ class Detector:
         self._models = models
         self._voice = Voice(policy, models)
         self.judge = Judge(policy, models, self.progress, self._voice)
+        self._decliners = (
+            Decliners(policy, models, self.progress, self._voice)
+            if policy.decline.enabled
+            else None
+        )
         self._suspension = Suspension(policy, models)
         self._announces = announces and policy.guard.enabled
         self._decided = self.progress.watermark.at
@@ -356,8 +361,6 @@ class Detector:
             if customer.counted:
                 lapse = customer.last_at + horizon + customer.paused_ms
                 first = min(first, lapse * KINDS + LAPSE)
-                if self._policy.decline.enabled:
-                    first = min(first, self._decline_due(customer))
         if customer.waiting:
             first = min(first, customer.waiting[0].begin * KINDS + VISIT_BEGINS)
         if customer.signals:
@@ -367,17 +370,6 @@ class Detector:
             if labels is not None:
                 first = min(first, labels * KINDS + LABEL)
         return 0 if first == NEVER else first
-
-    def _decline_due(self, customer: Customer) -> int:
-        """Give when the silence alone would carry the decline test to its alarm, for `_next`."""
-        policy = self._policy.decline
-        if customer.visits < policy.visits_min:
-            return NEVER
-        rate = decline.own_rate(customer.rhythm.gaps, customer.span_days, self._horizon_days)
-        days = decline.days_to_alarm(customer.levels, rate, policy)
-        if days == inf:
-            return NEVER
-        return (customer.last_at + round(days * DAY_MS) + customer.paused_ms) * KINDS + DECLINE
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
@@ -446,13 +438,12 @@ class Detector:
                 self._lessons.extend(released)
             case Due.LANDMARK:
                 self.judge.judge(customer_id, customer, at)
-            case Due.DECLINE | Due.LAPSE if self._put_off(customer, at):
+            case Due.LAPSE if self._put_off(customer, at):
                 pass
-            case Due.DECLINE:
-                customer.levels.raised = True
-                self._voice.move(customer_id, customer, Sign.DECLINED, at)
             case Due.LAPSE:
                 self._leave(customer, at)
+                if self._decliners:
+                    self._decliners.hear_loss(customer)
                 self.judge.hear_loss(customer_id, customer, at)
                 self._voice.move(customer_id, customer, Sign.GONE, at)
 
@@ -500,8 +491,10 @@ class Detector:
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""
         complete_visit(customer, self._horizon_days, self._policy.decline)
+        if self._decliners:
+            self._decliners.hear_visit(customer_id, customer, at)
         episode = customer.episode
-        if episode and episode.trigger is Trigger.DECLINE and not customer.levels.raised:
+        if episode and episode.trigger is Trigger.DECLINE and not declines(customer):
             self._voice.move(customer_id, customer, Sign.CLEARED, at)
         self._sight(customer_id, customer, at, until=0)
 
@@ -525,11 +518,15 @@ class Detector:
         self._leave(customer, signal.at)
         if signal.sign == EventClass.ENDING.name:
             self.judge.hear_loss(customer_id, customer, signal.at)
+            if self._decliners:
+                self._decliners.hear_loss(customer)
             self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
             customer.ended = True
         else:
             if customer.observed:
                 self.judge.hear_end_of_observation(customer_id, customer, signal.at)
+                if self._decliners:
+                    self._decliners.hear_end_of_observation(customer, signal.at)
             customer.observed = False
             customer.landmarks.clear()
             customer.back_released = 0

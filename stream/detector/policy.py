@@ -36,8 +36,12 @@ class Decline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A fall to this share of the own rate is sharp."""
     slow_ratio: float = 0.6
     """A fall to this share of the own rate is slow."""
-    alarm_nats: float = 4.0
-    """CUSUM level that opens an episode; higher: fewer, later alerts."""
+    share: float = 0.2
+    """Of the dial, for telling in vain of customers who come less; silence has the rest, and all of
+    it while what came of falls does not bear out telling of them."""
+    alarm_nats: float | None = None
+    """Set instead of the share: the level of evidence that opens an episode, whatever came of
+    earlier ones and whatever the dial.  Higher: fewer, later alerts."""
     visits_min: int = 8
     """Visits a customer needs before its own rate is a yardstick."""
 

@@ -40,6 +40,7 @@ class Day(msgspec.Struct):
     hour_since: int = 0
     """Up to where the running hour's customer time is accounted for (ms)."""
     hour_customer_ms: int = 0
+    falls: dict[str, dict[int, tuple[int, int]]] = msgspec.field(default_factory=dict)
     returns: int = 0
     """Visits of watched customers in the running hour."""
 
@@ -63,6 +64,12 @@ class Day(msgspec.Struct):
         for cell, change in ((cell_of(value), false_chance), (cell_of(best), -false_chance)):
             self.crossings[cell] = self.crossings.get(cell, 0.0) + change
         self.crossed += 1
+
+    def count_fall(self, fall: str, rung: int, *, came_true: bool) -> None:
+        """Count what came of a fall, or of a control."""
+        rungs = self.falls.setdefault(fall, {})
+        true, false = rungs.get(rung, (0, 0))
+        rungs[rung] = (true + came_true, false + (not came_true))
 
     def withdraw(self, customer: Customer, at: int, horizon_ms: int) -> None:
         """Note what the end of a customer's observation at `at` leaves undecided.
@@ -103,11 +110,12 @@ class Day(msgspec.Struct):
                 withdrawn_false_alarms=self.withdrawn_false_alarms,
                 chance_raised=self.chance_raised,
                 chance_settled=self.chance_settled,
+                falls=self.falls,
             )
             self.customer_ms = self.visits = self.crossed = self.false_alarms = self.judged = 0
             self.withdrawn_ms = self.withdrawn_false_alarms = 0
             self.chance_raised = self.chance_settled = 0.0
-            self.crossings = {}
+            self.crossings, self.falls = {}, {}
             self.end += DAY_MS
 
     def _account(self, at: int) -> None:

@@ -30,21 +30,50 @@ class Reason(NamedTuple):
     text: str
 
 
+class Fall(NamedTuple):
+    """What shows that a customer uses the product less than it did."""
+
+    reason: Reason
+    ratio: float
+    """Use of late over what was usual, 0 to 1."""
+
+
+def fell(visits: int, days: float, usual_rate: float) -> Fall:
+    """Say that a customer came so often in the last days; `usual_rate` is visits a day."""
+    usual = max(usual_rate * days, LEAST_DIFFERENCE)
+    text = (
+        f"Still comes, but less: {visits} times in the last {_duration(days)},"
+        f" where {usual:.0f} were usual."
+    )
+    return Fall(Reason("comes_less", text), min(1.0, visits / usual))
+
+
+def does_fewer_things(kinds: float, visits: int, kinds_usual: float) -> Fall:
+    """Say that a customer's last visits had so many kinds of event each, on average."""
+    text = (
+        f"Still comes, but for less: {kinds:.1f} kinds of event in each of the last {visits}"
+        f" visits, where {kinds_usual:.1f} were usual."
+    )
+    return Fall(Reason("fewer_kinds", text), min(1.0, kinds / kinds_usual))
+
+
 def explain(
     kind: Kind,
     trigger: Trigger,
     facts: Facts,
     *,
     cause: str,
+    fall: Fall | None = None,
     horizon_days: float,
     contributions: Sequence[tuple[str, float]],
 ) -> list[Reason]:
     """Give up to three reasons, the fact first.
 
-    `cause` is the event name behind a warning or an ending; contributions are
-    logits of P(lapse) by input name.
+    `cause` is the event name behind a warning or an ending, `fall` what shows a decline;
+    contributions are logits of P(lapse) by input name.
     """
-    reasons = [_fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)]
+    fact = _fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)
+    reasons = [fall.reason if fall else fact]
     if kind not in (Kind.OPENED, Kind.ESCALATED):
         return reasons
     pushes = dict(contributions)
@@ -71,17 +100,9 @@ def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_day
         reason = Reason("ending_event", f"Left: “{cause}”.")
     elif kind is Kind.LAPSED:
         reason = Reason("lapsed", f"Silent for {horizon}: counts as lapsed here.")
-    elif trigger is Trigger.DECLINE:
-        reason = Reason("comes_less", _comes_less(facts))
     else:
         reason = Reason("silence", _silence(facts, silence, horizon_days))
     return reason
-
-
-def _comes_less(facts: Facts) -> str:
-    """Say a decline."""
-    usual, last = _duration(usual_gap(facts)), _duration(facts.last_gap)
-    return f"Still comes, but less: every {usual} on the whole, the last gap was {last}."
 
 
 def _silence(facts: Facts, silence: str, horizon_days: float) -> str:

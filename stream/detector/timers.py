@@ -24,8 +24,7 @@ class Due(IntEnum):
     SIGNAL = 2
     LABEL = 3
     LANDMARK = 4
-    DECLINE = 5
-    LAPSE = 6
+    LAPSE = 5
 
 
 class Timers:

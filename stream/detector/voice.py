@@ -7,6 +7,7 @@ from stream.detector.customer import Customer
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
 from stream.detector.policy import Policy
+from stream.detector.reasons import Fall
 
 
 class Voice:
@@ -19,9 +20,19 @@ class Voice:
         self._said: list[Alert] = []
 
     def move(
-        self, customer_id: str, customer: Customer, sign: Sign, at: int, cause: str = ""
+        self,
+        customer_id: str,
+        customer: Customer,
+        sign: Sign,
+        at: int,
+        *,
+        cause: str = "",
+        fall: Fall | None = None,
     ) -> None:
-        """Let a sign at `at` (ms) act on the customer's episode, and say what came of it."""
+        """Let a sign at `at` (ms) act on the customer's episode, and say what came of it.
+
+        `cause` is the event behind a warning or an ending, `fall` what shows a decline.
+        """
         change = episodes.move(customer, customer_id, sign, at, self._policy.version)
         if change is None:
             return
@@ -32,6 +43,7 @@ class Voice:
             at=at,
             facts=facts(customer, at),
             cause=cause,
+            fall=fall,
             model=self._models.at(at),
             policy=self._policy,
         )

@@ -17,6 +17,7 @@ from typing import IO, Protocol
 import msgspec
 
 from models.dial import Dial
+from models.falls import Falls, FallsFound
 from models.guard import Guard
 from models.online import OnlineModel
 from models.protocol import Hour
@@ -107,6 +108,13 @@ class Replay:
                 Dial(
                     policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
                 ),
+                Falls(
+                    days,
+                    policy.decline.share * policy.false_alarms_per_customer_month,
+                    policy.decline.alarm_nats,
+                )
+                if policy.decline.enabled
+                else None,
                 promote=policy.promote,
                 with_forest=policy.forest,
             )
@@ -130,6 +138,16 @@ class Replay:
             if end > begin:
                 self._keep(self.detector.on_events(events.part(begin, end), settle=False))
             begin = end
+
+    @property
+    def silence_part(self) -> float:
+        """Give what silence has of the dial, 0 to 1."""
+        return self._trainer.silence_part if self._trainer else 1.0
+
+    @property
+    def falls(self) -> dict[str, FallsFound]:
+        """Give what the newest model says of falls; empty where nobody looks for them."""
+        return self.snapshots[-1].falls if self.snapshots else {}
 
     def run_until(self, moment: int) -> None:
         """Let event time pass up to `moment` (ms), turning hours and days on the way."""

@@ -41,6 +41,7 @@ _SINCE_FIRST = {
     "eligible_since": 0,
     "false_alarm_at": 0,
     "paused_ms": 0,
+    "falling": None,
 }
 
 

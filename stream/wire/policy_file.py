@@ -112,6 +112,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
             "slow_ratio",
             values.number(above=0, below=1, why="a share of the own rate, between 0 and 1"),
         ),
+        "share": (
+            "share",
+            values.number(above=0, below=1, why="a share of the dial, between 0 and 1"),
+        ),
         "alarm_nats": (
             "alarm_nats",
             values.number(above=0, below=100, why="more than 0 and less than 100 nats"),
@@ -325,6 +329,12 @@ class _Reading:
                 "[decline] sharp_ratio",
                 f"must be less than slow_ratio ({policy.decline.slow_ratio}): sharp falls deeper",
             )
+        if {"share", "alarm_nats"} <= self._given("decline"):
+            self.wrong(
+                ("decline", "alarm_nats"),
+                "[decline] alarm_nats",
+                "sets the level, and so does share: keep one of them",
+            )
         guard = policy.guard
         if guard.collapse >= guard.recover and self._read("collapse", "recover"):
             self.wrong(
@@ -340,6 +350,10 @@ class _Reading:
                 "is empty: nothing would count as use, and everybody as gone",
             )
         self._in_two_classes(policy)
+
+    def _given(self, section: str) -> set[str]:
+        table = self.tree.get(section)
+        return set(table) if isinstance(table, dict) else set()
 
     def _read(self, *fields: str) -> bool:
         return self.unread.isdisjoint(fields)

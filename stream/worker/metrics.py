@@ -195,6 +195,20 @@ class Metrics:
             ("model",),
             **place,
         )
+        self.decline_level = Gauge(
+            "decline_level_nats",
+            "Evidence from which on a fall is told of, by fall; NaN: its record does not bear it"
+            " out. At the trainer.",
+            ("fall",),
+            **place,
+        )
+        self.decline_true = Gauge(
+            "decline_true_share",
+            "Share that used the product as little a horizon later: of those who had fallen, and"
+            " of others. At the trainer.",
+            ("fall", "of"),
+            **place,
+        )
         self.drifts = Counter(
             "drifts",
             "Times the log-loss of matured labels changed, by target.",

@@ -9,11 +9,13 @@ the same model goes out once more, and says so.
 """
 
 from collections.abc import Sequence
+from math import nan
 
 import msgspec
 import structlog
 
 from models.dial import Dial
+from models.falls import Falls
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
 from models.trainer import Trainer, TrainerState
@@ -96,11 +98,16 @@ class TrainFold(Fold):
             cadence.days(policy.horizon_ms),
             policy.notice_days_per_false_alarm,
         )
+        falls = (
+            Falls(dial.horizon_days, policy.decline.share * dial.target, policy.decline.alarm_nats)
+            if policy.decline.enabled
+            else None
+        )
         others = {"promote": policy.promote, "with_forest": policy.forest}
         if saved is not None and saved.horizon_days == dial.horizon_days:
-            self._trainer = Trainer.resume(saved, dial, **others)
+            self._trainer = Trainer.resume(saved, dial, falls, **others)
         else:
-            self._trainer = Trainer(dial, **others)
+            self._trainer = Trainer(dial, falls, **others)
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():
@@ -190,6 +197,11 @@ class TrainFold(Fold):
         """Say what the models cost lately, and where that has changed."""
         for name, loss in self._trainer.race.log_losses().items():
             self._metrics.matured_log_loss.labels(name).set(loss)
+        for fall, found in snapshot.falls.items():
+            level = nan if found.level is None else found.level
+            self._metrics.decline_level.labels(fall).set(level)
+            for of, share in (("fallen", found.came_true), ("others", found.controls_true)):
+                self._metrics.decline_true.labels(fall, of).set(nan if share is None else share)
         for target in snapshot.drifted:
             self._metrics.drifts.labels(target).inc()
             log.warning(

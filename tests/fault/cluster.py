@@ -58,6 +58,7 @@ allowed_lateness = "10m"
 
 [decline]
 enabled = true
+alarm_nats = 2.0
 """
 
 

@@ -20,6 +20,7 @@ from stream.backtest.findings import (
     AsGood,
     Comparison,
     Data,
+    Declining,
     DialSetting,
     Findings,
     Fixed,
@@ -78,6 +79,21 @@ def group(name: str, by: str = "", *, days: float = -5.0) -> Group:
     )
 
 
+def declining(fall: str, **known: float) -> Declining:
+    """Return what became of a fall: nothing is known of it, but for `known`."""
+    facts: dict[str, float | None] = {
+        "level_nats": None,
+        "alerts_per_customer_month": 0.01,
+        "resolved": 0.0,
+        "came_true": 0.8,
+        "controls_true": 0.2,
+        "use_after": None,
+        "use_after_of_others": None,
+    }
+    counts = {"alerts": 12, "controls": 400.0, "compared": 11}
+    return Declining(fall=fall, **counts, **(facts | known))  # type: ignore[arg-type]
+
+
 def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0.05) -> Findings:
     """Return findings as a backtest might have them."""
     dial = DialSetting(
@@ -123,6 +139,12 @@ def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0
         left_out=[name],
         as_good=[
             AsGood(group=name, rule="hiatus", false_per_customer_month=0.02, days=3, low=2, high=5)
+        ],
+        declining=[
+            declining(
+                "less", level_nats=3.0, resolved=41.3, use_after=0.5, use_after_of_others=0.9
+            ),
+            declining("narrower"),
         ],
     )
 
@@ -268,3 +290,17 @@ def test_an_interval_stands_on_one_line_of_a_terminal() -> None:
 def test_a_rule_that_is_just_as_early_is_named(days: float, named: int) -> None:
     """At every rate; a tie is not a win."""
     assert len(list(as_good(group("everybody", days=days)))) == named
+
+
+def test_it_says_what_became_of_who_came_less() -> None:
+    """And why nobody is told of where nothing is known; nothing where it was not looked for."""
+    less, use, narrower = wording.declines(findings())
+    assert less == (
+        "Coming less went on so in 80 % of 41 cases, where 20 % of 400 others came to as little."
+        " Told of from 3 nats on: 12 alerts."
+    )
+    assert "was 0.50 of the one before, of customers much the same 0.90" in use
+    assert narrower.endswith("to know what comes of it: that does not bear out alerts.")
+    assert "Who still comes, but less" in page(findings())
+    without = msgspec.structs.replace(findings(), declining=[])
+    assert "Who still comes, but less" not in page(without)

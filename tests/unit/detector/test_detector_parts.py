@@ -263,9 +263,6 @@ def test_whoever_came_once_or_rarely_is_spoken_of_as_such() -> None:
     ]
     (rare,) = said("", FACTS._replace(repeats=2, span=100.0))
     assert rare.startswith("Comes every 50 days or so, rarer than the 30 days that count as lapsed")
-    assert said("", trigger=Trigger.DECLINE) == [
-        "Still comes, but less: every 2.0 days on the whole, the last gap was 4.0 days."
-    ]
 
 
 def test_a_customer_without_landmarks_has_no_label_due() -> None:

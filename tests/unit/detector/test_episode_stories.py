@@ -24,7 +24,7 @@ POLICY = Policy(
     warning=("cancel_page",),
     ending=("cancelled",),
     unobserved=("watch_ended",),
-    decline=Decline(enabled=True, visits_min=6),
+    decline=Decline(enabled=True, visits_min=6, alarm_nats=4.0),
     version="p1",
 )
 

@@ -116,16 +116,14 @@ def test_a_lapse_never_comes_while_it_lasts() -> None:
 def test_a_decline_waits_too() -> None:
     """A customer who comes less looks the same as one whose events are lost."""
     policy = msgspec.structs.replace(
-        POLICY, horizon_ms=60 * DAY_MS, decline=Decline(enabled=True, visits_min=6)
+        POLICY, horizon_ms=60 * DAY_MS, decline=Decline(enabled=True, visits_min=6, alarm_nats=4.0)
     )
     days = [2.0 * n for n in range(20)] + [40 + 8.0 * n for n in range(12)]
     ((kind, plain), *_) = said(story(models(threshold=None), days, 130, policy))
     assert kind is Kind.OPENED
-    before = [number for number in days if number < plain]
-    begin = plain - 0.5
-    down = models((begin, begin + 0.25, begin + 2.0), threshold=None)
-    later = said(story(down, before, 120, policy))
-    assert later[0] == (Kind.OPENED, pytest.approx(plain + 2.0))
+    down = models((plain - 1, plain - 0.5, plain + 1), threshold=None)
+    later = said(story(down, days, 130, policy))
+    assert later[0] == (Kind.OPENED, pytest.approx(plain + 8.0))
 
 
 def test_warnings_endings_and_returns_speak_all_the_same() -> None:

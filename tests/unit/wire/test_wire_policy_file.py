@@ -209,6 +209,8 @@ def test_every_error_is_told_at_once_with_its_line() -> None:
         ("[slipping]\nescalate_at_risk = 1.0", "between 0 and 1"),
         ('[decline]\nenabled = "yes"', "neither true nor false"),
         ("[decline]\nsharp_ratio = 0.6", "sharp falls deeper"),
+        ("[decline]\nshare = 1.0", "a share of the dial, between 0 and 1"),
+        ("[decline]\nshare = 0.3\nalarm_nats = 3.0", "keep one of them"),
         ("[guard]\ncollapse = 0.6", "must be less than recover (0.6)"),
         ("[guard]\nrecover = 0.2", "must be less than recover (0.2)"),
         ('[events]\nengagement = "order"', 'write a list, ["order"]'),
