@@ -121,10 +121,12 @@ def contract_asyncapi(config: Config = None, assign: Assign = None) -> None:
     """Print the topic of alerts as an AsyncAPI 3 document (YAML)."""
     with reported():
         topics = settings_of(config, assign).topics
-        from stream.contract.asyncapi import document
-        from stream.contract.block_yaml import block_yaml
+        import yaml
 
-        typer.echo(block_yaml(document(topics.alerts, topics.customers)), nl=False)
+        from stream.contract.asyncapi import document
+
+        found = document(topics.alerts, topics.customers)
+        typer.echo(yaml.safe_dump(found, sort_keys=False, width=100, allow_unicode=True), nl=False)
 
 
 @contract_cli.command("schema")

@@ -9,8 +9,6 @@ import msgspec
 import orjson
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 from needs import ROOT
 from said import alert
@@ -18,7 +16,6 @@ from typer.testing import CliRunner
 
 from stream.cli import cli
 from stream.contract import alert_schema
-from stream.contract.block_yaml import block_yaml
 from stream.contract.examples import examples
 from stream.detector.alerts import Alert, Kind, Trigger
 from stream.wire.alerts import alert_headers, decode_alert, encode_alert
@@ -167,18 +164,3 @@ def test_a_reader_written_from_the_document_alone_reads_the_alerts(one: Alert) -
     assert (data["customer_id"], data["episode_id"]) == (one.customer_id, one.episode_id)
     properties = asyncapi()["components"]["schemas"]["alert"]["properties"]
     assert set(data) == set(properties) == set(msgspec.structs.asdict(one))
-
-
-# YAML wants what cannot be printed escaped in its own way, and no contract has any of it.
-TEXTS = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")) | st.just("\n"))
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
-    lambda parts: st.lists(parts, max_size=4) | st.dictionaries(TEXTS, parts, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(TEXTS, PLAIN) | st.lists(PLAIN))
-def test_what_is_written_as_yaml_is_read_as_the_same(value: Any) -> None:
-    """No word is taken for something else: no, off, 1_0, 2026-01-01."""
-    assert yaml.safe_load(block_yaml(value)) == value
