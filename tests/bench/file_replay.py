@@ -1,8 +1,8 @@
 """A file replayed, against the same file read and decoded and nothing else.
 
 The replay is `slipaway replay LOG --alerts OUT`, learning included, without the
-start of the process.  Two logs: the peers' workload, where nothing falls due,
-and a population over weeks, once with the default policy and once with a
+start of the process.  Two logs: the peers' workload, where nothing falls due before
+the day ends (then two landmarks a customer), and a population over weeks, once with the default policy and once with a
 horizon beyond the log, so that no landmark is judged.
 """
 
