@@ -2,8 +2,9 @@
 
 The replay is `slipaway replay LOG --alerts OUT`, learning included, without the
 start of the process.  Two logs: the peers' workload, where nothing falls due before
-the day ends (then two landmarks a customer), and a population over weeks, once with the default policy and once with a
-horizon beyond the log, so that no landmark is judged.
+the day ends (then two landmarks a customer), and a population over weeks, once with
+the default policy and once with a horizon beyond the log, so that no landmark is
+judged.
 """
 
 import time
