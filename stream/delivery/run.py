@@ -89,14 +89,16 @@ async def enable(settings: Settings, name: str) -> None:
 
 async def read_standings(place: Connection, topic: str) -> dict[str, Standing]:
     """Return the last standing of every endpoint that has one."""
-    consumer = AIOKafkaConsumer(**place.client(), group_id=None, enable_auto_commit=False)
+    # From the beginning by its own rule: a seek may be overtaken by the rule that is in force.
+    consumer = AIOKafkaConsumer(
+        **place.client(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     known: dict[str, Standing] = {}
     await consumer.start()
     try:
         tp = TopicPartition(topic, 0)
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]
-        await consumer.seek_to_beginning(tp)
         while await consumer.position(tp) < end:
             fetched = await consumer.getmany(timeout_ms=READ_MS)
             for record in fetched.get(tp, ()):
