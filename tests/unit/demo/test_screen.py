@@ -3,8 +3,10 @@
 import io
 from collections import Counter
 
+import said
+
 from stream.demo.screen import Queue, StatusLine, sample
-from stream.detector.alerts import Alert, Kind, Severity, Trigger
+from stream.detector.alerts import Alert, Kind
 from stream.detector.events import DAY_MS
 
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
@@ -12,29 +14,12 @@ NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
 
 def alert(customer_id: str = "mia-0001", at: int = NOON_MS, kind: Kind = Kind.OPENED) -> Alert:
     """Say something about a customer."""
-    return Alert(
+    return said.alert(
         customer_id=customer_id,
         time=at,
         kind=kind,
         alert_id=f"{customer_id}{kind}",
         episode_id=customer_id,
-        account_id="",
-        severity=Severity.HIGH,
-        trigger=Trigger.SILENCE,
-        risk=0.834,
-        silent_for_seconds=0,
-        usual_gap_seconds=None,
-        expected_by=None,
-        drop_ratio=None,
-        reason_1="a",
-        reason_1_text="Usually back every 2.1 days, silent for 7.4 days.",
-        reason_2="b",
-        reason_2_text="Used less on the last visit.",
-        reason_3="",
-        reason_3_text="",
-        backfill=False,
-        model_version="cold",
-        policy_version="p",
     )
 
 

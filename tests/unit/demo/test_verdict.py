@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+import said
 from rich.console import Console
 
 from stream.demo.simulate import Fate, Truth
@@ -27,29 +28,15 @@ def alert(
     episode: str = "1",
 ) -> Alert:
     """Say something about a customer."""
-    return Alert(
+    return said.alert(
         customer_id=customer_id,
         time=day(at),
         kind=kind,
         alert_id=f"{customer_id}{episode}{kind}",
         episode_id=customer_id + episode,
-        account_id="",
         severity=Severity.LOW,
         trigger=trigger,
         risk=0.5,
-        silent_for_seconds=0,
-        usual_gap_seconds=None,
-        expected_by=None,
-        drop_ratio=None,
-        reason_1="",
-        reason_1_text="",
-        reason_2="",
-        reason_2_text="",
-        reason_3="",
-        reason_3_text="",
-        backfill=False,
-        model_version="cold",
-        policy_version="p",
     )
 
 

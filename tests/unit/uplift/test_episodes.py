@@ -2,7 +2,9 @@
 
 from random import Random
 
-from stream.detector.alerts import Alert, Kind, Severity, Trigger
+import said
+
+from stream.detector.alerts import Alert, Kind, Trigger
 from stream.detector.events import DAY_MS
 from stream.uplift.episodes import Episode, episodes
 
@@ -13,30 +15,14 @@ def alert(
     episode: str, day: float, kind: Kind = Kind.OPENED, trigger: Trigger = Trigger.SILENCE
 ) -> Alert:
     """Say something; who is held out begins with h."""
-    return Alert(
+    return said.alert(
         customer_id=episode[:1],
         time=int(day * DAY_MS),
         kind=kind,
         alert_id=f"{episode}-{kind}",
         episode_id=episode,
-        account_id="",
-        severity=Severity.HIGH,
         trigger=trigger,
-        risk=0.5,
-        silent_for_seconds=0,
-        usual_gap_seconds=None,
-        expected_by=None,
-        drop_ratio=None,
-        reason_1="",
-        reason_1_text="",
-        reason_2="",
-        reason_2_text="",
-        reason_3="",
-        reason_3_text="",
         holdout=episode.startswith("h"),
-        backfill=True,
-        model_version="cold",
-        policy_version="p",
     )
 
 

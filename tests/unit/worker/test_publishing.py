@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+import said
 
-from stream.detector.alerts import Alert, Kind, Severity, Trigger
+from stream.detector.alerts import Alert, Kind, Severity
 from stream.wire.alerts import decode_alert
 from stream.worker.metrics import Metrics
 from stream.worker.publishing import Desk
@@ -17,29 +18,14 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def alert() -> Alert:
     """Return an alert decided just now."""
-    return Alert(
+    return said.alert(
         customer_id="c1",
         time=NOW_MS - 1_000,
-        kind=Kind.OPENED,
         alert_id="a",
         episode_id="e",
-        account_id="",
         severity=Severity.LOW,
-        trigger=Trigger.SILENCE,
         risk=0.4,
-        silent_for_seconds=100,
-        usual_gap_seconds=None,
-        expected_by=None,
-        drop_ratio=None,
-        reason_1="",
-        reason_1_text="",
-        reason_2="",
-        reason_2_text="",
-        reason_3="",
-        reason_3_text="",
         backfill=True,
-        model_version="cold",
-        policy_version="p",
     )
 
 
