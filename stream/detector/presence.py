@@ -131,6 +131,8 @@ class Presence:
 
         other = (moments <= self._earliest[slots]) | (moments >= self._last_at[slots] + self._gap)
         other |= (kinds == 0) | (volumes == 0)
+        if batch.traits is not None:
+            other |= np.fromiter(map(bool, batch.traits), np.bool_, count)
         other |= (accounts != self._account[slots]) & (accounts != hash(""))
         named = marks != 0
         if not named.all():

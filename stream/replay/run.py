@@ -77,6 +77,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """By kind."""
     results: Counter[str] = msgspec.field(default_factory=Counter)
     """Events by result: applied, ignored, duplicate, late, refused."""
+    withheld: Counter[str] = msgspec.field(default_factory=Counter)
+    """Episodes that were due and did not open, by reason."""
     refusals: Refusals
     model_version: str = ""
 
@@ -94,6 +96,7 @@ class Replay:
         self.snapshots: list[Snapshot] = []
         self.alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
+        self.withheld: Counter[str] = Counter()
         self._policy = policy
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
@@ -210,6 +213,7 @@ class Replay:
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""
         self.results.update(decisions.counts)
+        self.withheld.update(decisions.withheld)
         for alert in decisions.alerts:
             self.alerts[alert.kind.value] += 1
             if self._alerts_file is not None:
@@ -239,7 +243,7 @@ def read_in_order(
     events = read_log(
         files,
         policy_file.log,
-        Decoder(policy_file.mappings),
+        Decoder(policy_file.mappings, policy_file.policy.traits),
         received_at=received_at,
         max_future_skew_ms=policy_file.policy.max_future_skew_ms,
         refusals=refusals,
@@ -310,6 +314,7 @@ def replay(
     )
     summary.alerts = run.alerts
     summary.results = run.results
+    summary.withheld = run.withheld
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 

@@ -80,7 +80,7 @@ class Recorder:
         times = batch.occurred_at.tolist()
         for customer_id, name, at in zip(batch.customer_ids, batch.names, times, strict=True):
             kind = classes[name]
-            if kind is EventClass.ENGAGEMENT:
+            if kind.engages:
                 code = codes.setdefault(customer_id, len(codes))
                 span = spans.get(code)
                 if span is not None and at - span[1] >= horizon:

@@ -150,7 +150,7 @@ class Worker:
         )
 
     def _decoder(self) -> Decoder:
-        return Decoder(self.product.mappings)
+        return Decoder(self.product.mappings, self.product.policy.traits)
 
     def _put_aside(self, tp: TP, stage: str) -> PutAside:
         settings = self.settings

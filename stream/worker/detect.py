@@ -244,6 +244,7 @@ class DetectFold(Fold):
     def _publish(self, decisions: Decisions) -> None:
         """Give alerts and lessons their places."""
         self._outputs += self._desk.outputs(decisions.alerts)
+        self._metrics.withheld(decisions.withheld)
         if self._examples is not None and decisions.lessons:
             self._outputs += [
                 Output(self._examples, 0, None, encode_lesson(lesson, self._tp.partition))

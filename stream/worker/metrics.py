@@ -156,6 +156,12 @@ class Metrics:
             ("kind",),
             **place,
         )
+        self.alerts_withheld = Counter(
+            "alerts_withheld",
+            "Episodes that were due and did not open, by reason: the policy's segments say which.",
+            ("reason",),
+            **place,
+        )
 
         # What judges.
         self.lessons = Counter("lessons", "Lessons for the trainer, by kind.", ("kind",), **place)
@@ -253,6 +259,11 @@ class Metrics:
         """Count alerts that go out."""
         for alert in alerts:
             self.alerts.labels(alert.kind.value, alert.trigger.value).inc()
+
+    def withheld(self, reasons: Mapping[str, int]) -> None:
+        """Count episodes that were due and did not open."""
+        for reason, count in reasons.items():
+            self.alerts_withheld.labels(reason).inc(count)
 
 
 class EngineReport:

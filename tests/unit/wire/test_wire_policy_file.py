@@ -143,6 +143,7 @@ event = ["e", "f"]
         time=("event_time", "time"),
         event_const="use",
         id="uuid",
+        traits=("user_properties",),
         renamed=(("$identify", "identify"), ("$groupidentify", "group")),
     )
     assert own == Mapping(customer="c", time=("t", "u"), event=("e", "f"))
