@@ -185,6 +185,14 @@ class Detector:
         """Count the customers who are not up to date."""
         return self._here.changed
 
+    def segments(self) -> dict[str, int]:
+        """Count the customers of each of the policy's segments, and of none (under "")."""
+        counts = dict.fromkeys([*(one.name for one in self._policy.segments), ""], 0)
+        for customer_id in self.customers:
+            customer = self.customers.look(customer_id)
+            counts[self._voice.adviser.segment(customer).name] += 1
+        return counts
+
     # ------------------------------------------------------------ taking events in
 
     def _take_together(self, batch: EventBatch) -> None:

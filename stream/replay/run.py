@@ -79,6 +79,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """Events by result: applied, ignored, duplicate, late, refused."""
     withheld: Counter[str] = msgspec.field(default_factory=Counter)
     """Episodes that were due and did not open, by reason."""
+    segments: dict[str, int] = msgspec.field(default_factory=dict)
+    """Customers by segment, as of the log's end; those that nobody is in as well."""
     refusals: Refusals
     model_version: str = ""
 
@@ -315,6 +317,7 @@ def replay(
     summary.alerts = run.alerts
     summary.results = run.results
     summary.withheld = run.withheld
+    summary.segments = run.detector.segments()
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 
