@@ -15,6 +15,7 @@ from stream.detector.stages import Kind, Trigger
 from stream.wire.durations import format_duration, parse_duration
 from stream.wire.mapping import Mapping
 from stream.wire.policy_file import LogFormat, PolicyErrors, load, parse
+from stream.wire.policy_keys import LISTS, SECTIONS
 from stream.wire.toml_lines import key_lines
 
 EVERYTHING = """
@@ -494,3 +495,12 @@ def test_a_policy_with_ten_errors_gets_ten_messages() -> None:
         "[guards]\n"
     )
     assert [line for line, _ in found] == [2, 4, 7, 8, 9, 10, 14, 15, 18, 19]
+
+
+def test_the_reference_names_every_key() -> None:
+    """What the grammar reads, POLICY.md explains."""
+    text = (Path(__file__).parents[3] / "POLICY.md").read_text()
+    for section, keys in {**SECTIONS, **LISTS}.items():
+        assert f"[{section}]" in text
+        for key in keys:
+            assert f"`{key}`" in text or f" {key}`" in text, f"{section}: {key}"
