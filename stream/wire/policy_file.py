@@ -29,9 +29,6 @@ from stream.wire.toml_lines import key_lines
 __all__ = ["LogFormat", "Mapping", "PolicyError", "PolicyErrors", "PolicyFile", "load", "parse"]
 
 
-Made = TypeVar("Made", Segment, Play, Release)
-
-
 class LogFormat(msgspec.Struct, frozen=True, kw_only=True):
     """How a log file is laid out, as far as its name does not say."""
 
@@ -41,12 +38,24 @@ class LogFormat(msgspec.Struct, frozen=True, kw_only=True):
     """One character, "whitespace", or empty: a comma, and a tab in .tsv files."""
 
 
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who looks after customers."""
+
+    name: str
+    daily: int
+    """Customers that a day has room for."""
+
+
 class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     """All that a policy file says."""
 
     policy: Policy
     mappings: tuple[Mapping, ...] = ()
     log: LogFormat = LogFormat()
+    owners: tuple[Owner, ...] = ()
+
+
+Made = TypeVar("Made", Segment, Play, Release, Owner)
 
 
 class PolicyError(msgspec.Struct, frozen=True):
@@ -156,7 +165,8 @@ class _Reading:
             self.wrong(*wrong)
         policy = msgspec.structs.replace(policy, version=version_of(policy))
         found = tuple(mapping for mapping in mappings if mapping is not None)
-        return PolicyFile(policy=policy, mappings=found, log=log)
+        owners = self._made("owner", Owner, lists["owner"])
+        return PolicyFile(policy=policy, mappings=found, log=log, owners=owners)
 
     def _section(self, name: str) -> dict[str, Any]:
         """Give the fields of a section that are as they should be."""

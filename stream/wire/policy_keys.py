@@ -140,13 +140,24 @@ _RELEASE: Keys = {
     "segment": ("segments", values.names),
 }
 
+_OWNER: Keys = {
+    "name": ("name", values.text),
+    "daily": ("daily", values.whole(least=1, most=1_000_000)),
+}
+
 LISTS: dict[str, Keys] = {
     "mapping": _MAPPING,
     "segment": _SEGMENT,
     "play": _PLAY,
     "release": _RELEASE,
+    "owner": _OWNER,
 }
 """Section -> its keys: those that there may be several of."""
 
-REQUIRED = {"segment": ("name",), "play": ("name",), "release": ("name", "date")}
+REQUIRED = {
+    "segment": ("name",),
+    "play": ("name",),
+    "release": ("name", "date"),
+    "owner": ("name", "daily"),
+}
 """Of them, the keys without which one says nothing."""

@@ -7,6 +7,8 @@ events lead to is read as a subscriber would.
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -134,6 +136,16 @@ async def said(broker: LocalBroker, topic: str) -> list[Message]:
     return sorted(alerts, key=lambda alert: str(alert["time"]))
 
 
+def worklist(settings: Settings) -> list[Message]:
+    """Give what `slipaway worklist` says."""
+    sets = [f"--set=topics.customers={settings.topics.customers}"]
+    command = [sys.executable, "-m", "stream", "worklist", "--policy", str(SAAS), *sets]
+    brokers = ["--bootstrap-servers", settings.bootstrap_servers]
+    done = subprocess.run([*command, *brokers], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 async def said_of(broker: LocalBroker, topic: str, who: str, kind: str) -> None:
     """Wait until an alert on somebody can be read."""
     deadline = time.monotonic() + 60
@@ -172,7 +184,9 @@ async def _tell(
         await publish(settings, models)
         await asyncio.sleep(1)
         await send(broker, raw, first)
-        await said_of(broker, names["alerts"], "laura", "opened")
+        for who in ("dora", "laura", "rick", "vera"):
+            await said_of(broker, names["alerts"], who, "opened")
+        work = await asyncio.to_thread(worklist, settings)
         await send(broker, raw, [late, *messages[len(first) :]])
         for who in ("dora", "laura", "tina", "vera", "walt"):
             await said_of(broker, names["alerts"], who, "lapsed")
@@ -180,6 +194,7 @@ async def _tell(
         assert process.stop() == 0
     return {
         "withheld": withheld,
+        "worklist": work,
         **{name: await said(broker, names[name]) for name in ("alerts", "holdout", "customers")},
     }
 
@@ -264,3 +279,15 @@ def test_every_alert_is_said_once(told_of: dict[str, Any]) -> None:
     """Whatever happens."""
     ids = [alert["alert_id"] for alert in [*told_of["alerts"], *told_of["holdout"]]]
     assert len(ids) == len(set(ids)) > 100
+
+
+def test_the_worklist_has_what_is_open_owner_by_owner(told_of: dict[str, Any]) -> None:
+    """Before anybody came back; who is in the holdout is on nobody's list."""
+    owners: dict[str, list[str]] = {}
+    for alert in told_of["worklist"]:
+        owners.setdefault(alert["owner"], []).append(alert["customer_id"])
+    assert owners["dana"] == ["vera"]
+    assert {"dora", "laura", "rick"} <= set(owners["success team"])
+    assert not {HELD, "walt", "lea"} & set(owners["success team"])
+    risks = [alert["risk"] for alert in told_of["worklist"] if alert["owner"] == "success team"]
+    assert risks == sorted(risks, reverse=True)
