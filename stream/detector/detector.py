@@ -174,6 +174,11 @@ class Detector:
         """Count the customers who are not up to date."""
         return self._here.changed
 
+    @property
+    def here(self) -> int:
+        """How many customers' visits are under way."""
+        return len(self._here)
+
     # ------------------------------------------------------------ taking events in
 
     def _take_together(self, batch: EventBatch) -> None:

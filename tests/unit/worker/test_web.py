@@ -11,7 +11,7 @@ from stream.worker.web import Web
 async def test_it_says_whether_it_is_alive_and_ready_and_how_it_goes(metrics: Metrics) -> None:
     """A supervisor restarts what is not alive, and sends no work to what is not ready."""
     report = EngineReport(metrics)
-    web = Web(host="127.0.0.1", port=0, registry=metrics.registry, ready=lambda: report.ready)
+    web = Web(host="127.0.0.1", port=0, registry=metrics.registry, unready=report.unready)
     await web.start()
     try:
         assert web._runner is not None
@@ -25,6 +25,8 @@ async def test_it_says_whether_it_is_alive_and_ready_and_how_it_goes(metrics: Me
             assert await ask("/healthz") == (200, '{"status": "alive"}')
             assert (await ask("/readyz"))[0] == 503
             report.assigned([], [TP("usage", 0)], 0.1)
+            assert (await ask("/readyz"))[0] == 503
+            report.lag(TP("usage", 0), 7, caught_up=False)
             assert await ask("/readyz") == (200, '{"status": "ready"}')
             status, text = await ask("/metrics")
             assert status == 200
@@ -40,12 +42,12 @@ def test_what_is_said_of_a_partition_ends_when_it_goes(metrics: Metrics) -> None
     labels = {"topic": "usage", "partition": "3"}
     report.assigned([], [tp], 0.1)
     report.lag(tp, 7, caught_up=False)
-    metrics.stands(tp, 5_000, 2)
+    metrics.stands(tp, 5_000, 2, 1)
     value = metrics.registry.get_sample_value
     assert value("slipaway_lag_records", labels) == 7
     assert value("slipaway_watermark_timestamp_seconds", labels) == 5
     report.revoked([tp], 0.1)
-    assert not report.ready
+    assert report.unready()
     assert value("slipaway_lag_records", labels) is None
     assert value("slipaway_watermark_timestamp_seconds", labels) is None
     assert value("slipaway_partitions_assigned", {"topic": "usage"}) == 0
