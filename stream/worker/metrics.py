@@ -230,7 +230,7 @@ class Metrics:
             **place,
         )
         self.days_trained = Counter(
-            "trainer_days", "Event days turned into snapshots by this worker.", **place
+            "trainer_turns", "Event days turned into snapshots by this worker.", **place
         )
         self.trained_until = Gauge(
             "trainer_day_timestamp_seconds", "Event time of the last day trained on.", **place
