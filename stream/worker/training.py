@@ -18,7 +18,7 @@ from models.dial import Dial
 from models.falls import Falls
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
-from models.trainer import Trainer, TrainerState
+from models.trainer import WATCHED, Trainer, TrainerState
 from stream.detector import cadence
 from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
@@ -117,6 +117,8 @@ class TrainFold(Fold):
         closed = CLOSED.decode(progress) if progress else None
         self._days = TrainingDays(self._partitions, closed)
         self._guarding = Guarding(self._policy, self._partitions, self._metrics, self._saved_guard)
+        for target in WATCHED:
+            self._metrics.drifts.labels(target)  # a rate needs to have seen it at nought
         self._say(self._trainer.current())
 
     # ------------------------------------------------------------ the work
