@@ -1,4 +1,4 @@
-"""The dashboard, asked of a real Prometheus that scraped a real worker and a real deliverer."""
+"""The dashboard and the rules, in a real Prometheus that scrapes a real worker and deliverer."""
 
 import asyncio
 import json
@@ -61,6 +61,23 @@ secrets = ["{secret}"]
 DAYS = 40
 CUSTOMERS = 150
 SEEN_SECONDS_MAX = 90
+CALLED_SECONDS_MAX = 30
+
+WRONG = ("SlipawayEndpointDisabled", "SlipawayDeadLetterBurn")
+"""What somebody has to be called for: an endpoint said 410, and half of what comes is poison."""
+RIGHT = (
+    "SlipawayDown",
+    "SlipawayNotReady",
+    "SlipawayRestarting",
+    "SlipawayPartitionUnowned",
+    "SlipawayTrainerGone",
+    "SlipawayPartitionStuck",
+    "SlipawayCheckpointFailing",
+    "SlipawayRestoreTooLong",
+    "SlipawayModelStale",
+    "SlipawayDeliveryBacklog",
+)
+"""What nobody must be called for: a worker that works."""
 
 
 def test_every_panel_has_words_and_a_place_of_its_own() -> None:
@@ -82,7 +99,7 @@ def test_every_panel_has_words_and_a_place_of_its_own() -> None:
 
 @pytest.mark.integration
 @pytest.mark.timeout(420)
-async def test_every_panel_shows_something(
+async def test_every_panel_shows_something_and_rules_call_for_what_is_wrong(
     broker: LocalBroker, topic_names: Callable[[str], str], receiver: str, tmp_path: Path
 ) -> None:
     """An expression that asks for nothing there is looks like a quiet night."""
@@ -131,7 +148,16 @@ async def test_every_panel_shows_something(
         assert [name for name in recorded if not shows(prometheus, name)] == []
         for port in ports[:2]:
             promtool("check", "metrics", given=get(f"http://127.0.0.1:{port}/metrics"))
+        await until(lambda: {*WRONG} <= firing(prometheus), CALLED_SECONDS_MAX)
+        assert firing(prometheus) & {*RIGHT} == set()
         assert process.stop() == 0
+        await until(lambda: "SlipawayDown" in firing(prometheus), CALLED_SECONDS_MAX)
+
+
+def firing(prometheus: str) -> set[str]:
+    """Return the alerts that call somebody now."""
+    alerts = query(prometheus, "alerts")["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
 
 def unseen(prometheus: str) -> list[str]:
@@ -208,7 +234,9 @@ def delivering(
 
 @contextmanager
 def scraping(folder: Path, ports: list[int]) -> Iterator[str]:
-    """Run Prometheus with our rules, a scrape a second; give its address."""
+    """Run Prometheus with our rules, which wait for seconds only; give its address."""
+    rules = folder / "rules.yml"
+    rules.write_text(re.sub(r"\bfor: \w+", "for: 2s", RULES.read_text(encoding="utf-8")))
     worker_port, deliver_port, own_port = ports
     jobs = {"slipaway": worker_port, "slipaway-deliver": deliver_port}
     config = folder / "prometheus.yml"
@@ -216,7 +244,7 @@ def scraping(folder: Path, ports: list[int]) -> Iterator[str]:
         yaml.safe_dump(
             {
                 "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-                "rule_files": [str(RULES)],
+                "rule_files": [str(rules)],
                 "scrape_configs": [
                     {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
                     for job, port in jobs.items()
