@@ -79,6 +79,11 @@ CASES = {
             {'up{job="node",instance="a"}': "0x20"},  # somebody else's
         ),
     ),
+    "SlipawayNobodyWorks": Case(
+        at="20m",
+        fires=({UP: "1x30"}, {assigned("usage"): "4x3"}),
+        quiet=({assigned("usage"): "4x30"}, {assigned("usage"): "0x30"}),  # a spare one works too
+    ),
     "SlipawayRestarting": Case(
         at="30m",
         fires=({STARTED: "0x5 300x5 600x5 900x5 1200x20"},),

@@ -67,6 +67,7 @@ WRONG = ("SlipawayEndpointDisabled", "SlipawayDeadLetterBurn")
 """What somebody has to be called for: an endpoint said 410, and half of what comes is poison."""
 RIGHT = (
     "SlipawayDown",
+    "SlipawayNobodyWorks",
     "SlipawayNotReady",
     "SlipawayRestarting",
     "SlipawayPartitionUnowned",
