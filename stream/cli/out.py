@@ -117,6 +117,12 @@ def deliver(
     enable: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only undo that it was disabled by a 410.")
     ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Metrics and health there, at web_host; 0: any free one."
+        ),
+    ] = None,
     config: Config = None,
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
@@ -142,7 +148,7 @@ def deliver(
             if enable is not None:
                 asyncio.run(run.enable(settings, enable))
                 return
-            disabled = asyncio.run(run.deliver(settings, found))
+            disabled = asyncio.run(run.deliver(settings, found, port=port))
         except Fatal as fatal:
             typer.echo(fatal.reason, err=True)
             raise typer.Exit(fatal.code) from fatal

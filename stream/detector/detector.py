@@ -193,6 +193,11 @@ class Detector:
             counts[self._voice.adviser.segment(customer).name] += 1
         return counts
 
+    @property
+    def here(self) -> int:
+        """How many customers' visits are under way."""
+        return len(self._here)
+
     # ------------------------------------------------------------ taking events in
 
     def _take_together(self, batch: EventBatch) -> None:

@@ -53,6 +53,10 @@ class Presence:
         """Tell whether a customer has a slot."""
         return customer_id in self._slots
 
+    def __len__(self) -> int:
+        """Count who is here."""
+        return len(self._slots)
+
     @property
     def changed(self) -> int:
         """Count who has changed since they were last written back."""

@@ -24,7 +24,7 @@ from stream.worker.detect import DetectFold
 from stream.worker.failing import StopRule
 from stream.worker.ingest import IngestFold
 from stream.worker.logs import to_stderr
-from stream.worker.metrics import EngineReport, Metrics
+from stream.worker.metrics import EngineReport, Metrics, Role
 from stream.worker.model_log import ModelLog, ModelReader
 from stream.worker.publishing import Desk
 from stream.worker.topics import ensure, state_of_source
@@ -41,7 +41,13 @@ class Worker:
         self.settings = settings
         self.product = product
         self.metrics = Metrics()
-        self.report = EngineReport(self.metrics)
+        self.metrics.serves(
+            app_id=settings.app_id,
+            clock=settings.clock,
+            model=settings.model,
+            policy=product.policy,
+        )
+        self.report = EngineReport(self.metrics, settings.topics.examples)
         self.connection = connection(settings)
         self.models = ModelLog(product.policy, self.metrics)
         self.reader = ModelReader(self.models, settings.topics.model, self.connection)
@@ -49,7 +55,7 @@ class Worker:
             host=settings.web_host,
             port=settings.web_port,
             registry=self.metrics.registry,
-            ready=lambda: self.report.ready,
+            unready=self.report.unready,
         )
         self.usage_partitions = settings.partitions  # until the broker says how many there are
         self.origins = 0  # partitions of all sources together
@@ -95,7 +101,18 @@ class Worker:
         counts = await ensure(self.settings, self.connection)
         self.usage_partitions = counts[self.settings.topics.usage]
         self.origins = sum(counts[source] for source in self.settings.topics.sources)
+        for topic, role in self._roles().items():
+            self.metrics.shares(topic, role, counts[topic])
         await self.reader.read_to_end()
+
+    def _roles(self) -> dict[str, Role]:
+        """Say what each topic that is read is read for."""
+        topics = self.settings.topics
+        roles: dict[str, Role] = dict.fromkeys(topics.sources, "source")
+        roles[topics.usage] = "usage"
+        if self.settings.model == "learn":
+            roles[topics.examples] = "examples"
+        return roles
 
     # ------------------------------------------------------------ who does the work
 

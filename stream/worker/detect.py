@@ -268,7 +268,7 @@ class DetectFold(Fold):
     def _say_where(self) -> None:
         """Tell the metrics where this partition stands."""
         watermark = self._detector.progress.watermark.at
-        self._metrics.stands(self._tp, watermark, len(self._customers))
+        self._metrics.stands(self._tp, watermark, len(self._customers), self._detector.here)
 
 
 FAR_AHEAD_MS = 1 << 60
