@@ -26,6 +26,7 @@ async def present(connection: Connection, topic: str) -> AsyncIterator[Any]:
     consumer = AIOKafkaConsumer(
         **connection.client(),
         group_id=None,
+        auto_offset_reset="earliest",  # a seek could be overtaken by a reset to the end
         enable_auto_commit=False,
         isolation_level="read_committed",
     )
@@ -34,7 +35,6 @@ async def present(connection: Connection, topic: str) -> AsyncIterator[Any]:
         partitions = [TopicPartition(topic, number) for number in range(counts[topic])]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
         for partition in partitions:
             consumer.pause(*(other for other in partitions if other != partition))
             consumer.resume(partition)

@@ -16,7 +16,9 @@ from random import Random
 from secrets import token_hex
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 from worker_process import TOPICS, create, producer, read_all, worker
 
 from stream.broker import LocalBroker
@@ -31,6 +33,7 @@ from stream.worker.feed import publish
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SAAS = Path(__file__).parents[2] / "examples" / "saas.toml"
+CONTRACT = Path(__file__).parents[2] / "deploy" / "contract"
 BEGIN = 1_761_955_200_000  # 2025-11-01, 00:00 UTC: day 0
 LAST_DAY = 160
 THREE_YEARS = 1_095
@@ -291,3 +294,15 @@ def test_the_worklist_has_what_is_open_owner_by_owner(told_of: dict[str, Any]) -
     assert not {HELD, "walt", "lea"} & set(owners["success team"])
     risks = [alert["risk"] for alert in told_of["worklist"] if alert["owner"] == "success team"]
     assert risks == sorted(risks, reverse=True)
+
+
+def test_every_alert_is_as_the_contract_says(told_of: dict[str, Any]) -> None:
+    """A reader who knows the document and nothing else understands them all."""
+    contract = yaml.safe_load((CONTRACT / "asyncapi.yaml").read_text())
+    alerts = [*told_of["alerts"], *told_of["holdout"], *told_of["customers"]]
+    kinds = {alert["kind"] for alert in alerts}
+    assert {"opened", "escalated", "recovered", "lapsed", "retracted"} <= kinds
+    for alert in alerts:
+        payload = contract["components"]["messages"][alert["kind"]]["payload"]
+        schema = {**payload.get("schema", payload), "components": contract["components"]}
+        jsonschema.validate(alert, schema, format_checker=jsonschema.FormatChecker())
