@@ -324,6 +324,7 @@ def _replay_to_topic(
     model: Path | None,
 ) -> None:
     """Send a log to the usage topic, snapshots first."""
+    from stream.replay.erasing import without
     from stream.replay.order import in_order
     from stream.replay.read import read_log
     from stream.replay.refusals import Refusals
@@ -342,7 +343,7 @@ def _replay_to_topic(
             refusals=refusals,
             on_bytes=bar.read,
         )
-        ordered = chain.from_iterable(in_order(events))
-        sent = asyncio.run(feed(settings, ordered, models=models))
+        ordered = chain.from_iterable(without(in_order(events), refusals.erasures))
+        sent = asyncio.run(feed(settings, ordered, models=models, erasures=refusals.erasures))
     typer.echo(f"{sent.events:,} events sent to {settings.topics.usage}", err=True)
     say_refused(refusals)

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.protocol import Hour, Lesson, RiskModels, Sighting
+from models.protocol import FORGOTTEN, Hour, Lesson, RiskModels, Sighting
 from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
@@ -37,6 +37,7 @@ from stream.detector.customer import (
 from stream.detector.decliners import Decliners, declines
 from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
+from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.detector.judgement import Judge
@@ -71,7 +72,7 @@ class Decisions(NamedTuple):
     refused: list[tuple[int, BadEvent]]
     """Index in the batch, and why."""
     counts: Counter[str]
-    """Events by result: applied, ignored, duplicate, late, refused."""
+    """Events by result: applied, ignored, duplicate, late, erased, refused."""
 
 
 class Detector:
@@ -84,15 +85,17 @@ class Detector:
         *,
         customers: Roster | None = None,
         progress: Progress | None = None,
+        erased: Erasures | None = None,
         announces: bool = True,
     ) -> None:
         """Take up the customers and the progress of the last checkpoint, or start afresh.
 
-        `customers` belongs to the caller, who saves it.  What is said of everybody
+        `customers` and `erased` belong to the caller, who saves them.  What is said of everybody
         is said by the one partition that `announces`.
         """
         self.customers = Roster() if customers is None else customers
         self.progress = Progress() if progress is None else progress
+        self.erased = Erasures() if erased is None else erased
         self.events_move_time = True
         """False: only ticks do, because the events come from sources at different paces."""
         self._policy = policy
@@ -163,6 +166,27 @@ class Detector:
         self._decide(self.progress.watermark.follow(now, self._policy.allowed_lateness_ms))
         return self._collect([])
 
+    def erase(self, customer_id: str, at: int | None = None) -> Decisions:
+        """Forget a customer, and whatever may still come of it from up to `at` (ms).
+
+        That is up to the latest event, unless said.  What had fallen due before is
+        decided; of what the customer's time line would have come to, nobody will know.
+        """
+        progress, lateness = self.progress, self._policy.allowed_lateness_ms
+        self._decide(progress.watermark.follow(progress.latest, lateness))
+        now = progress.watermark.at
+        self.erased.note(customer_id, max(progress.latest, now + lateness) if at is None else at)
+        if customer_id in self.customers.entries:
+            if customer_id in self._here:
+                self._here.leave(customer_id)
+            customer = self.customers.look(customer_id)
+            self._leave(customer, now)
+            if customer.observed:
+                self._lose_sight(customer_id, customer, now)
+            self.customers.erase(customer_id)
+        self._lessons.append(Sighting(now, customer_hash(customer_id), 0, 0, FORGOTTEN))
+        return self._collect([])
+
     def settle(self) -> None:
         """Bring `customers` up to date."""
         for customer_id, customer in self._here.write_back():
@@ -191,6 +215,8 @@ class Detector:
             customer_id = batch.customer_ids[place]
             customer = entries.get(customer_id)
             if isinstance(customer, Customer) and customer_id not in here:
+                if self.erased and self.erased.knows(customer_id):
+                    continue  # one by one: each is held against the moment of the erasure
                 here.enter(customer_id, customer)
 
     def _take_singly(
@@ -224,17 +250,16 @@ class Detector:
         if event_class is IGNORED or (event_class is ENGAGEMENT and not event.volume):
             return "ignored"
         customer_id, at = event.customer_id, event.occurred_at
+        if self.erased and self.erased.covers(customer_id, at, self.progress.watermark.at):
+            return "erased"
         customers = self.customers
         customer = customers.entries.get(customer_id)
         if customer.__class__ is not Customer:
             customer = self._customer(customer_id)
         elif customer_id in self._here:
             self._here.leave(customer_id)
-        if event.message_id:
-            marks = remember(customer.recent_ids, event.message_id)
-            if marks is customer.recent_ids:
-                return "duplicate"
-            customer.recent_ids = marks
+        if event.message_id and _repeats(customer, event.message_id):
+            return "duplicate"
         if not customer.touched:
             customers.touch(customer_id, customer)
         if event.account_id and event.account_id != customer.account_id:
@@ -341,8 +366,11 @@ class Detector:
         self.customers.rest(customer_id)
 
     def _due_at(self, customer_id: str) -> int:
-        """Give the moment at which a customer is due."""
-        return (self.customers.due(customer_id) or 0) // KINDS
+        """Give the moment at which a customer is due; never, if it was erased meanwhile."""
+        try:
+            return (self.customers.due(customer_id) or 0) // KINDS
+        except KeyError:
+            return -1
 
     def _next(self, customer: Customer) -> int:
         """Give the first thing due on a customer's time line; 0 if nothing ever is.
@@ -524,14 +552,18 @@ class Detector:
             customer.ended = True
         else:
             if customer.observed:
-                self.judge.hear_end_of_observation(customer_id, customer, signal.at)
-                if self._decliners:
-                    self._decliners.hear_end_of_observation(customer, signal.at)
+                self._lose_sight(customer_id, customer, signal.at)
             customer.observed = False
             customer.landmarks.clear()
             customer.back_released = 0
             if customer.visits:
                 self._sight(customer_id, customer, signal.at, until=signal.at)
+
+    def _lose_sight(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Note that nobody will know what becomes of the customer from `at` (ms) on."""
+        self.judge.hear_end_of_observation(customer_id, customer, at)
+        if self._decliners:
+            self._decliners.hear_end_of_observation(customer, at)
 
     def _leave(self, customer: Customer, at: int) -> None:
         """Take the customer out of the population that false alarms are measured over."""
@@ -544,3 +576,11 @@ class Detector:
         decisions = Decisions(self._voice.collect(), self._lessons, refused, +self._counts)
         self._lessons, self._counts = [], Counter()
         return decisions
+
+
+def _repeats(customer: Customer, message_id: str) -> bool:
+    """Tell whether a message id is one of the customer's last; remember it, if it is not."""
+    marks = remember(customer.recent_ids, message_id)
+    repeated = marks is customer.recent_ids
+    customer.recent_ids = marks
+    return repeated

@@ -47,7 +47,7 @@ class Metrics:
         self.events = Counter(
             "events",
             "Events read, by topic and result: applied, ignored, duplicate, late, heartbeat,"
-            " ingested, dead_letter.",
+            " ingested, erasure, erased (what came late of an erased customer), dead_letter.",
             ("topic", "result"),
             **place,
         )
