@@ -184,6 +184,7 @@ FINITE = st.floats(allow_nan=False)
 LESSONS = st.one_of(
     st.builds(
         Example,
+        customer=st.integers(0, 2**32 - 1) | st.text(),
         at=st.integers(0, LATEST_MS),
         landmark_at=st.integers(0, LATEST_MS),
         labels=st.lists(st.integers(0, 1)).map(tuple),
