@@ -216,10 +216,31 @@ class Metrics:
             **place,
         )
 
+        self.policy_info = Info("policy", "The policy in force.", **place)
+        self.policy_loaded = Gauge(
+            "policy_loaded_timestamp_seconds",
+            "Wall time since when the policy in force has been so.",
+            **place,
+        )
+        self.policy_file_in_force = Gauge(
+            "policy_file_in_force",
+            "1 while the policy file says what is in force; 0: it was refused, the log says why.",
+            **place,
+        )
+        self.policies_refused = Counter(
+            "policies_refused", "Changes of the policy file that were refused.", **place
+        )
+
         self.build = Info("build", "What runs.", **place)
         self.build.info({"version": version("slipaway")})
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+
+    def obeys(self, policy_version: str) -> None:
+        """Say which policy is in force from now on."""
+        self.policy_info.info({"version": policy_version})
+        self.policy_loaded.set(time.time())
+        self.policy_file_in_force.set(1)
 
     # ------------------------------------------------------------ what the folds report
 
