@@ -156,6 +156,10 @@ def backtest(
     boosting: Annotated[
         bool, typer.Option("--boosting", help="Beside boosted trees, too (needs LightGBM).")
     ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD.toml", help="Beside another policy: what the change would do."),
+    ] = None,
 ) -> None:
     """Say what alerts on a log would have been worth, beside simple rules; no labels needed."""
     with reported():
@@ -163,7 +167,10 @@ def backtest(
         check_writable({"--json": as_json, "--report": report})
         if boosting:
             _boostable()
+        if against is not None and "-" in logs:
+            raise SettingsError(["--against reads the log twice: give a file, not standard input"])
         product = policy_file_of(policy)
+        old = None if against is None else policy_file_of(against)
         from stream.backtest.run import backtest as find
         from stream.backtest.terminal import show
         from stream.replay.refusals import Refusals
@@ -177,6 +184,7 @@ def backtest(
                 received_at=now_ms(),
                 begin=moment,
                 boosting=boosting,
+                old=old,
                 refusals=refusals,
                 watcher=bar,
             )

@@ -25,8 +25,18 @@ from stream.worker.app import Worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-FIRST = '[events]\nwarning = ["cancel"]\n\n[time]\nallowed_lateness = "1s"\n'
-SECOND = FIRST.replace('"cancel"', '"downgrade"') + "\n[slipping]\nvisits_min = 2\n"
+# No warning wears off: whatever is alerted on is so under the policy of its day.
+FIRST = """
+[events]
+warning = ["cancel"]
+
+[time]
+allowed_lateness = "1s"
+
+[slipping]
+warning_cleared_by_visits = 100
+"""
+SECOND = FIRST.replace('"cancel"', '"downgrade"') + "visits_min = 2\n"
 THIRD = SECOND.replace('"downgrade"', '"complain"')
 BROKEN = SECOND.replace("visits_min = 2", "visits_min = 0\nhorizont = 3")
 START = 1_700_000_000_000
@@ -217,7 +227,7 @@ async def test_what_was_learned_is_not_dropped_without_a_word(
     policy.write_text(FIRST)
     with worker(broker, names, raw, tmp_path, POLICY=str(policy), MODEL="learn") as process:
         await process.ready()
-        policy.write_text(FIRST + '\n[slipping]\nhorizon = "20d"\n')
+        policy.write_text(FIRST + 'horizon = "20d"\n')
         await until(lambda: metric(process, "policies_refused_total") == 1)
         assert "they begin to learn anew" in process.log.read_text()
         policy.unlink()
