@@ -215,7 +215,7 @@ class Detector:
             customer_id = batch.customer_ids[place]
             customer = entries.get(customer_id)
             if isinstance(customer, Customer) and customer_id not in here:
-                if self.erased and self.erased.knows(customer_id):
+                if self.erased.marks and self.erased.knows(customer_id):
                     continue  # one by one: each is held against the moment of the erasure
                 here.enter(customer_id, customer)
 
@@ -250,7 +250,7 @@ class Detector:
         if event_class is IGNORED or (event_class is ENGAGEMENT and not event.volume):
             return "ignored"
         customer_id, at = event.customer_id, event.occurred_at
-        if self.erased and self.erased.covers(customer_id, at, self.progress.watermark.at):
+        if self.erased.marks and self.erased.covers(customer_id, at, self.progress.watermark.at):
             return "erased"
         customers = self.customers
         customer = customers.entries.get(customer_id)

@@ -26,10 +26,6 @@ class Erasures:
         """Up to when (ms) what happened is to be forgotten."""
         self._unsaved: set[bytes] = set()
 
-    def __bool__(self) -> bool:
-        """Tell whether there is anybody to be known again."""
-        return bool(self.marks)
-
     def note(self, customer_id: str, at: int) -> None:
         """Remember that a customer is to be forgotten up to a moment (ms)."""
         mark = _mark(customer_id)

@@ -29,7 +29,7 @@ from stream.worker.metrics import EngineReport, Metrics
 from stream.worker.model_log import ModelLog, ModelReader
 from stream.worker.policy_watch import PolicyWatch
 from stream.worker.publishing import Desk
-from stream.worker.renewal import begin_anew, handed_over
+from stream.worker.renewal import be_deaf, begin_anew, handed_over
 from stream.worker.topics import ensure, state_of_source
 from stream.worker.web import Web
 
@@ -213,6 +213,7 @@ def run(settings: Settings) -> NoReturn:
 
     Raises `PolicyErrors`; everything that goes wrong later ends the process.
     """
+    be_deaf()
     text = handed_over()
     product = (
         read_policy(settings) if text is None else policy_file.parse(text, str(settings.policy))

@@ -9,6 +9,7 @@ What was found valid is handed over, not read again: the file may be another by 
 """
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -22,10 +23,16 @@ def handed_over() -> str | None:
     return os.environ.pop(VARIABLE, None)
 
 
+def be_deaf() -> None:
+    """Let SIGHUP be of no effect while nobody listens for it, where it would end the process."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def begin_anew(text: str) -> NoReturn:
     """Begin this process again, as it was called, with the text of another policy."""
     if len(text.encode()) <= _BYTES_MAX and "\0" not in text:
         os.environ[VARIABLE] = text
+    be_deaf()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refolded import customers, refolded, settings_of
 from worker_process import PARTITIONS, TOPICS, Process, create, producer, read_all, until, worker
 
 from stream.broker import LocalBroker
@@ -219,6 +220,16 @@ async def test_an_erasure_survives_every_death(application: Application) -> None
             if topic != "state":
                 assert values.count(None) == 1 + (customer == "ann")
     records = await read_all(application.broker, usage)
+    settings = settings_of(application.broker, application.names, application.raw)
+    expected, known = refolded(settings, records, [POLICY])
+    state = await read_all(application.broker, application.names["state"])
+    assert customers((record.key, record.value) for record in state) == known
+    assert known.keys() == {OTHER, "ann"}
+    for topic in ("alerts", "holdout"):
+        name = application.names[topic]
+        found = await read_all(application.broker, name)
+        wanted = {key: n for key, n in expected.items() if key[0] == name}
+        assert Counter((name, record.key, record.value) for record in found) == wanted
     keys = Counter(record.key for record in records if b"erase.v1" in record.value)
     assert keys == {who.encode(): 1 + (who == "ann") for who in WHO}
     assert len({record.partition for record in records}) == PARTITIONS

@@ -5,23 +5,18 @@ import json
 import os
 import signal
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from faust.types import TP
+from refolded import customers, refolded, settings_of
 from worker_process import TOPICS, Process, create, get, producer, read_all, until, worker
 
 from stream.broker import LocalBroker
 from stream.detector.events import DAY_MS
-from stream.engine.position import is_position
-from stream.settings import Settings, load
 from stream.wire import policy_file
-from stream.wire.customers import CustomerCodec
 from stream.wire.times import iso
-from stream.worker.app import Worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -86,47 +81,6 @@ class Sender:
                 await sender.send_and_wait(self._raw, value, partition=0)
 
 
-def settings_of(broker: LocalBroker, names: dict[str, str], raw: str) -> Settings:
-    """Return the worker's settings."""
-    topics = {**names, "sources": [raw]}
-    return load({"bootstrap_servers": broker.bootstrap, "topics": topics, "clock": "event"})
-
-
-def expected(
-    settings: Settings, usage: Iterable[Any], texts: list[str], splits: list[int]
-) -> tuple[Counter[bytes], dict[str, Any]]:
-    """Fold the usage topic by one policy after the other; give alerts, and what is known.
-
-    A policy takes over at the first record written at or after its split (ms).
-    """
-    partitions: dict[int, list[Any]] = defaultdict(list)
-    for record in usage:
-        partitions[record.partition].append(record)
-    alerts: Counter[bytes] = Counter()
-    known: dict[str, Any] = {}
-    for number, records in partitions.items():
-        rows: dict[bytes, bytes | None] = {}
-        progress = None
-        for text, begin, end in zip(texts, [0, *splits], [*splits, 1 << 62], strict=True):
-            work = Worker(settings, policy_file.parse(text))
-            work.usage_partitions, work.origins = len(partitions), 1
-            flow = next(flow for flow in work.flows() if flow.source == settings.topics.usage)
-            fold = flow.make(TP(settings.topics.usage, number))
-            for key, value in rows.items():
-                fold.load(key, value)
-            fold.begin(progress)
-            part = [record for record in records if begin <= record.timestamp < end]
-            if part:
-                fold.apply(part)
-            batch = fold.collect()
-            rows.update(batch.rows)
-            progress = batch.progress
-            outputs = [out for out in batch.outputs if out.topic == settings.topics.alerts]
-            alerts.update(out.value or b"" for out in outputs)
-        known |= {key.decode(): CustomerCodec().decode(row or b"") for key, row in rows.items()}
-    return alerts, known
-
-
 async def verify(broker: LocalBroker, names: dict[str, str], raw: str, splits: list[int]) -> None:
     """Hold alerts and customers against one policy after the other, without a worker."""
     said = [record.value for record in await read_all(broker, names["alerts"])]
@@ -137,14 +91,11 @@ async def verify(broker: LocalBroker, names: dict[str, str], raw: str, splits: l
     assert len(opened) == len(WHO)
     settings = settings_of(broker, names, raw)
     usage = await read_all(broker, names["usage"])
-    alerts, known = expected(settings, usage, [FIRST, SECOND, THIRD], splits)
+    expected, known = refolded(settings, usage, [FIRST, SECOND, THIRD], splits)
+    alerts = {value: n for (topic, _, value), n in expected.items() if topic == names["alerts"]}
     assert Counter(said) == alerts
-    rows = {
-        record.key.decode(): record.value
-        for record in await read_all(broker, names["state"])
-        if not is_position(record.key)
-    }
-    assert {who: CustomerCodec().decode(row) for who, row in rows.items()} == known
+    state = await read_all(broker, names["state"])
+    assert customers((record.key, record.value) for record in state) == known
 
 
 async def begun_anew(process: Process, times: int, text: str) -> None:
