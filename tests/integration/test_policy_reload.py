@@ -186,5 +186,9 @@ async def test_what_was_learned_is_not_dropped_without_a_word(
         assert "cannot be read" in process.log.read_text()
         policy.write_text(f"# as before\n{FIRST}")
         await until(lambda: metric(process, "policy_file_in_force") == 1)
+        assert process.log.read_text().count('"event": "worker"') == 1
+        # Whoever is told to end while it stops for another policy does not begin anew.
+        policy.write_text(SECOND)
+        await until(lambda: "taking it up" in process.log.read_text())
         assert process.stop() == 0
     assert process.log.read_text().count('"event": "worker"') == 1
