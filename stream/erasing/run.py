@@ -15,10 +15,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResourceType
+from aiokafka.errors import KafkaError
 
 from stream.engine.checkpoint import partition_for
 from stream.engine.connection import Connection, describe, wait_for_broker
-from stream.engine.exits import Fatal
+from stream.engine.exits import Fatal, judge
 from stream.erasing.findings import Customer, Findings, Place, Remains
 from stream.erasing.lifetimes import gone_by
 from stream.settings import Settings
@@ -64,8 +65,17 @@ async def erase(
     """Ask for the erasure of customers, and say what became of them within `wait_seconds`.
 
     None: do not wait, and do not look.  Raises `Fatal` where there is no topic to
-    ask in, or the broker does not answer.
+    ask in, or the broker does not answer, or refuses.
     """
+    try:
+        return await _erase(settings, customer_ids, wait_seconds, told)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise judge(error, "erasing") from error
+
+
+async def _erase(
+    settings: Settings, customer_ids: Sequence[str], wait_seconds: float | None, told: Told
+) -> Findings:
     now = time.time_ns() // 1_000_000
     link = connection(settings)
     try:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from unittest.mock import patch
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_detector_laws import POLICY, eager_models, end_of, logs
+from test_detector_laws import POLICY, START, eager_models, end_of, logs
 
 from stream.detector import detector as module
 from stream.detector.alerts import Alert
@@ -177,3 +178,82 @@ def test_an_erasure_is_remembered_for_its_time() -> None:
     subject.end(100 * DAY_MS + KEPT_MS + POLICY.allowed_lateness_ms)
     subject.save()
     assert not subject.marks
+
+
+def opened(day: float, who: str = WHO) -> UsageEvent:
+    """Return an event of a day."""
+    at = START + round(day * DAY_MS)
+    return UsageEvent(who, "open", at, at)
+
+
+def in_columns(monkeypatch: pytest.MonkeyPatch) -> Subject:
+    """Return a detector that adds up even a single event in columns."""
+    monkeypatch.setattr(module, "TOGETHER_MIN", 1)
+    return Subject()
+
+
+MINUTE = 1 / 1_440
+
+
+def test_whoever_is_here_leaves_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next event is a new customer's first, and no more of the old visit."""
+    subject = in_columns(monkeypatch)
+    subject.take([opened(0)])
+    subject.end(START + DAY_MS // 24 + 60_000)  # the visit has begun
+    subject.take([opened(2 * MINUTE)])
+    subject.take([opened(3 * MINUTE)])
+    assert WHO in subject.detector._here
+    subject.erase(START + round(3 * MINUTE * DAY_MS))
+    assert WHO not in subject.detector._here
+    subject.take([opened(4 * MINUTE)])
+    subject.end(START + DAY_MS)
+    customer = subject.detector.customers.look(WHO)
+    assert (customer.visits, customer.volume_total) == (1, 1)
+    assert customer.first_at == START + round(4 * MINUTE * DAY_MS)
+
+
+def test_a_late_event_is_not_added_to_a_new_customers_visit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though it lies within a visit's gap of it, and in the same batch."""
+    subject = in_columns(monkeypatch)
+    subject.take([opened(0)])
+    subject.erase(START)
+    subject.take([opened(5 * MINUTE)])
+    subject.end(START + DAY_MS // 24 + round(10 * MINUTE * DAY_MS))  # the visit has begun
+    subject.take([opened(6 * MINUTE)])
+    subject.take([opened(-MINUTE), opened(7 * MINUTE)])
+    subject.end(START + 2 * DAY_MS)
+    assert subject.detector.customers.look(WHO).volume_total == 3
+
+
+def test_who_is_erased_is_watched_no_longer() -> None:
+    """What the dial is measured over counts its time up to then, and not beyond."""
+    subject = Subject()
+    for day in range(6):
+        subject.take([opened(day), opened(day, "other")])
+    day = subject.detector.progress.day
+    assert day.watched == 2
+    subject.erase(None)
+    assert day.watched == 1
+    subject.erase(None)
+    assert day.watched == 1
+
+
+def test_an_alert_under_way_counts_neither_way() -> None:
+    """Nobody will know whether it was right: nothing more is expected of it."""
+    subject = Subject()
+    for day in range(8):
+        subject.take([opened(day)])
+    day = subject.detector.progress.day
+    moment = START + 8 * DAY_MS
+    while not subject.alerts:
+        subject.end(moment := moment + DAY_MS // 4)
+    episode = subject.detector.customers[WHO].episode
+    assert episode is not None
+    waiting = episode.false_chance
+    assert waiting > 0
+    before = day.chance_raised, day.false_alarms
+    subject.erase(moment)
+    assert day.chance_raised == pytest.approx(before[0] - waiting)
+    assert day.false_alarms == before[1]
