@@ -215,8 +215,6 @@ class Detector:
             customer_id = batch.customer_ids[place]
             customer = entries.get(customer_id)
             if isinstance(customer, Customer) and customer_id not in here:
-                if self.erased.marks and self.erased.knows(customer_id):
-                    continue  # one by one: each is held against the moment of the erasure
                 here.enter(customer_id, customer)
 
     def _take_singly(

@@ -32,10 +32,6 @@ class Erasures:
         self.marks[mark] = max(at, self.marks.get(mark, at))
         self._unsaved.add(mark)
 
-    def knows(self, customer_id: str) -> bool:
-        """Tell whether a customer was erased, lately."""
-        return _mark(customer_id) in self.marks
-
     def covers(self, customer_id: str, at: int, watermark: int) -> bool:
         """Tell whether what a customer did at a moment (ms) is to be forgotten.
 
