@@ -192,3 +192,34 @@ async def test_what_was_learned_is_not_dropped_without_a_word(
         await until(lambda: "taking it up" in process.log.read_text())
         assert process.stop() == 0
     assert process.log.read_text().count('"event": "worker"') == 1
+
+
+async def test_workers_that_share_the_work_change_together(
+    broker: LocalBroker, topic_names: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Each watches its own file; between them, nobody is told of twice, or not at all."""
+    raw, names = topic_names("raw"), {name: topic_names(name) for name in TOPICS}
+    await create(broker, raw, {})
+    policy, sender = tmp_path / "policy.toml", Sender(broker, raw)
+    policy.write_text(FIRST)
+    folders = [tmp_path / name for name in ("w0", "w1")]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        worker(broker, names, raw, folders[0], POLICY=str(policy), INSTANCE_ID="w0") as one,
+        worker(broker, names, raw, folders[1], POLICY=str(policy), INSTANCE_ID="w1") as two,
+    ):
+        for process in (one, two):
+            await process.ready()
+        await sender.day("opened")
+        policy.write_text(SECOND)
+        for process in (one, two):
+            await begun_anew(process, 2, SECOND)
+        await sender.day("opened", "downgrade", "cancel")
+        await until(
+            lambda: sum(p.counted("alerts_total", kind="opened") for p in (one, two)) == len(WHO)
+        )
+        assert [process.stop() for process in (one, two)] == [0, 0]
+    said = [json.loads(record.value) for record in await read_all(broker, names["alerts"])]
+    assert sorted(alert["customer_id"] for alert in said) == sorted(WHO)
+    assert {alert["policy_version"] for alert in said} == {version(SECOND)}
