@@ -21,7 +21,7 @@ from models.drift import Watch, WatchState
 from models.falls import Falls
 from models.fitting import fit
 from models.newton import OnlineNewton
-from models.protocol import Example, Hour, Lesson, Sighting, Tally
+from models.protocol import FORGOTTEN, Example, Hour, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, Snapshot, Weights, name
 from models.standardise import Standardise
 
@@ -139,12 +139,12 @@ class Trainer:
         tallies = [lesson for lesson in lessons if isinstance(lesson, Tally)]
         for lesson in lessons:
             if isinstance(lesson, Sighting):
-                self._sightings[lesson.customer_hash] = lesson
+                self._see(lesson)
         self._cut_sample()
         self._refit(day_end)
         examples = [lesson for lesson in lessons if isinstance(lesson, Example)]
         self._drifted = []
-        examples.sort(key=lambda e: (e.at, e.customer_id, e.landmark_at))
+        examples.sort(key=lambda e: (e.at, str(e.customer), e.landmark_at, e.inputs))
         self._learn_late([e for e in examples if e.target == "lapse"])
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
         self._turn_falls(tallies)
@@ -153,6 +153,13 @@ class Trainer:
         self._choose_teachers(sum(tally.judged for tally in tallies))
         self._turned = day_end
         return self.current()
+
+    def _see(self, sighting: Sighting) -> None:
+        """Keep what is known of a sampled customer, or forget it."""
+        if sighting.repeats == FORGOTTEN:
+            self._sightings.pop(sighting.customer_hash, None)
+        else:
+            self._sightings[sighting.customer_hash] = sighting
 
     def _turn_falls(self, tallies: list[Tally]) -> None:
         """Record what came of falls; while they are told of, silence has less of the dial."""

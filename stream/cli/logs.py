@@ -163,6 +163,10 @@ def backtest(
     boosting: Annotated[
         bool, typer.Option("--boosting", help="Beside boosted trees, too (needs LightGBM).")
     ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD.toml", help="Beside another policy: what the change would do."),
+    ] = None,
 ) -> None:
     """Say what alerts on a log would have been worth, beside simple rules; no labels needed."""
     with reported():
@@ -170,7 +174,10 @@ def backtest(
         check_writable({"--json": as_json, "--report": report})
         if boosting:
             _boostable()
+        if against is not None and "-" in logs:
+            raise SettingsError(["--against reads the log twice: give a file, not standard input"])
         product = policy_file_of(policy)
+        old = None if against is None else policy_file_of(against)
         from stream.backtest.run import backtest as find
         from stream.backtest.terminal import show
         from stream.replay.refusals import Refusals
@@ -184,6 +191,7 @@ def backtest(
                 received_at=now_ms(),
                 begin=moment,
                 boosting=boosting,
+                old=old,
                 refusals=refusals,
                 watcher=bar,
             )
@@ -348,6 +356,7 @@ def _replay_to_topic(
     model: Path | None,
 ) -> None:
     """Send a log to the usage topic, snapshots first."""
+    from stream.replay.erasing import without
     from stream.replay.order import in_order
     from stream.replay.read import read_log
     from stream.replay.refusals import Refusals
@@ -366,7 +375,7 @@ def _replay_to_topic(
             refusals=refusals,
             on_bytes=bar.read,
         )
-        ordered = chain.from_iterable(in_order(events))
-        sent = asyncio.run(feed(settings, ordered, models=models))
+        ordered = chain.from_iterable(without(in_order(events), refusals.erasures))
+        sent = asyncio.run(feed(settings, ordered, models=models, erasures=refusals.erasures))
     typer.echo(f"{sent.events:,} events sent to {settings.topics.usage}", err=True)
     say_refused(refusals)

@@ -21,19 +21,21 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.protocol import Hour, Lesson, RiskModels
+from models.protocol import FORGOTTEN, Hour, Lesson, RiskModels, Sighting
 from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
 from stream.detector.customer import (
     Customer,
     complete_visit,
+    customer_hash,
     prolong,
     whole,
 )
 from stream.detector.decliners import Decliners, declines
 from stream.detector.duplicates import is_new
 from stream.detector.episodes import Sign
+from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.detector.judgement import Judge
@@ -70,7 +72,7 @@ class Decisions(NamedTuple):
     refused: list[tuple[int, BadEvent]]
     """Index in the batch, and why."""
     counts: Counter[str]
-    """Events by result: applied, ignored, duplicate, late, refused."""
+    """Events by result: applied, ignored, duplicate, late, erased, refused."""
     withheld: Counter[str]
     """Episodes that were due and did not open, by reason."""
 
@@ -85,15 +87,17 @@ class Detector:
         *,
         customers: Roster | None = None,
         progress: Progress | None = None,
+        erased: Erasures | None = None,
         announces: bool = True,
     ) -> None:
         """Take up the customers and the progress of the last checkpoint, or start afresh.
 
-        `customers` belongs to the caller, who saves it.  What is said of everybody
+        `customers` and `erased` belong to the caller, who saves them.  What is said of everybody
         is said by the one partition that `announces`.
         """
         self.customers = Roster() if customers is None else customers
         self.progress = Progress() if progress is None else progress
+        self.erased = Erasures() if erased is None else erased
         self.events_move_time = True
         """False: only ticks do, because the events come from sources at different paces."""
         self._policy = policy
@@ -174,6 +178,27 @@ class Detector:
         self._decide(self.progress.watermark.follow(now, self._policy.allowed_lateness_ms))
         return self._collect([])
 
+    def erase(self, customer_id: str, at: int | None = None) -> Decisions:
+        """Forget a customer, and whatever may still come of it from up to `at` (ms).
+
+        That is up to the latest event, unless said.  What had fallen due before is
+        decided; of what the customer's time line would have come to, nobody will know.
+        """
+        progress, lateness = self.progress, self._policy.allowed_lateness_ms
+        self._decide(progress.watermark.follow(progress.latest, lateness))
+        now = progress.watermark.at
+        self.erased.note(customer_id, max(progress.latest, now + lateness) if at is None else at)
+        if customer_id in self.customers.entries:
+            if customer_id in self._here:
+                self._here.leave(customer_id)
+            customer = self.customers.look(customer_id)
+            self._lifecycle.leave(customer, now)
+            if customer.observed:
+                self._lifecycle.lose_sight(customer_id, customer, now)
+            self.customers.erase(customer_id)
+        self._lessons.append(Sighting(now, customer_hash(customer_id), 0, 0, FORGOTTEN))
+        return self._collect([])
+
     def settle(self) -> None:
         """Bring `customers` up to date."""
         for customer_id, customer in self._here.write_back():
@@ -251,16 +276,13 @@ class Detector:
         if not (signs or uses):
             return "ignored"
         customer_id, at = event.customer_id, event.occurred_at
-        customers = self.customers
-        customer = customers.entries.get(customer_id)
-        if customer.__class__ is not Customer:
-            customer = self._customer(customer_id)
-        elif customer_id in self._here:
-            self._here.leave(customer_id)
+        if self.erased.marks and self.erased.covers(customer_id, at, self.progress.watermark.at):
+            return "erased"
+        customer = self._customer(customer_id)
         if event.message_id and not is_new(customer, event.message_id):
             return "duplicate"
         if not customer.touched:
-            customers.touch(customer_id, customer)
+            self.customers.touch(customer_id, customer)
         if event.account_id and event.account_id != customer.account_id:
             customer.account_id = event.account_id
         if signs:
@@ -272,13 +294,17 @@ class Detector:
         return self._engage(customer_id, customer, at, event.volume, kind_bit)
 
     def _customer(self, customer_id: str) -> Customer:
-        """Wake a customer, or make the acquaintance of a new one."""
-        if customer_id in self.customers.entries:
+        """Give a customer up to date and awake, or make the acquaintance of a new one."""
+        customer = self.customers.entries.get(customer_id)
+        if isinstance(customer, Customer):
+            if customer_id in self._here:
+                self._here.leave(customer_id)
+            return customer
+        if customer is not None:
             return self.customers[customer_id]
         rhythm = cadence.fresh(self._horizon_days)
-        customer = Customer(rhythm=rhythm, levels=decline.Levels())
-        self.customers.entries[customer_id] = customer
-        return customer
+        new = self.customers.entries[customer_id] = Customer(rhythm=rhythm, levels=decline.Levels())
+        return new
 
     def _classify(self, name: str) -> tuple[EventClass, int]:
         """Give an event name's class and its bit in the set of kinds."""
@@ -359,8 +385,11 @@ class Detector:
         self.customers.rest(customer_id)
 
     def _due_at(self, customer_id: str) -> int:
-        """Give the moment at which a customer is due."""
-        return (self.customers.due(customer_id) or 0) // KINDS
+        """Give the moment at which a customer is due; never, if it was erased meanwhile."""
+        try:
+            return (self.customers.due(customer_id) or 0) // KINDS
+        except KeyError:
+            return -1
 
     def _next(self, customer: Customer) -> int:
         """Give the first thing due on a customer's time line; 0 if nothing ever is.

@@ -118,6 +118,12 @@ class Lifecycle:
             customer.counted = False
             self._progress.day.leave(at)
 
+    def lose_sight(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Note that nobody will know what becomes of the customer from `at` (ms) on."""
+        self._judge.hear_end_of_observation(customer_id, customer, at)
+        if self._decliners:
+            self._decliners.hear_end_of_observation(customer, at)
+
     def stalls_at(self, customer: Customer) -> int | None:
         """Give when a customer who has not got going has stalled (ms); None: never."""
         segment = self._voice.adviser.segment(customer)
@@ -167,9 +173,7 @@ class Lifecycle:
         """Expect nothing of a customer any longer, and learn nothing from what is pending."""
         self.leave(customer, at)
         if customer.observed:
-            self._judge.hear_end_of_observation(customer_id, customer, at)
-            if self._decliners:
-                self._decliners.hear_end_of_observation(customer, at)
+            self.lose_sight(customer_id, customer, at)
         customer.observed = False
         customer.landmarks.clear()
         customer.back_released = 0

@@ -43,6 +43,7 @@ def release(
 ) -> Iterator[Example]:
     """Take every label due by `at` (ms) out of the customer, as examples to learn from."""
     pending, horizon_ms = customer.landmarks, ladder.horizon_ms
+    number = customer_hash(customer_id)
     while customer.back_released < len(pending):
         landmark = pending[customer.back_released]
         due = landmark.at + back_ms
@@ -50,7 +51,7 @@ def release(
             break
         customer.back_released += 1
         back = (_returned(landmark, due),)
-        yield Example(BACK, due, customer_id, landmark.at, landmark.inputs, back)
+        yield Example(BACK, due, number, landmark.at, landmark.inputs, back)
     while pending and pending[0].at + horizon_ms <= at:
         landmark = pending.pop(0)
         customer.back_released -= 1
@@ -58,7 +59,7 @@ def release(
         lapsed = 1 - _returned(landmark, due)
         gap = 1 - _returned(landmark, landmark.last_at + horizon_ms)
         share = ladder.share(landmark.rung)
-        yield Example(LAPSE, due, customer_id, landmark.at, landmark.inputs, (lapsed, gap), share)
+        yield Example(LAPSE, due, number, landmark.at, landmark.inputs, (lapsed, gap), share)
 
 
 def sight(

@@ -86,6 +86,10 @@ class Roster:
         else:
             self.entries[customer_id] = row
 
+    def erase(self, customer_id: str) -> None:
+        """Forget a customer, if there is one; whoever saves is not told of it here."""
+        self.entries.pop(customer_id, None)
+
     def rest(self, customer_id: str) -> None:
         """Let a touched customer sleep until it is saved, if anybody saves."""
         if self._codec is not None:
@@ -99,7 +103,9 @@ class Roster:
         encode, entries = self._codec.encode, self.entries
         touched, self.touched = self.touched, []
         for customer_id in touched:
-            customer = entries[customer_id]
+            customer = entries.get(customer_id)
+            if customer is None:  # was erased
+                continue
             if isinstance(customer, bytes):  # was let rest
                 yield customer_id, customer
                 continue

@@ -26,6 +26,7 @@ from stream.detector.watermark import ahead, check_not_ahead
 from stream.replay.errors import LogError
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
 from stream.replay.source import OnBytes, open_log
+from stream.wire.erasure import Erasure
 from stream.wire.events import Block, Decoder, Heartbeat, Row
 from stream.wire.json_object import BYTES_MAX
 from stream.wire.mapping import RowReader
@@ -123,6 +124,8 @@ def _events(
                     yield event
                 elif event is None:
                     ignored += 1
+                elif isinstance(event, Erasure):
+                    refusals.erasures.append(event)
                 else:
                     heartbeats += 1
             if count == TRIAL_ROWS:
@@ -161,6 +164,8 @@ def _json_events(
             for place, other in others:
                 if isinstance(other, Heartbeat):
                     refusals.heartbeats += 1
+                elif isinstance(other, Erasure):
+                    refusals.erasures.append(other)
                 elif other is None:
                     refusals.ignored += 1
                 elif lines[place] and not lines[place].isspace():

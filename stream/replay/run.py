@@ -30,6 +30,7 @@ from stream.detector.events import DAY_MS, HOUR_MS
 from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.detector.ranking import rank
+from stream.replay.erasing import without
 from stream.replay.order import in_order
 from stream.replay.read import read_log
 from stream.replay.refusals import Refusals
@@ -251,7 +252,7 @@ def read_in_order(
         refusals=refusals,
         on_bytes=watcher.read if watcher else lambda _: None,
     )
-    for batch in _parts(in_order(events), batch_events):
+    for batch in _parts(without(in_order(events), refusals.erasures), batch_events):
         yield batch
         if watcher:
             watcher.decided(len(batch), refusals.events)  # in order: all of it was read by now

@@ -17,9 +17,10 @@ import numpy as np
 from stream.detector.batch import EventBatch, Moments
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
-from stream.wire import bundle, cloud_events, heartbeat, json_object, segment, usage
+from stream.wire import bundle, cloud_events, erasure, heartbeat, json_object, segment, usage
 from stream.wire.bundle import Bundle
 from stream.wire.cloud_events import Headers
+from stream.wire.erasure import Erasure
 from stream.wire.fields import shown
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.mapping import Mapping, RecordReader
@@ -28,11 +29,11 @@ from stream.wire.usage import encode_usage
 
 __all__ = ["Block", "Bundle", "Decoded", "Decoder", "Heartbeat", "encode_heartbeat", "encode_usage"]
 
-Row = UsageEvent | Heartbeat | None
+Row = UsageEvent | Heartbeat | Erasure | None
 """None is a row that the policy's mapping calls no event."""
 Decoded = Row | Bundle
-Other = Heartbeat | BadEvent | None
-"""A heartbeat, a row that is no event, or what cannot be used."""
+Other = Heartbeat | Erasure | BadEvent | None
+"""A heartbeat, an erasure, a row that is no event, or what cannot be used."""
 
 _OWN_KEY = "slipaway"
 _MANY, _FEW = 1_024, 32
@@ -250,8 +251,9 @@ class Decoder:
         if uploaded and not self._mapped:
             return self._presets.read(AMPLITUDE, item, received_at)
         event = self.decode_record(item, received_at)
-        if isinstance(event, Heartbeat):
-            raise BadEvent(Code.UNKNOWN_TYPE, "a heartbeat among customers' events")
+        if isinstance(event, Heartbeat | Erasure):
+            kind = type(event).__name__.lower()
+            raise BadEvent(Code.UNKNOWN_TYPE, f"of kind {kind}, among customers' events")
         return event
 
     def mapping_for(self, columns: Iterable[str]) -> Mapping | None:
@@ -280,9 +282,12 @@ def _own(tag: object, record: MappingOf[str, object], received_at: int) -> Row:
         return usage.from_record(record, received_at)
     if tag == heartbeat.TAG:
         return heartbeat.from_record(record)
+    if tag == erasure.TAG:
+        return erasure.from_record(record)
     raise BadEvent(
         Code.UNKNOWN_TYPE,
-        f"slipaway is {shown(tag)}: this version reads {usage.TAG!r} and {heartbeat.TAG!r}",
+        f"slipaway is {shown(tag)}: this version reads {usage.TAG!r}, {heartbeat.TAG!r} and"
+        f" {erasure.TAG!r}",
     )
 
 

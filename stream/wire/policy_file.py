@@ -85,14 +85,18 @@ class PolicyErrors(Exception):  # noqa: N818 - it is all of them at once
 
 def load(path: Path) -> PolicyFile:
     """Read and validate the policy file at `path`; raise PolicyErrors with all there is to fix."""
+    return parse(read(path), str(path))
+
+
+def read(path: Path) -> str:
+    """Give the text of a policy file; raise PolicyErrors where there is none."""
     try:
-        text = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except OSError as error:
         found = PolicyError(0, "", f"cannot be read: {error.strerror}")
         raise PolicyErrors(str(path), [found]) from error
     except UnicodeDecodeError as error:
         raise PolicyErrors(str(path), [PolicyError(0, "", f"is not UTF-8: {error}")]) from error
-    return parse(text, str(path))
 
 
 def parse(text: str, name: str = "policy") -> PolicyFile:

@@ -6,6 +6,7 @@ raw sources --> [ingest] --> usage --> [detect] --> alerts
 +---------------------------------+
 """
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -26,7 +27,9 @@ from stream.worker.ingest import IngestFold
 from stream.worker.logs import to_stderr
 from stream.worker.metrics import EngineReport, Metrics, Role
 from stream.worker.model_log import ModelLog, ModelReader
+from stream.worker.policy_watch import PolicyWatch
 from stream.worker.publishing import Desk
+from stream.worker.renewal import be_deaf, begin_anew, handed_over
 from stream.worker.topics import ensure, state_of_source
 from stream.worker.web import Web
 
@@ -57,6 +60,7 @@ class Worker:
             registry=self.metrics.registry,
             unready=self.report.unready,
         )
+        self.renewed: str | None = None  # the policy to begin anew with, once all is saved
         self.usage_partitions = settings.partitions  # until the broker says how many there are
         self.origins = 0  # partitions of all sources together
 
@@ -75,7 +79,7 @@ class Worker:
         return flows
 
     def run(self) -> NoReturn:
-        """Work until SIGTERM or SIGINT."""
+        """Work until SIGTERM or SIGINT; a changed policy begins the process anew."""
         engine = Engine(
             self.settings.app_id,
             self.flows(),
@@ -93,7 +97,32 @@ class Worker:
             clock=self.settings.clock,
             model=self.settings.model,
         )
-        engine.run(self.web, self.reader)
+        self.metrics.obeys(self.product.policy.version)
+
+        def take_up(text: str) -> None:
+            self.renewed = text
+            engine.stop()
+
+        try:
+            engine.run(self.web, self.reader, *self._watch(take_up))
+        except SystemExit as ended:
+            if self.renewed is None or ended.code or engine.told_to_end:
+                raise
+            begin_anew(self.renewed)
+
+    def _watch(self, take_up: Callable[[str], object]) -> list[PolicyWatch]:
+        """Watch the policy file, if there is one."""
+        if self.settings.policy is None:
+            return []
+        learns = self.settings.model == "learn"
+        watch = PolicyWatch(
+            self.settings.policy,
+            self.product,
+            learns=learns,
+            metrics=self.metrics,
+            take_up=take_up,
+        )
+        return [watch]
 
     async def prepare(self) -> None:
         """Answer on the web, make the topics, and know every model: then the work may begin."""
@@ -201,7 +230,11 @@ def run(settings: Settings) -> NoReturn:
 
     Raises `PolicyErrors`; everything that goes wrong later ends the process.
     """
-    product = read_policy(settings)
+    be_deaf()
+    text = handed_over()
+    product = (
+        read_policy(settings) if text is None else policy_file.parse(text, str(settings.policy))
+    )
     to_stderr(settings.log_level, settings.log_format)
     Worker(settings, product).run()
 

@@ -17,6 +17,7 @@ from faust.types import TP
 
 from models.timeline import Timeline
 from stream.detector.detector import Decisions, Detector
+from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import HOUR_MS, MINUTE_MS
 from stream.detector.policy import Policy
@@ -25,6 +26,7 @@ from stream.detector.roster import Roster
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire.customers import CustomerCodec
+from stream.wire.erasure import Erasure
 from stream.wire.events import Decoder, Heartbeat
 from stream.wire.lessons import encode_lesson
 from stream.wire.state import StateCodec
@@ -36,8 +38,9 @@ from stream.worker.publishing import Desk
 
 log = structlog.get_logger("slipaway.worker")
 
-# Customers' ids are text without null bytes, so no customer has a row of this name.
+# Customers' ids are text without null bytes, so no customer has a row of these names.
 SWITCH_KEY = b"\x00model\x00"
+ERASED_KEY = b"\x00erased\x00"
 
 CUSTOMERS = CustomerCodec()
 
@@ -86,6 +89,7 @@ class DetectFold(Fold):
         self._wall_clock = wall_clock
         self._origins = Origins(origins)
         self._customers = Roster(CUSTOMERS)
+        self._erased = Erasures()
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
         self._timeline: Timeline
         self._detector: Detector
@@ -109,6 +113,8 @@ class DetectFold(Fold):
             version = key.removeprefix(SWITCH_KEY).decode()
             if value is not None:
                 self._switched[version] = int(value)
+        elif key.startswith(ERASED_KEY):
+            self._erased.load(key.removeprefix(ERASED_KEY), value)
         else:
             self._customers.load(key.decode(), value)
 
@@ -125,6 +131,7 @@ class DetectFold(Fold):
             self._timeline,
             customers=self._customers,
             progress=reached.detector,
+            erased=self._erased,
             announces=self._tp.partition == 0,
         )
         self._detector.events_move_time = not self._origins.move_time
@@ -167,6 +174,15 @@ class DetectFold(Fold):
                         refused.append((records[place], bad))
                         continue
                     results["heartbeat"] += not other.origin
+                case Erasure():
+                    decide_until(block.before(place))
+                    done = block.before(place)
+                    try:
+                        self._erase(other, records[place].timestamp)
+                    except BadEvent as bad:
+                        refused.append((records[place], bad))
+                        continue
+                    results["erasure"] += 1
                 case None:
                     results["ignored"] += 1
                 case _:
@@ -187,6 +203,18 @@ class DetectFold(Fold):
             self._detector.events_move_time = not self._origins.move_time
         if now is not None:
             self._publish(self._detector.on_tick(now))
+
+    def _erase(self, erasure: Erasure, received_at: int) -> None:
+        """Forget a customer, and have every reader of what was said of it do so, too.
+
+        Also where it is not known: whoever asked waits for the tombstones.
+        """
+        customer_id, at = erasure.customer_id, erasure.requested_at
+        if at is not None:
+            check_not_ahead(at, received_at, self._policy.max_future_skew_ms)
+        self._publish(self._detector.erase(customer_id, at))
+        self._rows.append((customer_id.encode(), None))
+        self._outputs += self._desk.erase(customer_id)
 
     def tick(self, now_ms: int, caught_up: bool) -> int | None:  # noqa: FBT001 - see Fold
         """Let the wall clock carry the watermark, where lag cannot pass for silence.
@@ -237,6 +265,8 @@ class DetectFold(Fold):
         rows, self._rows = self._rows, []
         outputs, self._outputs = self._outputs, []
         rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
+        watermark = self._detector.progress.watermark.at
+        rows += [(ERASED_KEY + mark, at) for mark, at in self._erased.save(watermark)]
         return Batch(rows, outputs, REACHED.encode(Reached(self._detector.progress, self._origins)))
 
     # ------------------------------------------------------------ its parts

@@ -72,7 +72,7 @@ class Metrics:
         self.events = Counter(
             "events",
             "Events read, by topic and result: applied, ignored, duplicate, late, heartbeat,"
-            " ingested, dead_letter.",
+            " ingested, erasure, erased (what came late of an erased customer), dead_letter.",
             ("topic", "result"),
             **place,
         )
@@ -302,7 +302,7 @@ class Metrics:
     def _declare_what_runs(self, place: dict[str, Any]) -> None:
         """Declare what is said of the process, and the rules it works by."""
         self.settings_info = Info("settings", "App id, clock and model, as set.", **place)
-        self.policy_info = Info("policy", "The version of the policy.", **place)
+        self.policy_info = Info("policy", "The policy in force.", **place)
         self.horizon = Gauge(
             "policy_horizon_seconds", "Silence that counts as a lapse, by the policy.", **place
         )
@@ -311,6 +311,20 @@ class Metrics:
             "How long decisions wait for stragglers, by the policy: a watermark is never nearer.",
             **place,
         )
+        self.policy_loaded = Gauge(
+            "policy_loaded_timestamp_seconds",
+            "Wall time since when the policy in force has been so.",
+            **place,
+        )
+        self.policy_file_in_force = Gauge(
+            "policy_file_in_force",
+            "1 while the policy file says what is in force; 0: it was refused, the log says why.",
+            **place,
+        )
+        self.policies_refused = Counter(
+            "policies_refused", "Changes of the policy file that were refused.", **place
+        )
+
         self.build = Info("build", "What runs.", **place)
         self.build.info({"version": version("slipaway")})
         ProcessCollector(registry=self.registry)
@@ -321,7 +335,6 @@ class Metrics:
     def serves(self, *, app_id: str, clock: str, model: str, policy: Policy) -> None:
         """Say by which settings and policy this worker works."""
         self.settings_info.info({"app_id": app_id, "clock": clock, "model": model})
-        self.policy_info.info({"version": policy.version})
         self.horizon.set(policy.horizon_ms / SECOND_MS)
         self.allowed_lateness.set(policy.allowed_lateness_ms / SECOND_MS)
 
@@ -329,6 +342,12 @@ class Metrics:
         """Say how many partitions of a topic there are, none of them here yet."""
         self.topic_partitions.labels(topic, role).set(partitions)
         self.partitions.labels(topic)
+
+    def obeys(self, policy_version: str) -> None:
+        """Say which policy is in force from now on."""
+        self.policy_info.info({"version": policy_version})
+        self.policy_loaded.set(time.time())
+        self.policy_file_in_force.set(1)
 
     # ------------------------------------------------------------ what the folds report
 
