@@ -51,9 +51,6 @@ _BATCH_EVENTS = 1_000  # larger: more memory, no faster
 Numbered = Iterator[tuple[int, Any]]
 """(number in the file, what `ReadRow` takes); a BadEvent in place of what cannot be split off."""
 
-DecodeBlock = Callable[[list[bytes]], Block]
-
-
 class ReadRow(Protocol):
     """Reads what one format calls a row."""
 
@@ -87,8 +84,9 @@ def read_log(
                 rows, read, show = _csv(stream, file, log, decoder)
             else:
                 trial = FileTrial(file, refusals, decoder, _shown_line)
-                decode = partial(_decode_believed, decoder, received_at, max_future_skew_ms)
-                yield from _json_events(stream, decode, trial, refusals)
+                yield from _json_events(
+                    stream, decoder, received_at, max_future_skew_ms, trial, refusals
+                )
                 continue
             trial = FileTrial(file, refusals, decoder, show)
             believed = partial(_believed, read, received_at, max_future_skew_ms)
@@ -149,29 +147,51 @@ def format_of(file: str, stream: io.BufferedReader) -> str:
 
 
 def _json_events(
-    stream: io.BufferedReader, decode: DecodeBlock, trial: FileTrial, refusals: Refusals
+    stream: io.BufferedReader,
+    decoder: Decoder,
+    received_at: int,
+    max_future_skew_ms: int,
+    trial: FileTrial,
+    refusals: Refusals,
 ) -> Iterator[EventBatch]:
-    """Yield the events of JSON lines, a thousand lines at a time."""
+    """Yield the events of JSON lines.
+
+    Most texts are faultless, and are read as they are; lines are only made of the others,
+    and of those on trial, a thousand at a time.
+    """
+    limit = received_at + max_future_skew_ms
     rows = 0
+    first = 1
     tried = False
     try:
-        for first, lines in _line_blocks(stream):
-            events, _, others = decode(lines)
-            rows += len(events) + len(others)
-            for place, other in others:
-                if isinstance(other, Heartbeat):
-                    refusals.heartbeats += 1
-                elif other is None:
-                    refusals.ignored += 1
-                elif lines[place] and not lines[place].isspace():
-                    trial.refuse(first + place, other, lines[place])
-                else:
-                    rows -= 1
-            if events:
+        for text in _texts(stream):
+            events = decoder.decode_text(text, received_at) if tried else None
+            if events is not None and not (events.occurred_at > limit).any():
+                first += len(events)
+                rows += len(events)
                 yield events
-            if rows >= TRIAL_ROWS and not tried:
-                trial.judge(rows)
-                tried = True
+                continue
+            lines = text.split(b"\n")
+            lines[0] = lines[0][: BYTES_MAX + 1]
+            for begin in range(0, len(lines), TRIAL_ROWS):
+                some = lines[begin : begin + TRIAL_ROWS]
+                events, _, others = _decode_believed(decoder, received_at, limit, some)
+                rows += len(events) + len(others)
+                for place, other in others:
+                    if isinstance(other, Heartbeat):
+                        refusals.heartbeats += 1
+                    elif other is None:
+                        refusals.ignored += 1
+                    elif some[place] and not some[place].isspace():
+                        trial.refuse(first + begin + place, other, some[place])
+                    else:
+                        rows -= 1
+                if events:
+                    yield events
+                if rows >= TRIAL_ROWS and not tried:
+                    trial.judge(rows)
+                    tried = True
+            first += len(lines)
         if not tried:
             trial.judge(rows)
     finally:
@@ -179,11 +199,10 @@ def _json_events(
 
 
 def _decode_believed(
-    decoder: Decoder, received_at: int, max_future_skew_ms: int, values: list[bytes]
+    decoder: Decoder, received_at: int, limit: int, values: list[bytes]
 ) -> Block:
-    """Decode values, and refuse those whose clock runs ahead."""
+    """Decode values, and refuse those whose clock runs ahead, beyond `limit` (ms)."""
     block = decoder.decode_block(values, [received_at] * len(values))
-    limit = received_at + max_future_skew_ms
     too_far = block.events.occurred_at > limit
     if not too_far.any():
         return block
@@ -196,19 +215,19 @@ def _decode_believed(
     return Block(block.events.taken(kept), block.places[kept], others)
 
 
-def _line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield (number of the first line, lines); a line that no event may have is cut."""
-    number, rest = 1, stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
-    more = True
-    while more:
-        chunk = stream.read(_CHUNK_BYTES)
-        more = bool(chunk)
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()[: BYTES_MAX + 1] if more else b""
-        lines[:1] = [line[: BYTES_MAX + 1] for line in lines[:1]]
-        for begin in range(0, len(lines), TRIAL_ROWS):
-            yield number + begin, lines[begin : begin + TRIAL_ROWS]
-        number += len(lines)
+def _texts(stream: io.BufferedReader) -> Iterator[bytes]:
+    """Yield whole lines, many at a time, without the last one's end.
+
+    Of a line that no event may have, only the begin is kept.
+    """
+    rest = stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
+    while chunk := stream.read(_CHUNK_BYTES):
+        text = rest + chunk
+        end = text.rfind(b"\n")
+        rest = text[end + 1 :][: BYTES_MAX + 1]
+        if end >= 0:
+            yield text[:end]
+    yield rest
 
 
 def _shown_line(row: Any) -> str:
