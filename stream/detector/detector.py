@@ -21,6 +21,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.protocol import Hour, Lesson, RiskModels, Sighting
 from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
@@ -35,7 +38,7 @@ from stream.detector.customer import (
     whole,
 )
 from stream.detector.decliners import Decliners, declines
-from stream.detector.duplicates import remember
+from stream.detector.duplicates import MARK_BYTES, marks_of, remember, remember_mark
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
@@ -55,7 +58,7 @@ TOGETHER_MIN = 64
 """Events that are worth being looked at together."""
 
 NEVER = 1 << 62
-APPLIED = "applied"
+APPLIED, DUPLICATE = "applied", "duplicate"
 DUES = tuple(Due)
 KINDS = len(DUES)
 ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
@@ -182,16 +185,59 @@ class Detector:
             return
         if self.events_move_time:
             self.progress.latest = max(self.progress.latest, int(batch.occurred_at.max()))
+        marks = marks_of(batch.message_ids)
+        if marks is None:
+            for event in batch:
+                self._counts[self._take(event)] += 1
+            others = np.arange(len(batch))
+        else:
+            others = self._here.add(batch, marks, self._engaging)
+            self._counts[APPLIED] += len(batch) - len(others)
+            self._take_others(batch, others, marks)
         here, entries = self._here, self.customers.entries
-        others = here.add(batch, self._engaging)
-        self._counts[APPLIED] += len(batch) - len(others)
-        for place in others:
-            self._counts[self._take(batch[place])] += 1
-        for place in others:
-            customer_id = batch.customer_ids[place]
+        for customer_id in dict.fromkeys(map(batch.customer_ids.__getitem__, others.tolist())):
             customer = entries.get(customer_id)
             if isinstance(customer, Customer) and customer_id not in here:
                 here.enter(customer_id, customer)
+
+    def _take_others(
+        self, batch: EventBatch, places: NDArray[np.int64], marks: NDArray[np.uint32]
+    ) -> None:
+        """File, in order, events that are not just one more of a visit under way.
+
+        Most are one more of a visit that began in this very batch, and waits for the watermark.
+        """
+        entries, gap = self.customers.entries, self._visit_gap
+        packed, grown = marks[places].astype(">u4").tobytes(), 0
+        columns = places.tolist(), batch.occurred_at[places].tolist(), batch.volumes[places].tolist()
+        for nth, (place, at, volume) in enumerate(zip(*columns, strict=True)):
+            customer = entries.get(batch.customer_ids[place])
+            if (
+                customer.__class__ is Customer
+                and customer.waiting
+                and (visit := customer.waiting[-1]).begin <= at < visit.end + gap
+                and at > customer.frontier
+                and not (customer.visit_open and at < customer.last_at + gap)
+                and (kinds := self._engaging.get(batch.names[place]))
+                and volume
+                and batch.account_ids[place] in ("", customer.account_id)
+                and customer.touched
+            ):
+                if batch.message_ids[place]:
+                    mark = packed[nth * MARK_BYTES : (nth + 1) * MARK_BYTES]
+                    recent = remember_mark(customer.recent_ids, mark)
+                    if recent is customer.recent_ids:
+                        self._counts[DUPLICATE] += 1
+                        continue
+                    customer.recent_ids = recent
+                if at > visit.end:
+                    visit.end = at
+                visit.volume += volume
+                visit.kinds |= kinds
+                grown += 1
+            else:
+                self._counts[self._take(batch[place])] += 1
+        self._counts[APPLIED] += grown
 
     def _take_singly(
         self,
@@ -233,7 +279,7 @@ class Detector:
         if event.message_id:
             marks = remember(customer.recent_ids, event.message_id)
             if marks is customer.recent_ids:
-                return "duplicate"
+                return DUPLICATE
             customer.recent_ids = marks
         if not customer.touched:
             customers.touch(customer_id, customer)

@@ -6,11 +6,23 @@ and bounded.  Each is kept as its CRC-32: a new message is taken for an old one
 about once in 430 million, never where ids differ in four neighbouring bytes only.
 """
 
+from collections.abc import Sequence
 from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 REMEMBERED = 10
 """Message ids kept per customer; more: longer retries are caught, state grows by 4 bytes each."""
 MARK_BYTES = 4
+
+
+def marks_of(message_ids: Sequence[str]) -> NDArray[np.uint32] | None:
+    """Give the marks of many ids; None where one cannot be written as UTF-8."""
+    try:
+        return np.fromiter(map(crc32, map(str.encode, message_ids)), np.uint32, len(message_ids))
+    except UnicodeEncodeError:
+        return None
 
 
 def remember(recent: bytes, message_id: str) -> bytes:
@@ -19,7 +31,11 @@ def remember(recent: bytes, message_id: str) -> bytes:
         text = message_id.encode()
     except UnicodeEncodeError:
         text = message_id.encode("utf-8", "surrogatepass")
-    mark = crc32(text).to_bytes(MARK_BYTES, "big")
+    return remember_mark(recent, crc32(text).to_bytes(MARK_BYTES, "big"))
+
+
+def remember_mark(recent: bytes, mark: bytes) -> bytes:
+    """Do so with a mark as it is remembered, the highest byte first."""
     found = recent.find(mark)
     while found > 0 and found % MARK_BYTES:  # the end of one and the begin of the next
         found = recent.find(mark, found + 1)

@@ -10,7 +10,6 @@ A customer's columns are ahead of its `Customer` until they are written back.
 
 from collections.abc import Iterator, Mapping
 from itertools import repeat
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,18 +110,15 @@ class Presence:
 
     # ------------------------------------------------------------ events
 
-    def add(self, batch: EventBatch, kind_bits: Mapping[str, int]) -> list[int]:
+    def add(
+        self, batch: EventBatch, marks: NDArray[np.uint32], kind_bits: Mapping[str, int]
+    ) -> NDArray[np.int64]:
         """Add what is one more of a visit under way; give the places of all other events.
 
-        `kind_bits` are those of the names of engagement.  All events of a customer
-        are added, or none: those left are in their order.
+        `marks` are those of the message ids, `kind_bits` those of the names of engagement.
+        All events of a customer are added, or none: those left are in their order.
         """
         count = len(batch)
-        try:
-            encoded = map(str.encode, batch.message_ids)
-            marks = np.fromiter(map(crc32, encoded), np.uint32, count)
-        except UnicodeEncodeError:
-            return list(range(count))
         ids = map(self._slots.get, batch.customer_ids, repeat(_NOBODY))
         slots = np.fromiter(ids, np.int64, count)
         kinds = np.fromiter(map(kind_bits.get, batch.names, repeat(0)), np.int64, count)
@@ -153,7 +149,7 @@ class Presence:
         np.maximum.at(self._last_at, slots, moments)
         self._changed[slots] = True
         self._remember(slots[named], marks[named])
-        return np.flatnonzero(other).tolist()
+        return np.flatnonzero(other)
 
     def _remember(self, slots: NDArray[np.int64], marks: NDArray[np.uint32]) -> None:
         """Put marks into the rings, in their order."""
