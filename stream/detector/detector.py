@@ -21,9 +21,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.protocol import Hour, Lesson, RiskModels, Sighting
 from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
@@ -38,7 +35,7 @@ from stream.detector.customer import (
     whole,
 )
 from stream.detector.decliners import Decliners, declines
-from stream.detector.duplicates import MARK_BYTES, marks_of, remember, remember_mark
+from stream.detector.duplicates import marks_of, remember
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
@@ -50,6 +47,7 @@ from stream.detector.roster import Roster
 from stream.detector.suspension import Suspension
 from stream.detector.timers import Due, Timers
 from stream.detector.voice import Voice
+from stream.detector.waiting import APPLIED, DUPLICATE, Waiting
 from stream.detector.watermark import ahead, out_of_time
 
 SIGNALS_MAX = 64
@@ -58,7 +56,6 @@ TOGETHER_MIN = 64
 """Events that are worth being looked at together."""
 
 NEVER = 1 << 62
-APPLIED, DUPLICATE = "applied", "duplicate"
 DUES = tuple(Due)
 KINDS = len(DUES)
 ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
@@ -113,6 +110,7 @@ class Detector:
         self._classes: dict[str, tuple[EventClass, int]] = {}
         self._engaging: dict[str, int] = {}  # of them the engagement, with its bits
         self._here = Presence(policy.visit_gap_ms)
+        self._waiting = Waiting(self.customers, self._engaging, policy.visit_gap_ms)
         self._counts: Counter[str] = Counter()
         self._ladder = landmarks.Ladder(policy)
         self._back_ms = outcomes.back_age_ms(policy)
@@ -185,59 +183,20 @@ class Detector:
             return
         if self.events_move_time:
             self.progress.latest = max(self.progress.latest, int(batch.occurred_at.max()))
+        here, entries = self._here, self.customers.entries
         marks = marks_of(batch.message_ids)
         if marks is None:
-            for event in batch:
-                self._counts[self._take(event)] += 1
-            others = np.arange(len(batch))
+            others = list(range(len(batch)))
+            self._counts.update(map(self._take, batch))
         else:
-            others = self._here.add(batch, marks, self._engaging)
+            others = here.add(batch, marks, self._engaging)
             self._counts[APPLIED] += len(batch) - len(others)
-            self._take_others(batch, others, marks)
-        here, entries = self._here, self.customers.entries
-        for customer_id in dict.fromkeys(map(batch.customer_ids.__getitem__, others.tolist())):
+            results = self._waiting.file(batch, others, marks, self._take)
+            self._counts.update(results)
+        for customer_id in dict.fromkeys(map(batch.customer_ids.__getitem__, others)):
             customer = entries.get(customer_id)
             if isinstance(customer, Customer) and customer_id not in here:
                 here.enter(customer_id, customer)
-
-    def _take_others(
-        self, batch: EventBatch, places: NDArray[np.int64], marks: NDArray[np.uint32]
-    ) -> None:
-        """File, in order, events that are not just one more of a visit under way.
-
-        Most are one more of a visit that began in this very batch, and waits for the watermark.
-        """
-        entries, gap = self.customers.entries, self._visit_gap
-        packed, grown = marks[places].astype(">u4").tobytes(), 0
-        columns = places.tolist(), batch.occurred_at[places].tolist(), batch.volumes[places].tolist()
-        for nth, (place, at, volume) in enumerate(zip(*columns, strict=True)):
-            customer = entries.get(batch.customer_ids[place])
-            if (
-                customer.__class__ is Customer
-                and customer.waiting
-                and (visit := customer.waiting[-1]).begin <= at < visit.end + gap
-                and at > customer.frontier
-                and not (customer.visit_open and at < customer.last_at + gap)
-                and (kinds := self._engaging.get(batch.names[place]))
-                and volume
-                and batch.account_ids[place] in ("", customer.account_id)
-                and customer.touched
-            ):
-                if batch.message_ids[place]:
-                    mark = packed[nth * MARK_BYTES : (nth + 1) * MARK_BYTES]
-                    recent = remember_mark(customer.recent_ids, mark)
-                    if recent is customer.recent_ids:
-                        self._counts[DUPLICATE] += 1
-                        continue
-                    customer.recent_ids = recent
-                if at > visit.end:
-                    visit.end = at
-                visit.volume += volume
-                visit.kinds |= kinds
-                grown += 1
-            else:
-                self._counts[self._take(batch[place])] += 1
-        self._counts[APPLIED] += grown
 
     def _take_singly(
         self,
@@ -388,7 +347,9 @@ class Detector:
 
     def _due_at(self, customer_id: str) -> int:
         """Give the moment at which a customer is due."""
-        return (self.customers.due(customer_id) or 0) // KINDS
+        entry = self.customers.entries[customer_id]
+        due = entry.due if entry.__class__ is Customer else self.customers.due(customer_id)
+        return (due or 0) // KINDS
 
     def _next(self, customer: Customer) -> int:
         """Give the first thing due on a customer's time line; 0 if nothing ever is.
@@ -400,6 +361,8 @@ class Detector:
         horizon = self._horizon_ms
         if customer.visit_open:
             first = (customer.last_at + self._visit_gap) * KINDS + VISIT_ENDS
+            if not (customer.waiting or customer.signals or customer.landmarks):
+                return first
         elif customer.visits and customer.observed and not customer.ended:
             landmark = self._ladder.at(customer.last_at, customer.rung)
             if landmark is not None:
@@ -420,23 +383,25 @@ class Detector:
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
         timers, here = self._timers, self._here
-        day, customers = self.progress.day, self.customers
+        day, customers, entries = self.progress.day, self.customers, self.customers.entries
         self._announce(self._decided)
         self._decided = watermark
         while (come := timers.pop_before(watermark)) is not None:
             at, customer_id = come
             if day.hour_end <= at:
                 self._close_hours(at)
-            customer = customers[customer_id]
-            is_here = customer_id in here
-            if is_here:
-                customer.last_at = here.last_at(customer_id)
+            customer = entries[customer_id]
+            if customer.__class__ is not Customer:
+                customer = customers[customer_id]
+            last_at = here.last_at(customer_id)
+            if last_at is not None:
+                customer.last_at = last_at
             due = customer.due
             customer.due = 0
             # Events of an open visit push its end out without setting the timer anew.
             grown = due % KINDS == VISIT_ENDS and customer.last_at + self._visit_gap > at
             if not grown:
-                if is_here:
+                if last_at is not None:
                     here.leave(customer_id)
                 self._do(customer_id, customer, at, DUES[due % KINDS])
                 if not customer.touched:
@@ -470,7 +435,9 @@ class Detector:
     def _do(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
         """Do one thing due at `at`."""
         customer.frontier = max(customer.frontier, at)
-        match due:
+        match due:  # what is most frequent first
+            case Due.LANDMARK:
+                self.judge.judge(customer_id, customer, at)
             case Due.VISIT_BEGINS:
                 visit, *rest = customer.waiting
                 customer.waiting = tuple(rest)
@@ -482,8 +449,6 @@ class Detector:
             case Due.LABEL:
                 released = outcomes.release(customer, customer_id, at, self._back_ms, self._ladder)
                 self._lessons.extend(released)
-            case Due.LANDMARK:
-                self.judge.judge(customer_id, customer, at)
             case Due.LAPSE if self._put_off(customer, at):
                 pass
             case Due.LAPSE:

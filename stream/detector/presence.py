@@ -112,7 +112,7 @@ class Presence:
 
     def add(
         self, batch: EventBatch, marks: NDArray[np.uint32], kind_bits: Mapping[str, int]
-    ) -> NDArray[np.int64]:
+    ) -> list[int]:
         """Add what is one more of a visit under way; give the places of all other events.
 
         `marks` are those of the message ids, `kind_bits` those of the names of engagement.
@@ -149,7 +149,7 @@ class Presence:
         np.maximum.at(self._last_at, slots, moments)
         self._changed[slots] = True
         self._remember(slots[named], marks[named])
-        return np.flatnonzero(other)
+        return np.flatnonzero(other).tolist()
 
     def _remember(self, slots: NDArray[np.int64], marks: NDArray[np.uint32]) -> None:
         """Put marks into the rings, in their order."""
@@ -164,9 +164,10 @@ class Presence:
 
     # ------------------------------------------------------------ writing back
 
-    def last_at(self, customer_id: str) -> int:
-        """Give the time of the last event of a customer's visit."""
-        return int(self._last_at[self._slots[customer_id]])
+    def last_at(self, customer_id: str) -> int | None:
+        """Give the time of the last event of a customer's visit; None: has no slot."""
+        slot = self._slots.get(customer_id)
+        return None if slot is None else int(self._last_at[slot])
 
     def write_back(self) -> Iterator[tuple[str, Customer]]:
         """Bring everybody up to date; yield who has changed."""

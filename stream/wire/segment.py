@@ -148,9 +148,7 @@ class SegmentReader:
         return self._times.read_ms(original_at + skew, "originalTimestamp, corrected,")
 
 
-def _volumes(
-    counts: Sequence[float | None], contexts: Sequence[_Context]
-) -> NDArray[np.float64]:
+def _volumes(counts: Sequence[float | None], contexts: Sequence[_Context]) -> NDArray[np.float64]:
     """Give the volumes: what is counted, or 1; 0 where the customer was not there."""
     if counts.count(None) == len(counts):
         volumes = np.ones(len(counts))

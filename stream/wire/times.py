@@ -40,7 +40,8 @@ _THOUSANDTHS = {f"{n:03d}Z": n for n in range(1_000)}
 _FORM = "0000-00-00T00:00:00.000Z"
 _FORM_BYTES = np.frombuffer(_FORM.encode(), np.uint8)
 _MIDNIGHT = "T00:00:00.000Z"
-_DIGITS = np.flatnonzero(_FORM_BYTES == ord("0"))
+_ZERO = ord("0")
+_DIGITS = np.flatnonzero(_FORM_BYTES == _ZERO)
 _DIGITS_MAX = np.zeros(len(_FORM), np.uint8)  # what is no digit has to be as in the form
 _DIGITS_MAX[_DIGITS] = [9] * 10 + [5, 9, 5, 9] + [9] * 3  # minutes, seconds: 59
 _WEIGHTS = np.zeros((len(_FORM), 2))
