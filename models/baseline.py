@@ -44,7 +44,11 @@ def unfitted(horizon_days: float) -> Prior:
 
 def logit(p: float, floor: float = 1e-4) -> float:
     """Give the logit of a probability kept away from 0 and 1 by `floor`."""
-    p = min(max(p, floor), 1 - floor)
+    # Comparisons, here and below: calls of min and max take longer than the logarithm.
+    if p < floor:
+        p = floor
+    elif p > 1 - floor:
+        p = 1 - floor
     return log(p / (1 - p))
 
 

@@ -57,6 +57,8 @@ OFFSETS = 3
 _LAYOUT = Struct(f"<{len(NAMES) + OFFSETS}e")
 SATURDAY = 5
 LEAST_AHEAD_DAYS = 0.02
+MIN_GAP_DAYS = 0.5
+_DAYS_OF_WEEK = [(cos(2 * pi * day / 7), sin(2 * pi * day / 7)) for day in range(7)]
 LIMIT = 4.0
 """Standard deviations to which a standardised regressor is clipped."""
 
@@ -77,39 +79,37 @@ class Setting(NamedTuple):
 def regress(facts: Facts, setting: Setting) -> tuple[list[float], tuple[float, float, float]]:
     """Give the regressors in the order of NAMES, and the offsets of lapse, gap and back."""
     horizon, prior = setting.horizon_days, setting.prior
-    x, span, silence = facts.repeats, facts.span, facts.silence
+    silence, x, span, longest_gap, last_gap, log_gap_mean, log_gap_variance = facts[:7]
     odds = prior.gone_odds(x, span, silence)
     alive = 1 / (1 + odds)
-    age = prior.alpha + span + silence
+    seen = prior.alpha + span
+    age = seen + silence
     power = prior.r + x
-
-    def p_silent(ahead: float) -> float:
-        return 1 - alive * (1 - pow(age / (age + ahead), power))
-
-    lapse = logit(p_silent(horizon))
-    gap = logit(p_silent(max(horizon - silence, LEAST_AHEAD_DAYS)))
-    back = logit(1 - p_silent(setting.back_days))
+    left = max(LEAST_AHEAD_DAYS, horizon - silence)
+    lapse = logit(1 - alive * (1 - pow(age / (age + horizon), power)))
+    gap = logit(1 - alive * (1 - pow(age / (age + left), power)))
+    back = logit(1 - (1 - alive * (1 - pow(age / (age + setting.back_days), power))))
     to_mean = log(silence * (x + 1) / (span + horizon / 6))
-    angle = 2 * pi * facts.weekday / 7
+    ln_silence = log(silence)
     inputs = [
         lapse,
         log(alive * power / age),
         logit(alive),
-        log(silence),
+        ln_silence,
         silence / horizon,
         log1p(x),
         log1p(span + silence),
         (span + silence) / horizon,
-        power * log(age / (prior.alpha + span)),
+        power * log(age / seen),
         to_mean,
-        log(silence / max(facts.longest_gap, 1.0)),
-        (log(silence) - facts.log_gap_mean) / sqrt(facts.log_gap_variance + 0.3),
+        log(silence / (max(1.0, longest_gap))),
+        (ln_silence - log_gap_mean) / sqrt(log_gap_variance + 0.3),
         facts.gap_spread,
         facts.gap_spread * to_mean,
-        log(max(facts.last_gap, 0.5)),
+        log(max(MIN_GAP_DAYS, last_gap)),
         min(facts.long_gaps, 4.0),
-        facts.log_gap_mean,
-        sqrt(facts.log_gap_variance),
+        log_gap_mean,
+        sqrt(log_gap_variance),
         facts.decline_sharp,
         facts.decline_slow,
         facts.gap_trend,
@@ -120,8 +120,7 @@ def regress(facts: Facts, setting: Setting) -> tuple[list[float], tuple[float, f
         facts.kinds_usual,
         facts.kinds - facts.kinds_usual,
         facts.volume_total,
-        cos(angle),
-        sin(angle),
+        *_DAYS_OF_WEEK[facts.weekday],
         float(facts.last_weekday >= SATURDAY),
         setting.population_short,
         setting.population_long,

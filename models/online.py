@@ -8,6 +8,7 @@ more than it saves.
 
 from collections.abc import Sequence
 from math import inf, log, log1p
+from struct import Struct
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from models.protocol import Assessment, Facts
 from models.snapshots import Snapshot, Weights
 
 LEAST_CHANCE = 1e-5
+_DOUBLES = Struct(f"={len(inputs.NAMES)}d")
+_HIGHEST = np.full((1, len(inputs.NAMES)), inputs.LIMIT)
+_LOWEST = -_HIGHEST
 
 
 class OnlineModel:
@@ -31,6 +35,7 @@ class OnlineModel:
         self.threshold = inf if snapshot.threshold is None else snapshot.threshold
         targets = (snapshot.lapse, snapshot.gap, snapshot.back)
         none = np.zeros(len(inputs.NAMES))
+        self._learned = any(targets)
         self._intercepts = [weights.intercept if weights else 0.0 for weights in targets]
         self._means = np.array([weights.means if weights else none for weights in targets])
         self._scales = np.array([weights.scales if weights else none + 1 for weights in targets])
@@ -51,11 +56,14 @@ class OnlineModel:
     def assess(self, facts: Facts) -> Assessment:
         """Judge one customer."""
         regressors, offsets = inputs.regress(facts, self._setting)
-        lapse, gap, back = self._pushes(regressors)
         snapshot = self.snapshot
-        p_lapse = _chance(sigmoid(offsets[0] + self._intercepts[0] + sum(lapse)))
-        p_gap = _chance(sigmoid(offsets[1] + self._intercepts[1] + sum(gap)))
-        p_back = _chance(sigmoid(offsets[2] + self._intercepts[2] + sum(back)))
+        lapse, gap, back = offsets
+        if self._learned:
+            intercepts, pushes = self._intercepts, self._pushes(regressors)
+            lapse = lapse + intercepts[0] + sum(pushes[0])
+            gap = gap + intercepts[1] + sum(pushes[1])
+            back = back + intercepts[2] + sum(pushes[2])
+        p_lapse, p_gap, p_back = _chance(lapse), _chance(gap), _chance(back)
         hazard = -log1p(-p_back) / snapshot.back_days
         return Assessment(
             p_lapse=p_lapse,
@@ -75,7 +83,7 @@ class OnlineModel:
         silent = snapshot.prior.p_silent(facts.repeats, facts.span, facts.silence, ahead)
         regressors, _ = inputs.regress(facts, self._setting)
         correction = _correction(regressors, snapshot.rank or snapshot.lapse)
-        return _chance(sigmoid(logit(silent) + correction))
+        return _chance(logit(silent) + correction)
 
     def contributions(self, frozen: bytes) -> Sequence[tuple[str, float]]:
         """Say how much each input pushes P(lapse) up from the average customer (name, logits)."""
@@ -90,10 +98,11 @@ class OnlineModel:
         Element by element, and summed by the caller in a fixed order: a matrix product may
         round differently on another machine, and then two workers would disagree.
         """
-        z = (np.array(regressors) - self._means) / self._scales
-        np.minimum(z, inputs.LIMIT, out=z)
-        np.maximum(z, -inputs.LIMIT, out=z)
-        z *= self._weights
+        z = np.frombuffer(_DOUBLES.pack(*regressors)) - self._means  # sooner an array than a list
+        np.divide(z, self._scales, out=z)
+        np.minimum(z, _HIGHEST, out=z)
+        np.maximum(z, _LOWEST, out=z)
+        np.multiply(z, self._weights, out=z)
         pushes: list[list[float]] = z.tolist()
         return pushes
 
@@ -130,6 +139,9 @@ def _value(p_lapse: float, p_gap: float, hazard: float, days_left: float) -> flo
     return min(gain, urgency)
 
 
-def _chance(p: float) -> float:
-    """Keep a probability where its logarithms are finite."""
-    return min(max(p, LEAST_CHANCE), 1 - LEAST_CHANCE)
+def _chance(logit_of_it: float) -> float:
+    """Give the probability of a logit, kept where its logarithms are finite."""
+    p = sigmoid(logit_of_it)
+    if p < LEAST_CHANCE:
+        return LEAST_CHANCE
+    return min(p, 1 - LEAST_CHANCE)

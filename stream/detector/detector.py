@@ -33,7 +33,7 @@ from stream.detector.customer import (
     whole,
 )
 from stream.detector.decliners import Decliners, declines
-from stream.detector.duplicates import is_new
+from stream.detector.duplicates import is_new, marks_of
 from stream.detector.episodes import Sign
 from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
@@ -48,13 +48,13 @@ from stream.detector.stages import Trigger
 from stream.detector.suspension import Suspension
 from stream.detector.timers import Due, Timers
 from stream.detector.voice import Voice
+from stream.detector.waiting import APPLIED, DUPLICATE, Waiting
 from stream.detector.watermark import ahead, out_of_time
 
 TOGETHER_MIN = 64
 """Events that are worth being looked at together."""
 
 NEVER = 1 << 62
-APPLIED = "applied"
 DUES = tuple(Due)
 KINDS = len(DUES)
 ENGAGEMENT = EventClass.ENGAGEMENT
@@ -115,6 +115,7 @@ class Detector:
         self._classes: dict[str, tuple[EventClass, int]] = {}
         self._engaging: dict[str, int] = {}  # of them the engagement, with its bits
         self._here = Presence(policy.visit_gap_ms)
+        self._waiting = Waiting(self.customers, self._engaging, policy.visit_gap_ms)
         self._counts: Counter[str] = Counter()
         self._ladder = landmarks.Ladder(policy)
         self._back_ms = outcomes.back_age_ms(policy)
@@ -132,7 +133,8 @@ class Detector:
             decliners=self._decliners,
             lessons=self._lessons,
         )
-        self._has_segments = bool(policy.segments)
+        self._stalls = any(one.activate_within_ms is not None for one in policy.segments)
+        self._has_ceilings = any(one.silent_max_ms is not None for one in policy.segments)
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
         for customer_id in self.customers:
@@ -232,12 +234,16 @@ class Detector:
         if self.events_move_time:
             self.progress.latest = max(self.progress.latest, int(batch.occurred_at.max()))
         here, entries = self._here, self.customers.entries
-        others = here.add(batch, self._engaging)
-        self._counts[APPLIED] += len(batch) - len(others)
-        for place in others:
-            self._counts[self._take(batch[place])] += 1
-        for place in others:
-            customer_id = batch.customer_ids[place]
+        marks = marks_of(batch.message_ids)
+        if marks is None:
+            others = list(range(len(batch)))
+            self._counts.update(map(self._take, batch))
+        else:
+            others = here.add(batch, marks, self._engaging)
+            self._counts[APPLIED] += len(batch) - len(others)
+            results = self._waiting.file(batch, others, marks, self._take)
+            self._counts.update(results)
+        for customer_id in dict.fromkeys(map(batch.customer_ids.__getitem__, others)):
             customer = entries.get(customer_id)
             if isinstance(customer, Customer) and customer_id not in here:
                 here.enter(customer_id, customer)
@@ -280,7 +286,7 @@ class Detector:
             return "erased"
         customer = self._customer(customer_id)
         if event.message_id and not is_new(customer, event.message_id):
-            return "duplicate"
+            return DUPLICATE
         if not customer.touched:
             self.customers.touch(customer_id, customer)
         if event.account_id and event.account_id != customer.account_id:
@@ -386,10 +392,11 @@ class Detector:
 
     def _due_at(self, customer_id: str) -> int:
         """Give the moment at which a customer is due; never, if it was erased meanwhile."""
-        try:
-            return (self.customers.due(customer_id) or 0) // KINDS
-        except KeyError:
+        entry = self.customers.entries.get(customer_id)
+        if entry is None:
             return -1
+        due = entry.due if isinstance(entry, Customer) else self.customers.due(customer_id)
+        return (due or 0) // KINDS
 
     def _next(self, customer: Customer) -> int:
         """Give the first thing due on a customer's time line; 0 if nothing ever is.
@@ -397,62 +404,63 @@ class Detector:
         Moment and kind are one number: the first is the least, and within a moment
         `Due` decides.
         """
-        first = NEVER
-        horizon = self._horizon_ms
+        first, watched = NEVER, customer.observed and not customer.ended
         if customer.visit_open:
             first = (customer.last_at + self._visit_gap) * KINDS + VISIT_ENDS
-        elif customer.visits and customer.observed and not customer.ended:
-            landmark = self._ladder.at(customer.last_at, customer.rung)
-            if landmark is not None:
-                first = landmark * KINDS + LANDMARK
-            if self._has_segments:
-                first = min(first, self._next_of_segment(customer))
-            if customer.counted:
-                lapse = customer.last_at + horizon + customer.paused_ms
-                first = min(first, lapse * KINDS + LAPSE)
+            if not (customer.waiting or customer.signals or customer.landmarks or self._stalls):
+                return first
+        elif customer.visits and watched:
+            first = self._next_of_silence(customer)
+        if self._stalls and watched:
+            stall = self._lifecycle.stalls_at(customer)
+            if stall is not None and stall > customer.frontier:
+                first = min(first, stall * KINDS + STALL)
         if customer.waiting:
             first = min(first, customer.waiting[0].begin * KINDS + VISIT_BEGINS)
         if customer.signals:
             first = min(first, customer.signals[0].at * KINDS + SIGNAL)
         if customer.landmarks:
-            labels = outcomes.next_release(customer, self._back_ms, horizon)
+            labels = outcomes.next_release(customer, self._back_ms, self._horizon_ms)
             if labels is not None:
                 first = min(first, labels * KINDS + LABEL)
         return 0 if first == NEVER else first
 
-    def _next_of_segment(self, customer: Customer) -> int:
-        """Give the first thing due, as `_next` does, that only the customer's segment asks for."""
-        first = NEVER
-        ceiling = self._voice.adviser.segment(customer).silent_max_ms
-        if ceiling is not None and customer.counted and not customer.episode:
-            at = customer.last_at + ceiling + customer.paused_ms
-            if at > customer.frontier:
-                first = at * KINDS + CEILING
-        stall = self._lifecycle.stalls_at(customer)
-        if stall is not None and stall > customer.frontier:
-            first = min(first, stall * KINDS + STALL)
-        return first
+    def _next_of_silence(self, customer: Customer) -> int:
+        """Give the first thing due, as `_next` does, if the silence goes on."""
+        first, since = NEVER, customer.last_at
+        landmark = self._ladder.at(since, customer.rung)
+        if landmark is not None:
+            first = landmark * KINDS + LANDMARK
+        if not customer.counted:
+            return first
+        if self._has_ceilings and not customer.episode:
+            ceiling = self._voice.adviser.segment(customer).silent_max_ms
+            if ceiling is not None and since + ceiling + customer.paused_ms > customer.frontier:
+                first = min(first, (since + ceiling + customer.paused_ms) * KINDS + CEILING)
+        return min(first, (since + self._horizon_ms + customer.paused_ms) * KINDS + LAPSE)
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
         timers, here = self._timers, self._here
-        day, customers = self.progress.day, self.customers
+        day, customers, entries = self.progress.day, self.customers, self.customers.entries
         self._announce(self._decided)
         self._decided = watermark
         while (come := timers.pop_before(watermark)) is not None:
             at, customer_id = come
             if day.hour_end <= at:
                 self._close_hours(at)
-            customer = customers[customer_id]
-            is_here = customer_id in here
-            if is_here:
-                customer.last_at = here.last_at(customer_id)
+            customer = entries[customer_id]
+            if customer.__class__ is not Customer:
+                customer = customers[customer_id]
+            last_at = here.last_at(customer_id)
+            if last_at is not None:
+                customer.last_at = last_at
             due = customer.due
             customer.due = 0
             # Events of an open visit push its end out without setting the timer anew.
             grown = due % KINDS == VISIT_ENDS and customer.last_at + self._visit_gap > at
             if not grown:
-                if is_here:
+                if last_at is not None:
                     here.leave(customer_id)
                 self._do(customer_id, customer, at, DUES[due % KINDS])
                 if not customer.touched:
@@ -486,7 +494,9 @@ class Detector:
     def _do(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
         """Do one thing due at `at`."""
         customer.frontier = max(customer.frontier, at)
-        match due:
+        match due:  # what is most frequent first
+            case Due.LANDMARK:
+                self.judge.judge(customer_id, customer, at)
             case Due.VISIT_BEGINS:
                 visit, *rest = customer.waiting
                 customer.waiting = tuple(rest)
@@ -498,8 +508,6 @@ class Detector:
             case Due.LABEL:
                 released = outcomes.release(customer, customer_id, at, self._back_ms, self._ladder)
                 self._lessons.extend(released)
-            case Due.LANDMARK:
-                self.judge.judge(customer_id, customer, at)
             case _:
                 self._do_of_silence(customer_id, customer, at, due)
 

@@ -6,7 +6,11 @@ and bounded.  Each is kept as its CRC-32: a new message is taken for an old one
 about once in 430 million, never where ids differ in four neighbouring bytes only.
 """
 
+from collections.abc import Sequence
 from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.detector.customer import Customer
 
@@ -15,13 +19,26 @@ REMEMBERED = 10
 MARK_BYTES = 4
 
 
+def marks_of(message_ids: Sequence[str]) -> NDArray[np.uint32] | None:
+    """Give the marks of many ids; None where one cannot be written as UTF-8."""
+    try:
+        return np.fromiter(map(crc32, map(str.encode, message_ids)), np.uint32, len(message_ids))
+    except UnicodeEncodeError:
+        return None
+
+
 def is_new(customer: Customer, message_id: str) -> bool:
     """Tell whether a customer has not sent a message of this id lately, and remember it."""
     try:
         text = message_id.encode()
     except UnicodeEncodeError:
         text = message_id.encode("utf-8", "surrogatepass")
-    mark, recent = crc32(text).to_bytes(MARK_BYTES, "big"), customer.recent_ids
+    return is_new_mark(customer, crc32(text).to_bytes(MARK_BYTES, "big"))
+
+
+def is_new_mark(customer: Customer, mark: bytes) -> bool:
+    """Do so with a mark as it is remembered, the highest byte first."""
+    recent = customer.recent_ids
     found = recent.find(mark)
     while found > 0 and found % MARK_BYTES:  # the end of one and the begin of the next
         found = recent.find(mark, found + 1)

@@ -100,7 +100,8 @@ def has_room(pending: list[Landmark], rung: int) -> bool:
     """Tell whether one more landmark of this rung may be kept."""
     room = PENDING_PER_RUNG
     for landmark in pending:
-        room -= landmark.rung == rung
+        if landmark.rung == rung:
+            room -= 1
     return room > 0
 
 

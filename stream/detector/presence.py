@@ -10,7 +10,6 @@ A customer's columns are ahead of its `Customer` until they are written back.
 
 from collections.abc import Iterator, Mapping
 from itertools import repeat
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,18 +114,15 @@ class Presence:
 
     # ------------------------------------------------------------ events
 
-    def add(self, batch: EventBatch, kind_bits: Mapping[str, int]) -> list[int]:
+    def add(
+        self, batch: EventBatch, marks: NDArray[np.uint32], kind_bits: Mapping[str, int]
+    ) -> list[int]:
         """Add what is one more of a visit under way; give the places of all other events.
 
-        `kind_bits` are those of the names of engagement.  All events of a customer
-        are added, or none: those left are in their order.
+        `marks` are those of the message ids, `kind_bits` those of the names of engagement.
+        All events of a customer are added, or none: those left are in their order.
         """
         count = len(batch)
-        try:
-            encoded = map(str.encode, batch.message_ids)
-            marks = np.fromiter(map(crc32, encoded), np.uint32, count)
-        except UnicodeEncodeError:
-            return list(range(count))
         ids = map(self._slots.get, batch.customer_ids, repeat(_NOBODY))
         slots = np.fromiter(ids, np.int64, count)
         kinds = np.fromiter(map(kind_bits.get, batch.names, repeat(0)), np.int64, count)
@@ -174,9 +170,10 @@ class Presence:
 
     # ------------------------------------------------------------ writing back
 
-    def last_at(self, customer_id: str) -> int:
-        """Give the time of the last event of a customer's visit."""
-        return int(self._last_at[self._slots[customer_id]])
+    def last_at(self, customer_id: str) -> int | None:
+        """Give the time of the last event of a customer's visit; None: has no slot."""
+        slot = self._slots.get(customer_id)
+        return None if slot is None else int(self._last_at[slot])
 
     def write_back(self) -> Iterator[tuple[str, Customer]]:
         """Bring everybody up to date; yield who has changed."""

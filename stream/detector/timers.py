@@ -11,7 +11,7 @@ by then: a customer knows when it is really due.
 
 from collections.abc import Callable
 from enum import IntEnum
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from stream.detector.events import HOUR_MS
 
@@ -35,7 +35,8 @@ class Timers:
     def __init__(self, due_at: Callable[[str], int]) -> None:
         """Start with nobody due; `due_at` gives a customer's moment (ms), exactly and cheaply."""
         self._due_at = due_at
-        self._come: list[tuple[int, str]] = []  # a heap, of the hours begun
+        self._come: list[tuple[int, str]] = []  # of the hours begun: sorted, the first one last
+        self._since: list[tuple[int, str]] = []  # a heap: what was set in them after they begun
         self._begun = 0  # the first hour that is not among them
         self._hours: dict[int, list[str]] = {}  # those ahead
         self._ahead: list[int] = []  # a heap of their numbers
@@ -44,7 +45,7 @@ class Timers:
         """Let a customer come up at `at` (ms), which `due_at` must confirm then."""
         hour = at // HOUR_MS
         if hour < self._begun:
-            heappush(self._come, (at, customer_id))
+            heappush(self._since, (at, customer_id))
             return
         waiting = self._hours.get(hour)
         if waiting is None:
@@ -55,12 +56,17 @@ class Timers:
 
     def pop_before(self, moment: int) -> tuple[int, str] | None:
         """Take out the first one due before `moment` (ms); None: nobody is."""
+        come, since = self._come, self._since
         while True:
-            while self._come:
-                at, customer_id = self._come[0]
+            while come or since:
+                earlier = not since or (come and come[-1] <= since[0])
+                at, customer_id = come[-1] if earlier else since[0]
                 if at >= moment:
                     return None
-                heappop(self._come)
+                if earlier:
+                    come.pop()
+                else:
+                    heappop(since)
                 if self._due_at(customer_id) == at:
                     return at, customer_id
             if not self._ahead or self._ahead[0] * HOUR_MS >= moment:
@@ -71,6 +77,6 @@ class Timers:
         """Put the customers of an hour in order; those who were set anew stand elsewhere."""
         due_at, until = self._due_at, (hour + 1) * HOUR_MS
         come = ((due_at(customer_id), customer_id) for customer_id in self._hours.pop(hour))
-        self._come = [entry for entry in come if hour * HOUR_MS <= entry[0] < until]
-        heapify(self._come)
+        self._come += [entry for entry in come if hour * HOUR_MS <= entry[0] < until]
+        self._come.sort(reverse=True)
         self._begun = hour + 1

@@ -5,11 +5,8 @@ larger one is sorted chunk by chunk into temporary files that are merged while
 they are read: the memory is a chunk's, whatever the log's.
 """
 
-import heapq
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
-from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,14 +14,13 @@ import msgspec
 import numpy as np
 
 from stream.detector.batch import EventBatch, Traits
-from stream.detector.events import UsageEvent
 
 CHUNK_EVENTS = 500_000  # larger: fewer files to merge, 350 bytes of memory an event
-_BLOCK_EVENTS = 2_000  # larger: fewer reads, more memory for every file that is merged
+_BLOCK_EVENTS = 5_000  # larger: fewer reads, more memory for every file that is merged
 _RUNS_MAX = 64  # open files at a time, well below what any system allows
 _LENGTH_BYTES = 8
 
-_at = attrgetter("occurred_at")
+_NEVER = np.iinfo(np.int64).max
 _Columns = tuple[
     list[str], list[str], bytes, bytes, list[str], bytes, list[str], list[Traits | None] | None
 ]
@@ -49,7 +45,9 @@ def in_order(
         return
     second = next(chunks, None)
     if second is None:
-        yield first
+        first.reverse()
+        while first:  # what has been taken is let go of
+            yield first.pop()
         return
     with tempfile.TemporaryDirectory(prefix="slipaway-replay-", dir=folder) as place:
         spill = _Spill(Path(place))
@@ -61,28 +59,29 @@ def in_order(
         yield from spill.merged()
 
 
-def _chunks(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:
-    """Cut and join the batches into chunks of `size` events; the last may be smaller."""
+def _chunks(batches: Iterable[EventBatch], size: int) -> Iterator[list[EventBatch]]:
+    """Cut the batches into chunks of `size` events; the last may be smaller."""
     waiting: list[EventBatch] = []
     count = 0
     for batch in batches:
         begin = 0
         while count + len(batch) - begin >= size:
             end = begin + size - count
-            yield EventBatch.joined([*waiting, batch.part(begin, end)])
+            yield [*waiting, batch.part(begin, end)]
             waiting, count, begin = [], 0, end
         if begin < len(batch):
             waiting.append(batch.part(begin, len(batch)))
             count += len(batch) - begin
     if waiting:
-        yield EventBatch.joined(waiting)
+        yield waiting
 
 
-def _sorted(chunk: EventBatch) -> EventBatch:
-    at = chunk.occurred_at
+def _sorted(chunk: list[EventBatch]) -> list[EventBatch]:
+    """Give a chunk's events in order: as the batches they are, where these are."""
+    at = np.concatenate([batch.occurred_at for batch in chunk])
     if (at[1:] >= at[:-1]).all():
         return chunk
-    return chunk.taken(np.argsort(at, kind="stable"))
+    return [EventBatch.joined(chunk).taken(np.argsort(at, kind="stable"))]
 
 
 class _Run(NamedTuple):
@@ -108,27 +107,25 @@ class _Spill:
         self._runs: list[_Run] = []
         self._written = 0
 
-    def add(self, chunk: EventBatch) -> None:
+    def add(self, chunk: Iterable[EventBatch]) -> None:
         """Write one more run; when there are many, merge them into one, the earliest."""
         if len(self._runs) == _RUNS_MAX:
             merged = self._write(self.merged())
             for run in self._runs:
                 run.path.unlink()
             self._runs = [merged]
-        self._runs.append(self._write([chunk]))
+        self._runs.append(self._write(chunk))
 
     def merged(self) -> Iterator[EventBatch]:
         """Yield all events in order; of one moment, those of the earlier run first.
 
-        Runs that follow each other, as those of a log in order do, are only read:
-        merging takes longer than all that is decided of an event.
+        Runs that follow each other, as those of a log in order do, are only read.
         """
         for together in self._overlapping():
             if len(together) == 1:
                 yield from together[0].read()
             else:
-                runs = [chain.from_iterable(run.read()) for run in together]
-                yield from _batches(heapq.merge(*runs, key=_at))
+                yield from _merged([_Front(run.read()) for run in together])
 
     def _overlapping(self) -> list[list[_Run]]:
         """Group runs, in order, so that every event of a group comes before all of the next."""
@@ -157,9 +154,44 @@ class _Spill:
         return _Run(path, first or 0, last)
 
 
-def _batches(events: Iterator[UsageEvent]) -> Iterator[EventBatch]:
-    while block := list(islice(events, _BLOCK_EVENTS)):
-        yield EventBatch.of(block)
+class _Front:
+    """What is in memory of a run that is merged: its next events."""
+
+    def __init__(self, blocks: Iterator[EventBatch]) -> None:
+        self._blocks = blocks
+        self._events = EventBatch.of([])
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Read one block more, if there is one."""
+        more = next(self._blocks, None)
+        self._last = more is None
+        if more is not None:
+            self._events = EventBatch.joined([self._events, more])
+
+    @property
+    def until(self) -> int:
+        """Say before which moment (ms) all events of the run are here."""
+        return _NEVER if self._last else int(self._events.occurred_at[-1])
+
+    def taken_before(self, moment: int) -> EventBatch:
+        """Take out the events before a moment (ms)."""
+        events, end = self._events, self._events.before(moment)
+        self._events = events.part(end, len(events))
+        return events.part(0, end)
+
+
+def _merged(fronts: list[_Front]) -> Iterator[EventBatch]:
+    """Yield the events of runs in order; of one moment, those of the earlier run first."""
+    until = 0
+    while until < _NEVER:
+        until = min(front.until for front in fronts)
+        events = EventBatch.joined(front.taken_before(until) for front in fronts)
+        if events:
+            yield events.taken(np.argsort(events.occurred_at, kind="stable"))
+        for front in fronts:
+            if front.until == until:
+                front.read_on()
 
 
 def _packed(batch: EventBatch) -> bytes:

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from functools import partial
 from itertools import islice, repeat
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,13 +20,13 @@ import pyarrow.parquet as pq
 from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
-from stream.detector.watermark import ahead, check_not_ahead
+from stream.detector.watermark import check_not_ahead
 from stream.replay.errors import LogError
+from stream.replay.json_lines import JsonLines
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
-from stream.replay.source import OnBytes, open_log
+from stream.replay.source import BYTE_ORDER_MARK, OnBytes, open_log
 from stream.wire.erasure import Erasure
-from stream.wire.events import Block, Decoder, Heartbeat, Row
-from stream.wire.json_object import BYTES_MAX
+from stream.wire.events import Decoder, Row
 from stream.wire.mapping import RowReader
 from stream.wire.policy_file import LogFormat
 
@@ -43,16 +41,12 @@ _BY_NAME = {
     ".pq": "parquet",
 }
 _PACKED = (".gz", ".zst")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PARQUET_MAGIC = b"PAR1"
-_CHUNK_BYTES = 1 << 18  # larger: more memory, no faster
 _PARQUET_ROWS = 65_536  # larger: more memory, no faster
 _BATCH_EVENTS = 1_000  # larger: more memory, no faster
 
 Numbered = Iterator[tuple[int, Any]]
 """(number in the file, what `ReadRow` takes); a BadEvent in place of what cannot be split off."""
-
-DecodeBlock = Callable[[list[bytes]], Block]
 
 
 class ReadRow(Protocol):
@@ -88,8 +82,8 @@ def read_log(
                 rows, read, show = _csv(stream, file, log, decoder)
             else:
                 trial = FileTrial(file, refusals, decoder, _shown_line)
-                decode = partial(_decode_believed, decoder, received_at, max_future_skew_ms)
-                yield from _json_events(stream, decode, trial, refusals)
+                lines = JsonLines(decoder, received_at, max_future_skew_ms, trial, refusals)
+                yield from lines.events(stream)
                 continue
             trial = FileTrial(file, refusals, decoder, show)
             believed = partial(_believed, read, received_at, max_future_skew_ms)
@@ -145,75 +139,10 @@ def format_of(file: str, stream: io.BufferedReader) -> str:
         suffixes.pop()
     if suffixes and suffixes[-1] in _BY_NAME:
         return _BY_NAME[suffixes[-1]]
-    begins = stream.peek(len(_PARQUET_MAGIC)).removeprefix(_BYTE_ORDER_MARK).lstrip()
+    begins = stream.peek(len(_PARQUET_MAGIC)).removeprefix(BYTE_ORDER_MARK).lstrip()
     if begins.startswith(_PARQUET_MAGIC):
         return "parquet"
     return "jsonl" if begins.startswith(b"{") else "csv"
-
-
-def _json_events(
-    stream: io.BufferedReader, decode: DecodeBlock, trial: FileTrial, refusals: Refusals
-) -> Iterator[EventBatch]:
-    """Yield the events of JSON lines, a thousand lines at a time."""
-    rows = 0
-    tried = False
-    try:
-        for first, lines in _line_blocks(stream):
-            events, _, others = decode(lines)
-            rows += len(events) + len(others)
-            for place, other in others:
-                if isinstance(other, Heartbeat):
-                    refusals.heartbeats += 1
-                elif isinstance(other, Erasure):
-                    refusals.erasures.append(other)
-                elif other is None:
-                    refusals.ignored += 1
-                elif lines[place] and not lines[place].isspace():
-                    trial.refuse(first + place, other, lines[place])
-                else:
-                    rows -= 1
-            if events:
-                yield events
-            if rows >= TRIAL_ROWS and not tried:
-                trial.judge(rows)
-                tried = True
-        if not tried:
-            trial.judge(rows)
-    finally:
-        refusals.rows += rows
-
-
-def _decode_believed(
-    decoder: Decoder, received_at: int, max_future_skew_ms: int, values: list[bytes]
-) -> Block:
-    """Decode values, and refuse those whose clock runs ahead."""
-    block = decoder.decode_block(values, [received_at] * len(values))
-    limit = received_at + max_future_skew_ms
-    too_far = block.events.occurred_at > limit
-    if not too_far.any():
-        return block
-    refused = [
-        (block.place(number), ahead(int(block.events.occurred_at[number]), received_at))
-        for number in np.flatnonzero(too_far).tolist()
-    ]
-    kept = np.flatnonzero(~too_far)
-    others = sorted([*block.others, *refused], key=itemgetter(0))
-    return Block(block.events.taken(kept), block.places[kept], others)
-
-
-def _line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield (number of the first line, lines); a line that no event may have is cut."""
-    number, rest = 1, stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
-    more = True
-    while more:
-        chunk = stream.read(_CHUNK_BYTES)
-        more = bool(chunk)
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()[: BYTES_MAX + 1] if more else b""
-        lines[:1] = [line[: BYTES_MAX + 1] for line in lines[:1]]
-        for begin in range(0, len(lines), TRIAL_ROWS):
-            yield number + begin, lines[begin : begin + TRIAL_ROWS]
-        number += len(lines)
 
 
 def _shown_line(row: Any) -> str:
@@ -224,8 +153,8 @@ def _csv(
     stream: io.BufferedReader, file: str, log: LogFormat, decoder: Decoder
 ) -> tuple[Numbered, ReadRow, Callable[[Any], str]]:
     # Bytes that are no UTF-8 are carried through and refused with the field that has them.
-    if stream.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
-        stream.read(len(_BYTE_ORDER_MARK))  # the codec "utf-8-sig" does the same at half the speed
+    if stream.peek(len(BYTE_ORDER_MARK)).startswith(BYTE_ORDER_MARK):
+        stream.read(len(BYTE_ORDER_MARK))  # the codec "utf-8-sig" does the same at half the speed
     text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
     delimiter = log.delimiter or ("\t" if ".tsv" in Path(file).suffixes else ",")
     blank = delimiter == "whitespace"

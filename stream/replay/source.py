@@ -16,6 +16,7 @@ import pyarrow as pa
 from stream.replay.errors import LogError
 
 STANDARD_INPUT: Final = "-"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 OnBytes = Callable[[int], object]
 """Told how many bytes of the (packed) log have been read since it was last told."""
 

@@ -120,6 +120,15 @@ class Decoder:
         put_behind()
         return Block(EventBatch.joined(batches), np.concatenate(places), others)
 
+    def decode_text(self, text: bytes, received_at: int) -> EventBatch | None:
+        """Decode lines that are all faultless events of one form, each on a line of its own.
+
+        None says nothing of them: `decode_block` does.
+        """
+        if text.startswith(usage.PREFIX):
+            return usage.read_text(text, received_at)
+        return None if self._mapped else self._segment.read_text(text, received_at)
+
     def _read_pieces(
         self,
         values: Sequence[bytes | None],

@@ -18,28 +18,33 @@ _BREAK, _CLOSING, _BACKSLASH = b"\n}\\"
 def as_lines(values: Sequence[bytes | None], head: bytes = b"{") -> bytes | None:
     """Join values, all but the first of which begin with `head`; None: to the careful way.
 
-    That is wherever one is missing, long, breaks lines of its own, has no braces
-    round it, or may hold a null character, which no text here may.
+    That is wherever one is missing, or `count_lines` does not count each as one.
     """
     try:
         lines = b"\n".join(values)  # type: ignore[arg-type] # what is none says so
     except TypeError:
         return None
-    if (
-        max(map(len, values)) > _BYTES_MAX  # type: ignore[arg-type]
-        or (_BACKSLASH in lines and b"\\u0000" in lines)  # a byte is found soonest as a number
-    ):
+    return lines if count_lines(lines, head) == len(values) else None
+
+
+def count_lines(lines: bytes, head: bytes = b"{") -> int | None:
+    """Count lines, all but the first of which begin with `head`; None: to the careful way.
+
+    That is wherever one is long, has no braces round it, or may hold a null
+    character, which no text here may.
+    """
+    if _BACKSLASH in lines and b"\\u0000" in lines:  # a byte is found soonest as a number
         return None
     text = np.frombuffer(lines, np.uint8)
     breaks = np.flatnonzero(text == _BREAK)  # three times as fast as to count them as bytes
-    if len(breaks) != len(values) - 1:
-        return None
     if not len(breaks):
-        return lines
+        return 1 if len(lines) <= _BYTES_MAX else None
     if breaks[0] == 0 or breaks[-1] + len(head) >= len(text):
         return None
-    begins = text[breaks[:, None] + np.arange(1, len(head) + 1)]
-    braced = (text[breaks - 1] == _CLOSING).all() and (
-        begins == np.frombuffer(head, np.uint8)
-    ).all()
-    return lines if braced else None
+    ends = np.append(breaks, len(text))
+    if ends[0] > _BYTES_MAX or (ends[1:] - breaks).max() > _BYTES_MAX + 1:
+        return None
+    braced = (text[breaks - 1] == _CLOSING).all() and all(
+        (text[breaks + place] == byte).all() for place, byte in enumerate(head, 1)
+    )
+    return len(breaks) + 1 if braced else None

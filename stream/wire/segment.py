@@ -21,12 +21,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
-from stream.detector.batch import EventBatch, Traits
+from stream.detector.batch import EventBatch, Moments, Traits
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.wire import fields, identity
-from stream.wire.lines import as_lines
+from stream.wire.lines import as_lines, count_lines
 from stream.wire.times import TimeReader
 
 TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
@@ -73,6 +74,7 @@ class _Telling(_Message, gc=False):
     traits: dict[str, Any] | None = None
 
 
+_NO_PROPERTIES, _NO_CONTEXT = _Properties(), _Context()
 _decode_lines = msgspec.json.Decoder(_Message).decode_lines
 _decode_telling = msgspec.json.Decoder(_Telling).decode_lines
 
@@ -90,13 +92,19 @@ class SegmentReader:
     ) -> EventBatch | None:
         """Read faultless messages; None leaves `values` to the careful way and its reasons."""
         lines = as_lines(values)
-        if lines is None:
-            return None
+        return None if lines is None else self._read_lines(lines, np.array(received_at, np.int64))
+
+    def read_text(self, text: bytes, received_at: int) -> EventBatch | None:
+        """Read faultless messages, a line each, as `read_many` does."""
+        count = count_lines(text)
+        return None if count is None else self._read_lines(text, np.full(count, received_at))
+
+    def _read_lines(self, lines: bytes, received_at: Moments) -> EventBatch | None:
         try:
             messages: Sequence[_Message] = (
                 _decode_telling(lines) if self._asked else _decode_lines(lines)
             )
-            if len(messages) != len(values):
+            if len(messages) != len(received_at):
                 return None
             occurred_at = self._times.read_many([m.timestamp for m in messages], "timestamp")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
@@ -105,20 +113,15 @@ class SegmentReader:
         names = [m.event if m.type == "track" else m.type for m in messages]
         if None in names or any(map(str.isspace, customer_ids)):
             return None
-        volumes = [
-            (1.0 if (p := m.properties) is None or p.count is None else fields.volume(p.count))
-            if (c := m.context) is None or c.active
-            else 0.0
-            for m in messages
-        ]
+        contexts = [m.context or _NO_CONTEXT for m in messages]
         return EventBatch(
             customer_ids,
             names,  # type: ignore[arg-type] # none is None
             occurred_at,
-            np.array(received_at, np.int64),
+            received_at,
             [m.message_id for m in messages],
-            np.array(volumes),
-            [m.group_id or ("" if (c := m.context) is None else c.group_id) for m in messages],
+            _volumes([(m.properties or _NO_PROPERTIES).count for m in messages], contexts),
+            [m.group_id or c.group_id for m, c in zip(messages, contexts, strict=True)],
             self._told_by(messages) if self._asked else None,
         )
 
@@ -184,6 +187,16 @@ def _as_record(message: _Telling) -> dict[str, object]:
         "traits": message.traits,
         "context": {"traits": in_context},
     }
+
+
+def _volumes(counts: Sequence[float | None], contexts: Sequence[_Context]) -> NDArray[np.float64]:
+    """Give the volumes: what is counted, or 1; 0 where the customer was not there."""
+    if counts.count(None) == len(counts):
+        volumes = np.ones(len(counts))
+    else:
+        volumes = np.array([1.0 if n is None else fields.volume(n) for n in counts])
+    active = [context.active for context in contexts]
+    return volumes if all(active) else np.where(active, volumes, 0.0)
 
 
 def _absent(value: object) -> bool:

@@ -40,15 +40,13 @@ _THOUSANDTHS = {f"{n:03d}Z": n for n in range(1_000)}
 _FORM = "0000-00-00T00:00:00.000Z"
 _FORM_BYTES = np.frombuffer(_FORM.encode(), np.uint8)
 _MIDNIGHT = "T00:00:00.000Z"
-_ZERO = np.uint8(ord("0"))
+_ZERO = ord("0")
 _DIGITS = np.flatnonzero(_FORM_BYTES == _ZERO)
-_SIGNS = np.flatnonzero(_FORM_BYTES != _ZERO)
-_DIGITS_MAX = np.array([9] * 10 + [5, 9, 5, 9] + [9] * 3, np.uint8)  # minutes, seconds: 59
-_DAY_WEIGHTS = 10.0 ** np.arange(7, -1, -1)
-_CLOCK_WEIGHTS = np.array([36e6, 36e5, 6e5, 6e4, 1e4, 1e3, 1e2, 10, 1])
-_WEIGHTS = np.column_stack(
-    [np.append(_DAY_WEIGHTS, np.zeros(9)), np.append(np.zeros(8), _CLOCK_WEIGHTS)]
-)
+_DIGITS_MAX = np.zeros(len(_FORM), np.uint8)  # what is no digit has to be as in the form
+_DIGITS_MAX[_DIGITS] = [9] * 10 + [5, 9, 5, 9] + [9] * 3  # minutes, seconds: 59
+_WEIGHTS = np.zeros((len(_FORM), 2))
+_WEIGHTS[_DIGITS[:8], 0] = 10.0 ** np.arange(7, -1, -1)
+_WEIGHTS[_DIGITS[8:], 1] = [36e6, 36e5, 6e5, 6e4, 1e4, 1e3, 1e2, 10, 1]
 _KNOWN_MAX = 100_000  # larger: fewer times parsed twice, 10 MB per 100,000
 
 
@@ -225,9 +223,8 @@ def _split_utc(texts: Sequence[str]) -> tuple[Moments, Moments, Moments] | None:
         characters = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
     except UnicodeEncodeError:
         return None
-    characters = characters.reshape(-1, len(_FORM))
-    digits = (characters - _ZERO)[:, _DIGITS]  # what is less than "0" is more than 9
-    if (digits > _DIGITS_MAX).any() or (characters[:, _SIGNS] != _FORM_BYTES[_SIGNS]).any():
+    digits = characters.reshape(-1, len(_FORM)) ^ _FORM_BYTES  # of any but a digit: more than 9
+    if (digits > _DIGITS_MAX).any():
         return None
     read = digits.astype(np.float64) @ _WEIGHTS  # floats, exact here, multiply several times faster
     day, since_midnight = read[:, 0], read[:, 1].astype(np.int64)

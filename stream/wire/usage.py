@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from stream.detector.batch import EventBatch
+from stream.detector.batch import EventBatch, Moments
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import EARLIEST_MS, UsageEvent
 from stream.wire import fields
 from stream.wire.identity import plain_traits
-from stream.wire.lines import as_lines
+from stream.wire.lines import as_lines, count_lines
 from stream.wire.times import LATEST_MS
 
 TAG = "usage.v1"
@@ -33,8 +33,16 @@ def encode_usage(event: UsageEvent) -> bytes:
 def read_many(values: Sequence[bytes | None], received_at: Sequence[int]) -> EventBatch | None:
     """Read faultless canonical events; None leaves them to the careful way and its reasons."""
     lines = as_lines(values, PREFIX)
-    if lines is None:
-        return None
+    return None if lines is None else _read_lines(lines, np.array(received_at))
+
+
+def read_text(text: bytes, received_at: int) -> EventBatch | None:
+    """Read faultless canonical events, a line each, as `read_many` does."""
+    count = count_lines(text, PREFIX)
+    return None if count is None else _read_lines(text, np.full(count, received_at))
+
+
+def _read_lines(lines: bytes, received_at: Moments) -> EventBatch | None:
     try:
         batch = EventBatch.of(_decode_lines(lines))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
@@ -42,13 +50,14 @@ def read_many(values: Sequence[bytes | None], received_at: Sequence[int]) -> Eve
     ids = batch.customer_ids
     times, volumes = batch.occurred_at, batch.volumes
     faultless = (
-        len(batch) == len(values)
+        len(batch) == len(received_at)
         and fields.short(ids, batch.names)
         and fields.short_or_empty(batch.message_ids, batch.account_ids)
         and not any(map(str.isspace, ids))
         and ((times >= EARLIEST_MS) & (times <= LATEST_MS)).all()
         and ((volumes >= 0) & (volumes <= fields.VOLUME_MAX)).all()
-        and ((batch.received_at >= 0) & (batch.received_at <= np.array(received_at))).all()
+        and ((batch.received_at >= 0) & (batch.received_at <= received_at)).all()
+        and all(told is None or plain_traits(told) == told for told in batch.traits or ())
     )
     return batch if faultless else None
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from stream import garbage
 from stream.detector.policy import Policy
 from stream.replay.run import Outputs, replay
 from stream.wire.policy_file import PolicyFile
@@ -67,6 +68,7 @@ def measure(size: Size) -> Iterator[Figure]:
 
 def round_of(file: str, *, judging: bool) -> dict[str, Any]:
     """Read a file alone, replay it, and read it again; give what each took."""
+    garbage.look_rarely()  # as the command does
     first = _read(file)
     wall, cpu = time.perf_counter(), time.process_time()
     summary = replay(

@@ -103,3 +103,20 @@ def test_many_customers_find_room_and_leave_it() -> None:
         together = outcome(log, size, 1, moving=True)
     assert together == outcome(log, size, NEVER, moving=True)
     assert len(left) < len(log) / 2
+
+
+def test_of_a_visit_within_a_batch_only_the_first_event_goes_the_long_way() -> None:
+    """A replay's batches span hours: events would go one by one, each visit being new."""
+    times = [START + nth * DAY_MS + number * 2_000 for nth in range(3) for number in range(100)]
+    log = [UsageEvent("a", "open", at, at, f"m{at}") for at in times]
+    taken: list[UsageEvent] = []
+
+    def counted(self: Detector, event: UsageEvent) -> str:
+        taken.append(event)
+        return take(self, event)
+
+    take = Detector._take
+    with patch.object(Detector, "_take", counted):
+        together = outcome(log, 100, 1, moving=True)
+    assert [event.occurred_at for event in taken] == times[::100]
+    assert together == outcome(log, 100, NEVER, moving=True)

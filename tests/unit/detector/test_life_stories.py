@@ -184,6 +184,13 @@ def test_a_trial_that_got_going_in_time_is_not_told_of() -> None:
     assert story.detector.customers["ann"].visits == 4
 
 
+def test_a_trial_may_stall_while_it_is_here() -> None:
+    """Looking around on the seventh day is not getting going."""
+    days = (7 - 0.01, 7, 7.01)
+    (opened,) = Story(plan="trial").comes(0, 1, *days).until(7.5)
+    assert (opened.trigger, day_of(opened)) == (Trigger.ONBOARDING, 7.0)
+
+
 def test_who_becomes_a_customer_is_no_trial_any_more() -> None:
     """A changed trait counts from its moment on."""
     assert not Story(plan="trial").comes(0, 1, 3, 5).tells(6, plan="team").until(8)

@@ -339,6 +339,65 @@ def test_an_endless_line_is_one_bad_row(file: WriteFile) -> None:
     assert [example.row for example in account.examples] == [3, 4]
 
 
+SEGMENT = [
+    orjson.dumps(
+        {
+            "type": "track",
+            "userId": f"c{number % 7}",
+            "event": "order",
+            "timestamp": f"2026-03-01T09:{number // 1_000:02}:00.{number % 1_000:03}Z",
+        }
+    )
+    for number in range(9_000)
+]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b" \n"])
+def test_a_text_says_what_its_lines_say(file: WriteFile, end: bytes) -> None:
+    """However lines end, and wherever a block of the file does."""
+    expected = [Decoder().decode(line, NOW) for line in SEGMENT]
+    for last in (b"", end):
+        events, account = read(file("log.jsonl", end.join(SEGMENT) + last), mappings=())
+        assert events == expected
+        assert account.rows == len(SEGMENT)
+
+
+def test_faults_are_named_by_their_lines_however_far_into_the_file(file: WriteFile) -> None:
+    """Also where most of it is read without making lines; its neighbours are used."""
+    lines = list(SEGMENT)
+    faults = {
+        1_500: b"{",
+        4_200: SEGMENT[0] * 2,
+        5_001: SEGMENT[0].replace(b"2026-", b"2096-"),
+        5_002: b"",
+        8_500: SEGMENT[0].replace(b"c0", b"   "),
+        8_999: b"[]",
+    }
+    for place, fault in faults.items():
+        lines[place] = fault
+    events, account = read(file("log.jsonl", b"\n".join(lines)), mappings=())
+    assert events == [
+        Decoder().decode(line, NOW) for place, line in enumerate(lines) if place not in faults
+    ]
+    assert [(found.row, found.code) for found in account.examples] == [
+        (1_501, Code.NOT_JSON),
+        (4_201, Code.NOT_JSON),
+        (5_002, Code.FUTURE),
+        (8_501, Code.NO_CUSTOMER),
+        (9_000, Code.NOT_AN_OBJECT),
+    ]
+    assert account.rows == len(lines) - 1
+
+
+def test_an_object_that_is_split_is_not_made_whole_by_its_neighbours(file: WriteFile) -> None:
+    """A line is a value: not half of one, nor two."""
+    head, tail = SEGMENT[0][:-1] + b',"x":{', b"}}"
+    lines = [*SEGMENT[:5_000], head, tail, *SEGMENT[5_000:]]
+    events, account = read(file("log.jsonl", b"\n".join(lines)), mappings=())
+    assert len(events) == len(SEGMENT)
+    assert [found.row for found in account.examples] == [5_001, 5_002]
+
+
 def test_text_that_is_no_utf8_is_refused_by_row(file: WriteFile) -> None:
     """Only the field that is used decides: a comment in Latin-1 harms nobody."""
     text = "who,when,what,note\na,1772357400000,order,\xfc\n\xfc,1772357400000,order,\n"

@@ -98,7 +98,15 @@ def as_alone(
             assert repr(others.pop(place)) == repr(alone)
     assert (number, others) == (len(block.events), {})
     assert list(block.events) == [block.events[place] for place in range(number)]
+    text_as_lines(b"\n".join(value or b"" for value in values))
     return block.events
+
+
+def text_as_lines(text: bytes) -> None:
+    """Ask that a text which is read as it is says what its lines say, each alone."""
+    events = Decoder().decode_text(text, NOW)
+    if events is not None:
+        assert list(events) == [Decoder().decode(line, NOW) for line in text.split(b"\n")]
 
 
 @pytest.mark.parametrize("key", FIELDS)
@@ -157,6 +165,10 @@ def test_the_usual_messages_are_read_together(plain: dict[str, Any]) -> None:
     batch = usage.read_many([USAGE_BYTES] * 3, received)
     assert batch is not None
     assert list(batch) == [Decoder().decode(USAGE_BYTES, NOW)] * 3
+    for value in (values[0], USAGE_BYTES):
+        batch = Decoder().decode_text(b"\n".join([value] * 3), NOW)
+        assert batch is not None
+        assert list(batch) == [Decoder().decode(value, NOW)] * 3
 
 
 def test_one_faulty_value_costs_few_others_the_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
