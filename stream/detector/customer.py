@@ -133,6 +133,10 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     falling: Falling | None = None
     """Only where the policy looks for decline, and the customer is known well enough."""
 
+    moved: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    """Only where the policy looks at accounts: changes of account not yet decided upon, each with
+    its time and the account before it, in order of time."""
+
     @property
     def span_days(self) -> float:
         """Give the days from the first visit to the last one folded."""

@@ -40,11 +40,13 @@ from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.detector.judgement import Judge
+from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.detector.suspension import Suspension
+from stream.detector.telling import Telling
 from stream.detector.timers import Due, Timers
 from stream.detector.voice import Voice
 from stream.detector.watermark import ahead, out_of_time
@@ -72,6 +74,8 @@ class Decisions(NamedTuple):
     """Index in the batch, and why."""
     counts: Counter[str]
     """Events by result: applied, ignored, duplicate, late, refused."""
+    members: Sequence[MemberNews] = ()
+    """What accounts are told, in order of decision; nothing unless the policy looks at them."""
 
 
 class Detector:
@@ -118,6 +122,7 @@ class Detector:
         self._visit_gap = policy.visit_gap_ms
         self._timers = Timers(self._due_at)
         self._lessons: list[Lesson] = []
+        self._telling = Telling(policy)
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
         for customer_id in self.customers:
@@ -238,7 +243,7 @@ class Detector:
         if not customer.touched:
             customers.touch(customer_id, customer)
         if event.account_id and event.account_id != customer.account_id:
-            customer.account_id = event.account_id
+            self._telling.move(customer, event.account_id, at)
         if event_class is not ENGAGEMENT:
             self._file_signal(customer, Signal(at, event.name, event_class.name))
             self._queue(customer_id, customer)
@@ -452,6 +457,7 @@ class Detector:
     def _begin_visit(self, customer_id: str, customer: Customer, visit: visits.Visit) -> None:
         """Let the customer be here: silence, and what was said about it, are over."""
         at = visit.begin
+        self._telling.tell(customer_id, customer, Tidings.VISIT, at)
         self.progress.day.count_visit(watched=customer.counted)
         self.judge.hear_return(customer_id, customer, at)
         if customer.visits:
@@ -516,7 +522,10 @@ class Detector:
             self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
             return
         self._leave(customer, signal.at)
-        if signal.sign == EventClass.ENDING.name:
+        ending = signal.sign == EventClass.ENDING.name
+        tidings = Tidings.LEFT if ending else Tidings.UNOBSERVED
+        self._telling.tell(customer_id, customer, tidings, signal.at)
+        if ending:
             self.judge.hear_loss(customer_id, customer, signal.at)
             if self._decliners:
                 self._decliners.hear_loss(customer)
@@ -541,6 +550,7 @@ class Detector:
 
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
-        decisions = Decisions(self._voice.collect(), self._lessons, refused, +self._counts)
+        said, members = self._voice.collect(), self._telling.collect()
+        decisions = Decisions(said, self._lessons, refused, +self._counts, members)
         self._lessons, self._counts = [], Counter()
         return decisions

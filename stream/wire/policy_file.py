@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from stream.detector.events import DAY_MS, SECOND_MS
-from stream.detector.policy import Decline, Guard, Holdout, Policy
+from stream.detector.policy import Accounts, Decline, Guard, Holdout, Policy
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
 from stream.wire.presets import PRESETS
@@ -140,6 +140,26 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
         ),
         "salt": ("salt", values.text),
     },
+    "accounts": {
+        "enabled": ("enabled", values.flag),
+        "members_min": ("members_min", values.whole(least=2, most=1_000)),
+        "seats_ratio": (
+            "seats_ratio",
+            values.number(above=0, below=1, why="a share of the usual members, between 0 and 1"),
+        ),
+        "champion_share": (
+            "champion_share",
+            values.number(above=0, below=1, why="a share of all use, between 0 and 1"),
+        ),
+        "breadth_share": (
+            "breadth_share",
+            values.number(above=0, below=1, why="a share of the use of late, between 0 and 1"),
+        ),
+        "silence_chance": (
+            "silence_chance",
+            values.number(above=0, below=0.5, why="a share of silences, between 0 and 0.5"),
+        ),
+    },
     "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),
@@ -228,9 +248,10 @@ class _Reading:
         decline = Decline(**sections.pop("decline"))
         guard = Guard(**sections.pop("guard"))
         holdout = Holdout(**sections.pop("holdout"))
+        accounts = Accounts(**sections.pop("accounts"))
         log = LogFormat(**sections.pop("log"))
         merged = {field: value for section in sections.values() for field, value in section.items()}
-        policy = Policy(**merged, decline=decline, guard=guard, holdout=holdout)
+        policy = Policy(**merged, decline=decline, guard=guard, holdout=holdout, accounts=accounts)
         if {"notice_days_per_false_alarm", "false_alarms_per_customer_month"} <= merged.keys():
             self.wrong(
                 ("slipping", "notice_days_per_false_alarm"),
