@@ -157,6 +157,14 @@ class Metrics:
             **place,
         )
 
+        self.account_alerts = Counter(
+            "account_alerts",
+            "Alerts on accounts published, by kind and trigger.",
+            ("kind", "trigger"),
+            **place,
+        )
+        self.accounts = Gauge("accounts", "Accounts whose state is held.", where, **place)
+
         # What judges.
         self.lessons = Counter("lessons", "Lessons for the trainer, by kind.", ("kind",), **place)
         self.model_info = Info("model", "The newest model in use.", **place)
@@ -239,6 +247,11 @@ class Metrics:
         self.watermark.labels(tp.topic, tp.partition).set(watermark_ms / 1000)
         self.customers.labels(tp.topic, tp.partition).set(customers)
 
+    def rolls_up(self, tp: TP, watermark_ms: int, accounts: int) -> None:
+        """Say where a partition of accounts stands."""
+        self.watermark.labels(tp.topic, tp.partition).set(watermark_ms / 1000)
+        self.accounts.labels(tp.topic, tp.partition).set(accounts)
+
     def guards(self, ratio: float | None, *, suspended: bool) -> None:
         """Say what the guard has found in the last hour it judged."""
         self.suspended.set(suspended)
@@ -288,6 +301,7 @@ class EngineReport:
                 metrics.checkpointed,
                 metrics.watermark,
                 metrics.customers,
+                metrics.accounts,
             ):
                 _forget(gauge, tp.topic, tp.partition)
 

@@ -8,6 +8,7 @@ Field order is the row's layout in the state topic; add at the end, with a defau
 """
 
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -168,6 +169,7 @@ class Account(msgspec.Struct, array_like=True):
         return bool(gone)
 
 
-def fading(days: float, halves_in: float) -> float:
+@lru_cache(maxsize=4_096)
+def fading(days: int, halves_in: float) -> float:
     """Give what is left after so many days."""
     return float(0.5 ** (days / halves_in))

@@ -26,6 +26,8 @@ class Outages(msgspec.Struct, array_like=True):
     def silence(self, since: int, at: int) -> int:
         """Give how long (ms) a silence from one moment to another is, less what was suspended."""
         silent = at - since
+        if not (self.over or self.since):
+            return silent
         for begin, end in self.over:
             silent -= max(0, min(end, at) - max(begin, since))
         if self.since:
