@@ -74,7 +74,7 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Members an account needs before it is told of; what one or two do, their own alerts say."""
     seats_ratio: float = 0.5
     """Of the members who usually come within a horizon, the share at which too few do."""
-    champion_share: float = 0.4
+    champion_share: float = 0.3
     """Of all use, the share that makes a member the one whose absence is told of."""
     breadth_share: float = 0.8
     """Of the use of late, the share of one member at which it carries the account alone."""
