@@ -61,6 +61,7 @@ requirements:
 contract:
     {{uv}} run slipaway contract asyncapi > deploy/contract/asyncapi.yaml
     {{uv}} run slipaway contract schema > deploy/contract/alert.v1.schema.json
+    {{uv}} run slipaway contract schema --accounts > deploy/contract/account-alert.v1.schema.json
 
 # requirements.txt is what uv resolves
 requirements-agree:

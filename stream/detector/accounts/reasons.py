@@ -111,4 +111,4 @@ def _recovery(
 
 
 def _counted(members: int) -> str:
-    return "1 member" if members == 1 else f"{members} members"
+    return "1 member" if members == 1 else f"{members or 'no'} members".capitalize()
