@@ -132,6 +132,8 @@ class Account(msgspec.Struct, array_like=True):
     members_variance: float = 0.0
     top_usual: float = 0.0
     """The same of the share of late use that was the most active member's, 0 to 1."""
+    back_at: int = 0
+    """When the last silence that was told of ended (ms); 0: none was."""
     episode: AccountEpisode | None = None
     waiting: list[MemberNews] = msgspec.field(default_factory=list)
     """What is told and not decided, in order; no more than fits between the watermark and the

@@ -49,9 +49,13 @@ def learn(account: Account, at: Standing) -> None:
     account.weeks += 1
 
 
-def old_enough(account: Account, midnight: int, policy: Policy) -> bool:
-    """Tell whether an account is known for a horizon: how many come within one can be counted."""
-    return midnight // DAY_MS - account.rhythm.first_day >= cadence.days(policy.horizon_ms)
+def countable(account: Account, midnight: int, policy: Policy) -> bool:
+    """Tell whether an account has been here for a horizon: who comes within one can be counted.
+
+    One that is back from a silence begins anew in that.
+    """
+    since = max(account.rhythm.first_day, account.back_at // DAY_MS)
+    return midnight // DAY_MS - since >= cadence.days(policy.horizon_ms)
 
 
 def judged(account: Account, policy: Policy) -> bool:
@@ -60,16 +64,19 @@ def judged(account: Account, policy: Policy) -> bool:
     return enough and account.rhythm.days >= DAYS_MIN
 
 
-def found(account: Account, now: Standing, policy: Policy) -> Iterator[AccountTrigger]:
-    """Give what there is to tell of, the gravest first."""
+def found(
+    account: Account, now: Standing, midnight: int, policy: Policy
+) -> Iterator[AccountTrigger]:
+    """Give what there is to tell of at a midnight, the gravest first."""
     limits = policy.accounts
-    silent = now.silent_ms >= now.deadline_ms
-    if silent:
+    if now.silent_ms >= now.deadline_ms:
         yield AccountTrigger.SILENCE
-    if not silent and _champion_missing(account, now, policy):
+        return
+    if not countable(account, midnight, policy):
+        return
+    if _champion_missing(account, now, policy):
         yield AccountTrigger.CHAMPION
-    known = account.weeks >= WEEKS_MIN and account.members_usual >= limits.members_min
-    if not known or silent:
+    if account.weeks < WEEKS_MIN or account.members_usual < limits.members_min:
         return
     fewer = account.members_usual - now.members_active
     enough = max(FEWER_MIN, FEWER_DEVIATIONS * account.members_variance**0.5)

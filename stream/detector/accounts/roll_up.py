@@ -148,6 +148,8 @@ class RollUp:
         ends_silence = account.rhythm.last_at < news.at  # but not what is late and long past
         ends_absence = member is None or member.rhythm.last_at < news.at
         account.come(news.customer_id, news.at, self._horizon_days)
+        if ends_silence and (episode.stage is Stage.LAPSED or AccountTrigger.SILENCE in told):
+            account.back_at = news.at
         if episode.stage is Stage.LAPSED and ends_silence:
             told.clear()
             self._end(account, news, now, AccountTrigger.SILENCE)
@@ -225,7 +227,7 @@ class RollUp:
         if judgement.judged(account, policy):
             self._conclude(account_id, account, midnight, now)
         learns = week_ends and account.episode is None
-        if learns and judgement.old_enough(account, midnight, policy):
+        if learns and judgement.countable(account, midnight, policy):
             judgement.learn(account, now)
             self.touched[account_id] = None
 
@@ -245,7 +247,7 @@ class RollUp:
                 self._move(account_id, account, AccountSign.OVER, midnight, now, ended=ended[-1])
                 return
         told = episode.told if episode is not None else []
-        for trigger in judgement.found(account, now, policy):
+        for trigger in judgement.found(account, now, midnight, policy):
             if trigger not in told:
                 missed_id = now.champion_id if trigger is AccountTrigger.CHAMPION else ""
                 self._move(

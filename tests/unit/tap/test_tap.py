@@ -46,7 +46,12 @@ async def shown_of(
         lines.append(one)
 
     count = await follow.tap(
-        published(*values), decode_alert, wanted or Wanted(), show, complaints.append, limit
+        published(*values),
+        wanted or Wanted(),
+        show,
+        complaints.append,
+        limit,
+        decode=decode_alert,
     )
     assert count == len(lines)
     return lines, complaints
