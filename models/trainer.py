@@ -14,6 +14,7 @@ from river import compose, preprocessing
 
 from models import inputs
 from models.baseline import Prior, unfitted
+from models.calibration import Calibration
 from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
 from models.drift import Watch, WatchState
@@ -83,6 +84,7 @@ class TrainerState(msgspec.Struct):
     race: RaceState = msgspec.field(default_factory=RaceState)
     watches: dict[str, WatchState] = msgspec.field(default_factory=dict)
     falls: Falls | None = None
+    calibration: Calibration = msgspec.field(default_factory=Calibration)
 
 
 class Trainer:
@@ -117,6 +119,7 @@ class Trainer:
         self._fitted = 0
         self._promote = promote
         self.race = Race(dial.horizon_days, with_forest=with_forest)
+        self.calibration = Calibration()
         self._watches = {target: Watch() for target in WATCHED}
         self._drifted: list[str] = []
 
@@ -156,6 +159,11 @@ class Trainer:
         if self._falls is not None:
             self._falls.turn(tallies, self._dial.observation.factor)
         self._dial.part = self.silence_part
+
+    @property
+    def false_alarms_measured(self) -> float | None:
+        """Give the false alarms per customer-month that own silence alerts came to."""
+        return self._dial.measured
 
     @property
     def silence_part(self) -> float:
@@ -209,6 +217,8 @@ class Trainer:
             self._drifted.append(target)
         if target == "lapse":
             self.race.turn(scaled, p, labels)
+            truth = labels.to_numpy(dtype=float)
+            self.calibration.turn(p, truth, 0.5 ** (1 / self.horizon_days))
 
     def _learn_rank(self, examples: list[Example]) -> None:
         """Learn lapses once more, each landmark worth the silence that it stands for."""
@@ -325,6 +335,7 @@ class Trainer:
             race=self.race.save(),
             watches={target: watch.state for target, watch in self._watches.items()},
             falls=self._falls,
+            calibration=self.calibration,
         )
 
     @classmethod
@@ -355,6 +366,7 @@ class Trainer:
         trainer._daily_judged = state.daily_judged
         trainer._teach_below = state.teach_below
         trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
+        trainer.calibration = state.calibration
         trainer._watches |= {target: Watch(saved) for target, saved in state.watches.items()}
         trainer._targets |= {
             target: _load(target, saved) for target, saved in state.targets.items()

@@ -4,6 +4,7 @@
 
 import asyncio
 import importlib
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +45,12 @@ def validate(
     with reported():
         product = policy_file_of(policy)
         typer.echo(f"{policy}: valid, version {product.policy.version}")
+        from stream.wire.times import iso
+
+        for release in product.policy.releases:
+            if release.at > now_ms():
+                day = iso(release.at).partition("T")[0]
+                typer.echo(f"{release.name} is of {day}: nobody is told of it before", err=True)
 
 
 @policy_cli.command("init")
@@ -335,7 +342,24 @@ def _replay_here(
         f" alerts: {kinds or 'none'}; model {summary.model_version}",
         err=True,
     )
+    say_segments(summary.segments)
+    if summary.withheld:
+        said = ", ".join(f"{reason} {count:,}" for reason, count in summary.withheld.items())
+        typer.echo(f"alerts that were due and withheld: {said}", err=True)
     say_refused(summary.refusals)
+
+
+def say_segments(counts: Mapping[str, int]) -> None:
+    """Say how many customers were in which segment, where the policy has any."""
+    if len(counts) > 1:
+        found = [f"{name or '(none)'} {count:,}" for name, count in counts.items() if count]
+        typer.echo(f"customers by segment: {', '.join(found) or 'none'}", err=True)
+        for name in (name for name, count in counts.items() if name and not count):
+            typer.echo(
+                f"nobody was in the segment {name}: do its traits come with the events, under"
+                " these names?",
+                err=True,
+            )
 
 
 def _replay_to_topic(
@@ -357,7 +381,7 @@ def _replay_to_topic(
         events = read_log(
             logs,
             product.log,
-            Decoder(product.mappings),
+            Decoder(product.mappings, product.policy.traits),
             received_at=now_ms(),
             max_future_skew_ms=product.policy.max_future_skew_ms,
             refusals=refusals,

@@ -75,6 +75,11 @@ class Courier:
         self._under_way: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
 
+    @property
+    def down(self) -> bool:
+        """Whether the endpoint takes nothing at present."""
+        return self._pace.down
+
     async def read(self, records: Sequence[Any]) -> None:
         """Take records of the topic of alerts, in their order."""
         for record in records:

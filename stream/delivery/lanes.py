@@ -47,6 +47,17 @@ class Lanes:
         return max(0, self._most - self._count)
 
     @property
+    def count(self) -> int:
+        """How many are read and not settled."""
+        return self._count
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the eldest of them was published (ms since 1970 UTC); None if there is none."""
+        first = (next(iter(waiting.values())) for waiting in self._unsettled.values() if waiting)
+        return min((waiting.record.timestamp for waiting in first), default=None)
+
+    @property
     def empty(self) -> bool:
         """Whether everything read is settled."""
         return self._count == 0

@@ -21,38 +21,35 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.protocol import Hour, Lesson, RiskModels, Sighting
+from models.protocol import Hour, Lesson, RiskModels
 from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
 from stream.detector.customer import (
     Customer,
-    Signal,
-    Trigger,
     complete_visit,
-    customer_hash,
     prolong,
     whole,
 )
 from stream.detector.decliners import Decliners, declines
-from stream.detector.duplicates import remember
+from stream.detector.duplicates import is_new
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.detector.judgement import Judge
+from stream.detector.lifecycle import Lifecycle
 from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
+from stream.detector.stages import Trigger
 from stream.detector.suspension import Suspension
 from stream.detector.telling import Telling
 from stream.detector.timers import Due, Timers
 from stream.detector.voice import Voice
 from stream.detector.watermark import ahead, out_of_time
 
-SIGNALS_MAX = 64
-"""Signals one customer may have waiting; the next ones of the same burst say nothing new."""
 TOGETHER_MIN = 64
 """Events that are worth being looked at together."""
 
@@ -60,8 +57,10 @@ NEVER = 1 << 62
 APPLIED = "applied"
 DUES = tuple(Due)
 KINDS = len(DUES)
-ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
-VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, LAPSE = (int(due) for due in DUES)
+ENGAGEMENT = EventClass.ENGAGEMENT
+VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, STALL, CEILING, LAPSE = (
+    int(due) for due in DUES
+)
 """By name and as plain numbers: looking up an enum's members takes longer than what is done."""
 
 
@@ -74,6 +73,8 @@ class Decisions(NamedTuple):
     """Index in the batch, and why."""
     counts: Counter[str]
     """Events by result: applied, ignored, duplicate, late, refused."""
+    withheld: Counter[str]
+    """Episodes that were due and did not open, by reason."""
     members: Sequence[MemberNews] = ()
     """What accounts are told, in order of decision; nothing unless the policy looks at them."""
 
@@ -123,6 +124,17 @@ class Detector:
         self._timers = Timers(self._due_at)
         self._lessons: list[Lesson] = []
         self._telling = Telling(policy)
+        self._lifecycle = Lifecycle(
+            policy,
+            models,
+            self.progress,
+            self._voice,
+            judge=self.judge,
+            decliners=self._decliners,
+            lessons=self._lessons,
+            telling=self._telling,
+        )
+        self._has_segments = bool(policy.segments)
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
         for customer_id in self.customers:
@@ -179,6 +191,19 @@ class Detector:
         """Count the customers who are not up to date."""
         return self._here.changed
 
+    def segments(self) -> dict[str, int]:
+        """Count the customers of each of the policy's segments, and of none (under "")."""
+        counts = dict.fromkeys([*(one.name for one in self._policy.segments), ""], 0)
+        for customer_id in self.customers:
+            customer = self.customers.look(customer_id)
+            counts[self._voice.adviser.segment(customer).name] += 1
+        return counts
+
+    @property
+    def here(self) -> int:
+        """How many customers' visits are under way."""
+        return len(self._here)
+
     # ------------------------------------------------------------ taking events in
 
     def _take_together(self, batch: EventBatch) -> None:
@@ -226,7 +251,10 @@ class Detector:
     def _take(self, event: UsageEvent) -> str:
         """File one event with its customer; say what became of it."""
         event_class, kind_bit = self._classes.get(event.name) or self._classify(event.name)
-        if event_class is IGNORED or (event_class is ENGAGEMENT and not event.volume):
+        engages = event_class is ENGAGEMENT
+        signs = [] if engages and not event.traits else self._lifecycle.signs(event, event_class)
+        uses = event.volume and (engages or event_class.engages)
+        if not (signs or uses):
             return "ignored"
         customer_id, at = event.customer_id, event.occurred_at
         customers = self.customers
@@ -235,20 +263,18 @@ class Detector:
             customer = self._customer(customer_id)
         elif customer_id in self._here:
             self._here.leave(customer_id)
-        if event.message_id:
-            marks = remember(customer.recent_ids, event.message_id)
-            if marks is customer.recent_ids:
-                return "duplicate"
-            customer.recent_ids = marks
+        if event.message_id and not is_new(customer, event.message_id):
+            return "duplicate"
         if not customer.touched:
             customers.touch(customer_id, customer)
         if event.account_id and event.account_id != customer.account_id:
             self._telling.move(customer, event.account_id, at)
-        if event_class is not ENGAGEMENT:
-            self._file_signal(customer, Signal(at, event.name, event_class.name))
+        if signs:
+            for sign in signs:
+                self._lifecycle.file(customer, sign)
             self._queue(customer_id, customer)
-            if event_class is not WARNING or not event.volume:
-                return APPLIED
+        if not uses:
+            return APPLIED
         return self._engage(customer_id, customer, at, event.volume, kind_bit)
 
     def _customer(self, customer_id: str) -> Customer:
@@ -268,13 +294,6 @@ class Detector:
             if known[0] is ENGAGEMENT:
                 self._engaging[name] = known[1]
         return known
-
-    def _file_signal(self, customer: Customer, signal: Signal) -> None:
-        """Keep a signal until the watermark reaches it; a late one speaks at once."""
-        signal.at = max(signal.at, customer.frontier)
-        if len(customer.signals) < SIGNALS_MAX:
-            customer.signals.append(signal)
-            customer.signals.sort(key=lambda s: (s.at, s.sign, s.name))
 
     def _engage(
         self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
@@ -363,6 +382,8 @@ class Detector:
             landmark = self._ladder.at(customer.last_at, customer.rung)
             if landmark is not None:
                 first = landmark * KINDS + LANDMARK
+            if self._has_segments:
+                first = min(first, self._next_of_segment(customer))
             if customer.counted:
                 lapse = customer.last_at + horizon + customer.paused_ms
                 first = min(first, lapse * KINDS + LAPSE)
@@ -375,6 +396,19 @@ class Detector:
             if labels is not None:
                 first = min(first, labels * KINDS + LABEL)
         return 0 if first == NEVER else first
+
+    def _next_of_segment(self, customer: Customer) -> int:
+        """Give the first thing due, as `_next` does, that only the customer's segment asks for."""
+        first = NEVER
+        ceiling = self._voice.adviser.segment(customer).silent_max_ms
+        if ceiling is not None and customer.counted and not customer.episode:
+            at = customer.last_at + ceiling + customer.paused_ms
+            if at > customer.frontier:
+                first = at * KINDS + CEILING
+        stall = self._lifecycle.stalls_at(customer)
+        if stall is not None and stall > customer.frontier:
+            first = min(first, stall * KINDS + STALL)
+        return first
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
@@ -437,20 +471,29 @@ class Detector:
             case Due.VISIT_ENDS:
                 self._end_visit(customer_id, customer, at)
             case Due.SIGNAL:
-                self._hear(customer_id, customer, customer.signals.pop(0))
+                self._lifecycle.hear(customer_id, customer, customer.signals.pop(0))
             case Due.LABEL:
                 released = outcomes.release(customer, customer_id, at, self._back_ms, self._ladder)
                 self._lessons.extend(released)
             case Due.LANDMARK:
                 self.judge.judge(customer_id, customer, at)
-            case Due.LAPSE if self._put_off(customer, at):
-                pass
-            case Due.LAPSE:
-                self._leave(customer, at)
-                if self._decliners:
-                    self._decliners.hear_loss(customer)
-                self.judge.hear_loss(customer_id, customer, at)
-                self._voice.move(customer_id, customer, Sign.GONE, at)
+            case _:
+                self._do_of_silence(customer_id, customer, at, due)
+
+    def _do_of_silence(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
+        """Do what falls due because nothing was done for so long, but not for a suspended time."""
+        if due is Due.STALL:
+            self._voice.move(customer_id, customer, Sign.STALLED, at)
+        elif self._put_off(customer, at):
+            return
+        elif due is Due.CEILING:
+            self.judge.judge_ceiling(customer_id, customer, at)
+        else:
+            self._lifecycle.leave(customer, at)
+            if self._decliners:
+                self._decliners.hear_loss(customer)
+            self.judge.hear_loss(customer_id, customer, at)
+            self._voice.move(customer_id, customer, Sign.GONE, at)
 
     # ------------------------------------------------------------ visits
 
@@ -476,11 +519,8 @@ class Detector:
         customer.paused_ms = 0
         customer.ended = False
         customer.observed = True
-        if customer.visits >= self._policy.visits_min and not customer.counted:
-            customer.counted = True
-            self.progress.day.enter(at)
-            if self._policy.unobserved and not customer.eligible_since:
-                customer.eligible_since = at
+        if not customer.counted:
+            self._lifecycle.enter(customer, at)
 
     def _welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
         """Close what the visit at `at` answers."""
@@ -502,55 +542,14 @@ class Detector:
         episode = customer.episode
         if episode and episode.trigger is Trigger.DECLINE and not declines(customer):
             self._voice.move(customer_id, customer, Sign.CLEARED, at)
-        self._sight(customer_id, customer, at, until=0)
-
-    def _sight(self, customer_id: str, customer: Customer, at: int, until: int) -> None:
-        """Tell the trainer of a sampled customer's visits."""
-        number = customer_hash(customer_id)
-        if self._models.at(at).samples(number):
-            seen = customer.first_at, customer.visit_at, customer.rhythm.gaps
-            self._lessons.append(Sighting(at, number, *seen, until))
-
-    # ------------------------------------------------------------ signals
-
-    def _hear(self, customer_id: str, customer: Customer, signal: Signal) -> None:
-        """Let a signal speak."""
-        if signal.sign == EventClass.WARNING.name:
-            if customer.episode and customer.episode.trigger is Trigger.WARNING:
-                customer.episode.visits_since = 0
-            self.judge.void(customer)
-            self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
-            return
-        self._leave(customer, signal.at)
-        ending = signal.sign == EventClass.ENDING.name
-        tidings = Tidings.LEFT if ending else Tidings.UNOBSERVED
-        self._telling.tell(customer_id, customer, tidings, signal.at)
-        if ending:
-            self.judge.hear_loss(customer_id, customer, signal.at)
-            if self._decliners:
-                self._decliners.hear_loss(customer)
-            self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
-            customer.ended = True
-        else:
-            if customer.observed:
-                self.judge.hear_end_of_observation(customer_id, customer, signal.at)
-                if self._decliners:
-                    self._decliners.hear_end_of_observation(customer, signal.at)
-            customer.observed = False
-            customer.landmarks.clear()
-            customer.back_released = 0
-            if customer.visits:
-                self._sight(customer_id, customer, signal.at, until=signal.at)
-
-    def _leave(self, customer: Customer, at: int) -> None:
-        """Take the customer out of the population that false alarms are measured over."""
-        if customer.counted:
-            customer.counted = False
-            self.progress.day.leave(at)
+        self._lessons += outcomes.sight(customer, customer_id, at, self._models)
 
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
-        said, members = self._voice.collect(), self._telling.collect()
-        decisions = Decisions(said, self._lessons, refused, +self._counts, members)
-        self._lessons, self._counts = [], Counter()
+        said, withheld = self._voice.collect()
+        decisions = Decisions(
+            said, [*self._lessons], refused, +self._counts, withheld, self._telling.collect()
+        )
+        self._lessons.clear()
+        self._counts = Counter()
         return decisions

@@ -7,8 +7,8 @@ that age; the two late ones ("lapse": none within the horizon from the landmark;
 
 from collections.abc import Iterator
 
-from models.protocol import Example
-from stream.detector.customer import Customer
+from models.protocol import Example, RiskModels, Sighting
+from stream.detector.customer import Customer, customer_hash
 from stream.detector.events import DAY_MS
 from stream.detector.landmarks import Ladder, Landmark
 from stream.detector.policy import Policy
@@ -59,6 +59,16 @@ def release(
         gap = 1 - _returned(landmark, landmark.last_at + horizon_ms)
         share = ladder.share(landmark.rung)
         yield Example(LAPSE, due, customer_id, landmark.at, landmark.inputs, (lapsed, gap), share)
+
+
+def sight(
+    customer: Customer, customer_id: str, at: int, models: RiskModels, *, until: int = 0
+) -> Iterator[Sighting]:
+    """Tell of a sampled customer's visits up to `at` (ms); `until` is when observation ended."""
+    number = customer_hash(customer_id)
+    if models.at(at).samples(number):
+        seen = customer.first_at, customer.visit_at, customer.rhythm.gaps
+        yield Sighting(at, number, *seen, until)
 
 
 def _returned(landmark: Landmark, until: int) -> int:

@@ -263,7 +263,7 @@ def _csv_rows(reader: Any, width: int) -> Numbered:
 def _row_reader(columns: Sequence[str], decoder: Decoder) -> ReadRow:
     mapping = decoder.mapping_for(columns)
     if mapping is not None:
-        return RowReader(mapping, columns).read
+        return RowReader(mapping, columns, decoder.traits).read
 
     def by_name(row: Sequence[object], received_at: int) -> Row:
         # One value more than columns, by design: see `RowReader.read`.

@@ -84,6 +84,10 @@ class Summary(msgspec.Struct, kw_only=True):
     """By kind; none unless they are asked for."""
     results: Counter[str] = msgspec.field(default_factory=Counter)
     """Events by result: applied, ignored, duplicate, late, refused."""
+    withheld: Counter[str] = msgspec.field(default_factory=Counter)
+    """Episodes that were due and did not open, by reason."""
+    segments: dict[str, int] = msgspec.field(default_factory=dict)
+    """Customers by segment, as of the log's end; those that nobody is in as well."""
     refusals: Refusals
     model_version: str = ""
 
@@ -110,6 +114,7 @@ class Replay:
         self.alerts: Counter[str] = Counter()
         self.account_alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
+        self.withheld: Counter[str] = Counter()
         self._policy = policy
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
@@ -228,6 +233,7 @@ class Replay:
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""
         self.results.update(decisions.counts)
+        self.withheld.update(decisions.withheld)
         for alert in decisions.alerts:
             self.alerts[alert.kind.value] += 1
             if self._alerts_file is not None:
@@ -267,7 +273,7 @@ def read_in_order(
     events = read_log(
         files,
         policy_file.log,
-        Decoder(policy_file.mappings),
+        Decoder(policy_file.mappings, policy_file.policy.traits),
         received_at=received_at,
         max_future_skew_ms=policy_file.policy.max_future_skew_ms,
         refusals=refusals,
@@ -342,6 +348,8 @@ def replay(
     summary.alerts = run.alerts
     summary.account_alerts = run.account_alerts
     summary.results = run.results
+    summary.withheld = run.withheld
+    summary.segments = run.detector.segments()
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 

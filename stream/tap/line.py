@@ -35,16 +35,22 @@ def line(alert: Alert) -> Text:
         when(alert.time),
         (f"{shown(alert.customer_id):<13}", "cyan"),
         kind,
-        f"{alert.trigger.value:<9}",
+        f"{alert.trigger.value:<11}",
         (f"{alert.severity.value:<7}", SEVERITY_STYLE[alert.severity.value]),
         f"risk {alert.risk:.2f}  ",
         why,
+        (f"  → {shown(play_of(alert))}" if alert.play else "", "green"),
     )
 
 
 def when(moment: int) -> tuple[str, str]:
     """Give a moment (ms) as it begins a line, and its style."""
     return iso(moment)[:_MINUTES_OF_ISO].replace("T", " ") + "  ", "dim"
+
+
+def play_of(alert: Alert) -> str:
+    """Give what an alert suggests, in the policy's words, or by its name where it has none."""
+    return alert.play_text or alert.play
 
 
 def shown(text: str) -> str:

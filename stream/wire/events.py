@@ -64,12 +64,15 @@ class Block(NamedTuple):
 class Decoder:
     """Decodes values and records; keeps nothing but the times it has parsed before."""
 
-    def __init__(self, mappings: Iterable[Mapping] = ()) -> None:
-        """Take the policy's mappings, in order."""
+    def __init__(
+        self, mappings: Iterable[Mapping] = (), traits: frozenset[str] = frozenset()
+    ) -> None:
+        """Take the policy's mappings, in order, and the traits that it asks for."""
         self.mappings = tuple(mappings)
-        self._mapped = tuple(RecordReader(mapping) for mapping in self.mappings)
-        self._segment = segment.SegmentReader()
-        self._presets = PresetReader(self._mapped)
+        self.traits = traits
+        self._mapped = tuple(RecordReader(mapping, traits) for mapping in self.mappings)
+        self._segment = segment.SegmentReader(traits)
+        self._presets = PresetReader(self._mapped, traits)
 
     def decode(
         self, value: bytes | None, received_at: int, headers: Headers | None = None

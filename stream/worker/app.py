@@ -26,7 +26,7 @@ from stream.worker.detect import DetectFold
 from stream.worker.failing import StopRule
 from stream.worker.ingest import IngestFold
 from stream.worker.logs import to_stderr
-from stream.worker.metrics import EngineReport, Metrics
+from stream.worker.metrics import EngineReport, Metrics, Role
 from stream.worker.model_log import ModelLog, ModelReader
 from stream.worker.publishing import Desk
 from stream.worker.telling import Teller
@@ -44,7 +44,13 @@ class Worker:
         self.settings = settings
         self.product = product
         self.metrics = Metrics()
-        self.report = EngineReport(self.metrics)
+        self.metrics.serves(
+            app_id=settings.app_id,
+            clock=settings.clock,
+            model=settings.model,
+            policy=product.policy,
+        )
+        self.report = EngineReport(self.metrics, settings.topics.examples)
         self.connection = connection(settings)
         self.models = ModelLog(product.policy, self.metrics)
         self.reader = ModelReader(self.models, settings.topics.model, self.connection)
@@ -52,7 +58,7 @@ class Worker:
             host=settings.web_host,
             port=settings.web_port,
             registry=self.metrics.registry,
-            ready=lambda: self.report.ready,
+            unready=self.report.unready,
         )
         self.usage_partitions = settings.partitions  # until the broker says how many there are
         self.account_partitions = settings.partitions  # of what accounts are told; the same
@@ -102,7 +108,18 @@ class Worker:
         self.usage_partitions = counts[self.settings.topics.usage]
         self.account_partitions = counts[self.settings.topics.members]
         self.origins = sum(counts[source] for source in self.settings.topics.sources)
+        for topic, role in self._roles().items():
+            self.metrics.shares(topic, role, counts[topic])
         await self.reader.read_to_end()
+
+    def _roles(self) -> dict[str, Role]:
+        """Say what each topic that is read is read for."""
+        topics = self.settings.topics
+        roles: dict[str, Role] = dict.fromkeys(topics.sources, "source")
+        roles[topics.usage] = "usage"
+        if self.settings.model == "learn":
+            roles[topics.examples] = "examples"
+        return roles
 
     # ------------------------------------------------------------ who does the work
 
@@ -187,7 +204,7 @@ class Worker:
         )
 
     def _decoder(self) -> Decoder:
-        return Decoder(self.product.mappings)
+        return Decoder(self.product.mappings, self.product.policy.traits)
 
     def _put_aside(self, tp: TP, stage: str) -> PutAside:
         settings = self.settings

@@ -255,6 +255,7 @@ class DetectFold(Fold):
         self._outputs += self._desk.outputs(decisions.alerts)
         if self._teller is not None:
             self._outputs += self._teller.outputs(decisions.members, decisions.alerts)
+        self._metrics.withheld(decisions.withheld)
         if self._examples is not None and decisions.lessons:
             self._outputs += [
                 Output(self._examples, 0, None, encode_lesson(lesson, self._tp.partition))
@@ -278,7 +279,7 @@ class DetectFold(Fold):
     def _say_where(self) -> None:
         """Tell the metrics where this partition stands."""
         watermark = self._detector.progress.watermark.at
-        self._metrics.stands(self._tp, watermark, len(self._customers))
+        self._metrics.stands(self._tp, watermark, len(self._customers), self._detector.here)
 
 
 FAR_AHEAD_MS = 1 << 60

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_detector_laws import NAMES, POLICY, START, eager_models
+from test_detector_laws import NAMES, PLANS, POLICY, START, eager_models
 
 from stream.detector import detector as module
 from stream.detector.detector import Decisions, Detector
@@ -40,6 +40,7 @@ def logs(draw: st.DrawFn) -> list[UsageEvent]:
                 received_at=at,
                 message_id=draw(st.sampled_from([f"n{number}"] * 8 + [f"n{number - 1}", *IDS])),
                 volume=draw(st.sampled_from([1.0, 1.0, 0.0, 0.1, 7.0, 1e12])),
+                traits=draw(st.sampled_from([None] * 12 + [*PLANS])),
                 account_id=draw(st.sampled_from(["", "x", "x", "x", "x", "y"])),
             )
         )

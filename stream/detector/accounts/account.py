@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import msgspec
 
-from stream.detector.customer import Stage
 from stream.detector.events import DAY_MS
 from stream.detector.members import MemberNews
+from stream.detector.stages import Stage
 
 MEMBERS_MAX = 1_000
 """Members remembered, those who came last; an account with more in use counts as having these."""

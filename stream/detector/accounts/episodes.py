@@ -8,8 +8,7 @@ from enum import Enum, auto
 from hashlib import blake2b
 
 from stream.detector.accounts.account import Account, AccountEpisode, AccountTrigger
-from stream.detector.customer import Stage
-from stream.detector.episodes import Kind
+from stream.detector.stages import Kind, Stage
 
 
 class AccountSign(Enum):

@@ -3,9 +3,9 @@
 from stream.detector import cadence
 from stream.detector.accounts.account import Account, AccountEpisode, AccountTrigger
 from stream.detector.accounts.standing import Standing
-from stream.detector.episodes import Kind
 from stream.detector.policy import Policy
 from stream.detector.reasons import REASONS_MAX, Reason, duration
+from stream.detector.stages import Kind
 
 _OVER = {
     AccountTrigger.CHAMPION: "others_carry_on",

@@ -21,10 +21,10 @@ from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.accounts.episodes import AccountSign, move
 from stream.detector.accounts.outages import Outages
 from stream.detector.accounts.standing import Standing, share_of_use, standing
-from stream.detector.customer import Stage
 from stream.detector.events import DAY_MS
 from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import Policy
+from stream.detector.stages import Stage
 
 
 class AccountsProgress(msgspec.Struct, array_like=True):

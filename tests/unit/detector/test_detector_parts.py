@@ -11,15 +11,16 @@ from models.snapshots import cold
 from models.timeline import KEPT, Timeline
 from stream.detector import outcomes, visits
 from stream.detector.cadence import deadline, expected_gap, fresh
-from stream.detector.customer import Customer, Trigger, customer_hash
+from stream.detector.customer import Customer, customer_hash
 from stream.detector.decline import Levels
-from stream.detector.detector import SIGNALS_MAX, Detector
-from stream.detector.episodes import Kind
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.landmarks import Ladder
+from stream.detector.lifecycle import SIGNALS_MAX
 from stream.detector.policy import EventClass, Policy
 from stream.detector.ranking import rank
 from stream.detector.reasons import explain
+from stream.detector.stages import Kind, Trigger
 from stream.detector.visits import Visit
 
 START = 1_700_006_400_000

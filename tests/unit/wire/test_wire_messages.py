@@ -371,14 +371,20 @@ def test_a_customers_row_of_version_1_is_taken_over() -> None:
 
 
 def test_a_customers_row_of_before_the_guard_is_taken_over() -> None:
-    """Its fields are the first ones of today's."""
+    """Its fields are the first ones of today's; what is due has to be reckoned anew."""
     now = customer(due=7)
     fields: list[Any] = msgspec.msgpack.decode(CustomerCodec().encode(now)[1:])
-    before = b"\2" + msgspec.msgpack.encode(fields[:-1])
-    assert CustomerCodec().decode(before) == now
+    before = b"\2" + msgspec.msgpack.encode(fields[:-2])
+    assert CustomerCodec().decode(before) == msgspec.structs.replace(now, due=0)
+    assert CustomerCodec().due(before) is None
+    newer = b"\3" + msgspec.msgpack.encode(fields[:-1])
+    assert CustomerCodec().decode(newer) == now
+    assert CustomerCodec().due(newer) == 7
 
 
-@pytest.mark.parametrize("value", [b"\1\x90", b"\1\x91\1", b"\2\x91\1", b"\3\x90", b""])
+@pytest.mark.parametrize(
+    "value", [b"\1\x90", b"\1\x91\1", b"\2\x91\1", b"\3\x91\1", b"\4\x90", b""]
+)
 def test_a_customers_row_that_cannot_be_read_is_refused(value: bytes) -> None:
     """Nobody is judged as new by accident."""
     with pytest.raises(StateError, match=r"Operator action|tombstone"):
