@@ -61,6 +61,7 @@ requirements:
 contract:
     {{uv}} run slipaway contract asyncapi > deploy/contract/asyncapi.yaml
     {{uv}} run slipaway contract schema > deploy/contract/alert.v1.schema.json
+    {{uv}} run slipaway contract schema --accounts > deploy/contract/account-alert.v1.schema.json
 
 # fetch what reads the contract as others do: AsyncAPI's own parser (55 MB; needs Node.js)
 asyncapi-parser:

@@ -88,6 +88,19 @@ class Topics(BaseModel):
         description="The latest alert of every customer who ever had one, compacted, keyed by"
         " customer: how everybody stands now, in the form of `alerts`.",
     )
+    account_alerts: TopicName = Field(
+        default="slipaway.account-alerts",
+        description="Alerts on accounts, keyed by account, where the policy looks at them"
+        " ([accounts] enabled): a topic of their own, since they name no customer.",
+    )
+    members: TopicName = Field(
+        default="slipaway.members",
+        description="What accounts are told of their members, keyed by account: a record a visit.",
+    )
+    accounts_state: TopicName = Field(
+        default="slipaway.accounts-state",
+        description="What is known of every account, compacted.",
+    )
     state: TopicName = Field(
         default="slipaway.state",
         description="What is known of every customer, compacted. Losing it means starting over.",
@@ -223,9 +236,10 @@ class Settings(BaseSettings):
     )
     usage_retention_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=30.0,
-        description="How long `usage` is kept once created; 0: for ever. Shorter than a worker's"
-        " longest outage loses events. Replays need no more: Kafka goes by the time a record was"
-        " sent, and `replay --to-topic` sends with the present time, however old the event.",
+        description="How long `usage` and `members` are kept once created; 0: for ever. Shorter"
+        " than a worker's longest outage loses events. Replays need no more: Kafka goes by the"
+        " time a record was sent, and `replay --to-topic` sends with the present time, however old"
+        " the event.",
     )
 
     policy: Path | None = Field(
@@ -360,9 +374,10 @@ class Settings(BaseSettings):
         """Name this worker in its group."""
         return self.instance_id or f"{self.app_id}-{socket.gethostname()}"
 
-    @property
-    def member(self) -> str:
+    def member(self, *, accounts: bool = False) -> str:
         """Name this worker as a member of its group: by its instance, and by what it reads.
+
+        `accounts`: the policy looks at accounts.
 
         A member that comes back under its name within the session is given the
         partitions it had, whatever it asks for: a source that was added meanwhile
@@ -370,6 +385,7 @@ class Settings(BaseSettings):
         """
         reads = [*self.topics.sources, self.topics.usage]
         reads += [self.topics.examples] * (self.model == "learn")
+        reads += [self.topics.members] * accounts
         return f"{self.instance}.{crc32(chr(0).join(reads).encode()):08x}"
 
     @classmethod

@@ -36,6 +36,9 @@ TOPICS = (
     "dead_letters",
     "endpoints",
     "customers",
+    "account_alerts",
+    "members",
+    "accounts_state",
 )
 
 

@@ -87,6 +87,12 @@ def replay(
     alerts: Annotated[
         Path | None, typer.Option(metavar="OUT.jsonl", help="Where alerts go, one a line.")
     ] = None,
+    accounts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.jsonl", help="Where alerts on accounts go ([accounts] in the policy)."
+        ),
+    ] = None,
     scores: Annotated[
         Path | None, typer.Option(metavar="OUT.csv", help="Where every customer's risk goes.")
     ] = None,
@@ -128,11 +134,22 @@ def replay(
         if to_topic is None:
             from stream.replay.run import Outputs
 
-            check_writable({"--alerts": alerts, "--scores": scores, "--save-model": save_model})
-            outputs = Outputs(alerts=alerts, scores=scores, snapshots=save_model)
-            _replay_here(logs, policy_file_of(policy), outputs, ranking, model)
+            written = {"--alerts": alerts, "--accounts": accounts, "--scores": scores}
+            check_writable({**written, "--save-model": save_model})
+            outputs = Outputs(alerts=alerts, accounts=accounts, scores=scores, snapshots=save_model)
+            product = policy_file_of(policy)
+            if accounts is not None and not product.policy.accounts.enabled:
+                words = "the policy looks at no accounts: set enabled = true in [accounts]"
+                raise SettingsError([f"--accounts: {words}"])
+            _replay_here(logs, product, outputs, ranking, model)
             return
-        results = {"alerts": alerts, "scores": scores, "save-model": save_model, "as-of": as_of}
+        results = {
+            "alerts": alerts,
+            "accounts": accounts,
+            "scores": scores,
+            "save-model": save_model,
+            "as-of": as_of,
+        }
         asked = {"ahead": ahead, "moments": moments, "weekly": weekly or None}
         for name, value in {**results, **asked}.items():
             if value is not None:
@@ -324,6 +341,10 @@ def _replay_here(
             watcher=bar,
         )
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(summary.alerts.items()))
+    if outputs.accounts is not None:
+        of_accounts = sorted(summary.account_alerts.items())
+        said = ", ".join(f"{kind} {count:,}" for kind, count in of_accounts)
+        typer.echo(f"alerts on accounts: {said or 'none'}", err=True)
     typer.echo(
         f"{summary.events:,} events of {summary.customers:,} customers;"
         f" alerts: {kinds or 'none'}; model {summary.model_version}",

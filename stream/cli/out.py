@@ -19,10 +19,12 @@ from stream.settings import SettingsError
 if TYPE_CHECKING:
     from enum import StrEnum
 
-    from stream.detector.alerts import Alert
-    from stream.tap.wanted import Wanted
+    from rich.text import Text
+
+    from stream.tap.wanted import Wanted, WantedOfAccounts
 
     Word = TypeVar("Word", bound=StrEnum)
+    Said = TypeVar("Said")
 
 cli = typer.Typer()
 contract_cli = typer.Typer(help="The contract of the alerts, for programs.", no_args_is_help=True)
@@ -41,6 +43,13 @@ def tap(
     customer: Annotated[
         list[str] | None, typer.Option("--customer", metavar="ID", help="Of this one only.")
     ] = None,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Alerts on accounts instead.")
+    ] = False,
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", metavar="ID", help="On this account only."),
+    ] = None,
     kind: Annotated[
         list[str] | None, typer.Option("--kind", help="opened, escalated, recovered ... only.")
     ] = None,
@@ -58,17 +67,39 @@ def tap(
     """Follow the alerts: a line each on a terminal, JSON in a pipe; Ctrl-C ends it."""
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
-        wanted = _wanted(customer, kind, trigger)
-        from stream.tap.follow import records
-        from stream.tap.follow import tap as show_each
+        accounts = accounts or bool(account)
+        if accounts and customer:
+            raise SettingsError(["--customer and --accounts exclude each other"])
+        wanted = _wanted(customer, kind, trigger) if not accounts else None
+        wanted_of_accounts = _wanted_of_accounts(account, kind, trigger) if accounts else None
+        from stream.tap import follow
+        from stream.tap.account_line import account_line
+        from stream.tap.line import line
+        from stream.wire.account_alerts import decode_account_alert
+        from stream.wire.alerts import decode_alert
         from stream.worker.connection import connection
         from stream.worker.logs import to_stderr
 
         to_stderr(settings.log_level, settings.log_format)
-        found = records(connection(settings), settings.topics.alerts, from_beginning=from_beginning)
-        show = _as_json if as_json or not sys.stdout.isatty() else _in_words()
+        topic = settings.topics.account_alerts if accounts else settings.topics.alerts
+        found = follow.records(connection(settings), topic, from_beginning=from_beginning)
+        in_json = as_json or not sys.stdout.isatty()
+        if wanted_of_accounts is not None:
+            show_account = _as_json if in_json else _in_words(account_line)
+            shown = follow.tap(
+                found,
+                wanted_of_accounts,
+                show_account,
+                _complain,
+                limit,
+                decode=decode_account_alert,
+            )
+        else:
+            assert wanted is not None
+            show = _as_json if in_json else _in_words(line)
+            shown = follow.tap(found, wanted, show, _complain, limit, decode=decode_alert)
         try:
-            asyncio.run(show_each(found, wanted, show, _complain, limit))
+            asyncio.run(shown)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
@@ -91,7 +122,7 @@ def worklist(
     """Say whom to talk to first, owner by owner: open episodes by risk times value."""
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
-        from stream.tap.line import shown
+        from stream.tap.line import line, shown
         from stream.tap.worklist import open_episodes, present, worklists
         from stream.wire.alerts import encode_alert
         from stream.worker.connection import connection
@@ -99,7 +130,7 @@ def worklist(
         daily = {one.name: one.daily for one in policy_file_of(policy or settings.policy).owners}
         found = present(connection(settings), settings.topics.customers)
         lists = worklists(asyncio.run(open_episodes(found)), daily)
-        say = _in_words() if sys.stdout.isatty() and not as_json else None
+        say = _in_words(line) if sys.stdout.isatty() and not as_json else None
         for name, alerts in lists.items():
             if owner not in (None, name):
                 continue
@@ -164,18 +195,22 @@ def contract_asyncapi(config: Config = None, assign: Assign = None) -> None:
 
         from stream.contract.asyncapi import document
 
-        found = document(topics.alerts, topics.customers)
+        found = document(topics.alerts, topics.customers, topics.account_alerts)
         typer.echo(yaml.safe_dump(found, sort_keys=False, width=100, allow_unicode=True), nl=False)
 
 
 @contract_cli.command("schema")
-def contract_schema() -> None:
+def contract_schema(
+    *,
+    accounts: Annotated[bool, typer.Option("--accounts", help="Of alerts on accounts.")] = False,
+) -> None:
     """Print the alert's data as a JSON Schema (2020-12)."""
     import orjson
 
-    from stream.contract.alert_schema import document
+    from stream.contract import account_schema, alert_schema
 
-    typer.echo(orjson.dumps(document(), option=orjson.OPT_INDENT_2))
+    found = account_schema.document() if accounts else alert_schema.document()
+    typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
 
 
 def _wanted(
@@ -201,21 +236,34 @@ def _words(option: str, given: list[str] | None, known: "type[Word]") -> "frozen
     return frozenset(known(word) for word in given or ())
 
 
-def _as_json(_: "Alert", line: bytes) -> None:
+def _wanted_of_accounts(
+    accounts: list[str] | None, kinds: list[str] | None, triggers: list[str] | None
+) -> "WantedOfAccounts":
+    """Read which alerts on accounts are asked for."""
+    from stream.detector.accounts.account import AccountTrigger
+    from stream.detector.alerts import Kind
+    from stream.tap.wanted import WantedOfAccounts
+
+    return WantedOfAccounts(
+        accounts=frozenset(accounts or ()),
+        kinds=_words("--kind", kinds, Kind),
+        triggers=_words("--trigger", triggers, AccountTrigger),
+    )
+
+
+def _as_json(_: object, line: bytes) -> None:
     """Write an alert as a line of JSON, at once: who reads the pipe waits for it."""
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 
 
-def _in_words() -> "Callable[[Alert, bytes], None]":
+def _in_words(in_words: "Callable[[Said], Text]") -> "Callable[[Said, bytes], None]":
     """Give what writes an alert as a line for people."""
     from rich.console import Console
 
-    from stream.tap.line import line as in_words
-
     screen = Console(highlight=False, soft_wrap=True)
 
-    def show(alert: "Alert", _: bytes) -> None:
+    def show(alert: "Said", _: bytes) -> None:
         screen.print(in_words(alert))
 
     return show

@@ -47,11 +47,11 @@ def alert_schema() -> dict[str, Any]:
     """Return the schema of an alert of any kind."""
     _, types = msgspec.json.schema_components([Alert])
     alert = types["Alert"]
-    words = {**_words_of(Alert), **_WORDS}
+    words = {**words_of(Alert), **_WORDS}
     return {
         "type": "object",
         "properties": {
-            name: {**_as_written(name, found, types), "description": words[name]}
+            name: {**as_written(name, found, types), "description": words[name]}
             for name, found in alert["properties"].items()
         },
         "required": alert["required"],
@@ -90,7 +90,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _as_written(name: str, found: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
+def as_written(name: str, found: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
     """Turn the schema of a field into that of what is written for it."""
     parts = found.get("anyOf", [found])
     schema = dict(next(part for part in parts if part.get("type") != "null"))
@@ -108,7 +108,7 @@ def _as_written(name: str, found: dict[str, Any], types: dict[str, Any]) -> dict
     return schema
 
 
-def _words_of(kind: type) -> dict[str, str]:
+def words_of(kind: type) -> dict[str, str]:
     """Read what stands below the fields of a class, in its source."""
     (body,) = ast.parse(dedent(inspect.getsource(kind))).body
     assert isinstance(body, ast.ClassDef)

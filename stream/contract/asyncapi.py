@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from stream.contract import account_channel
+from stream.contract.account_schema import account_alert_schema
 from stream.contract.alert_schema import NOTICES, TIME, alert_schema, kind_schema
 from stream.contract.examples import examples
 from stream.detector.alerts import Alert, Kind
@@ -42,9 +44,10 @@ _HEADERS = {
 }
 
 
-def document(alerts: str, customers: str) -> dict[str, Any]:
-    """Return the document of two topics: all alerts, and the latest of each customer."""
+def document(alerts: str, customers: str, account_alerts: str) -> dict[str, Any]:
+    """Return the document: all alerts, the latest of each customer, and those on accounts."""
     said = examples()
+    of_accounts = account_channel.messages(_HEADERS)
     return {
         "asyncapi": VERSION,
         "info": {
@@ -58,14 +61,20 @@ def document(alerts: str, customers: str) -> dict[str, Any]:
             "alerts": _channel(
                 alerts,
                 "Every alert. CloudEvents 1.0, binary mode of the Kafka binding.",
-                list(said),
+                [kind.value for kind in said],
                 "delete",
             ),
             "customers": _channel(
                 customers,
                 "The latest alert of each customer who ever had one: how everybody stands now.",
-                [kind for kind in said if kind not in NOTICES],
+                [kind.value for kind in said if kind not in NOTICES],
                 "compact",
+            ),
+            "accountAlerts": _channel(
+                account_alerts,
+                "Every alert on an account, by what its members do, where the policy wants them.",
+                list(of_accounts),
+                "delete",
             ),
         },
         "operations": {
@@ -79,20 +88,28 @@ def document(alerts: str, customers: str) -> dict[str, Any]:
                 "channel": {"$ref": "#/channels/customers"},
                 "summary": "slipaway says how a customer stands, in one transaction with alerts.",
             },
+            "publishAccountAlerts": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/accountAlerts"},
+                "summary": "slipaway publishes an alert on an account.",
+            },
         },
         "components": {
-            "messages": {kind.value: _message(kind, alert) for kind, alert in said.items()},
-            "schemas": {"alert": alert_schema()},
+            "messages": {
+                **{kind.value: _message(kind, alert) for kind, alert in said.items()},
+                **of_accounts,
+            },
+            "schemas": {"alert": alert_schema(), "accountAlert": account_alert_schema()},
         },
     }
 
 
-def _channel(topic: str, words: str, kinds: list[Kind], policy: str) -> dict[str, Any]:
+def _channel(topic: str, words: str, names: list[str], policy: str) -> dict[str, Any]:
     """Describe a topic."""
     return {
         "address": topic,
         "description": words,
-        "messages": {kind.value: {"$ref": f"#/components/messages/{kind.value}"} for kind in kinds},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {
             "kafka": {
                 "topicConfiguration": {"cleanup.policy": [policy]},

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from stream.delivery.about import decode
 from stream.delivery.answers import Answer, Meaning, meaning
 from stream.delivery.endpoints import Endpoint
 from stream.delivery.lanes import Lanes, Waiting
@@ -17,7 +18,6 @@ from stream.delivery.pace import Pace
 from stream.delivery.request import Request
 from stream.delivery.schedule import SECOND_MS, asked_ms, next_delay_ms
 from stream.delivery.signing import signed
-from stream.wire.alerts import decode_alert
 
 log = structlog.get_logger("slipaway.delivery")
 
@@ -87,7 +87,8 @@ class Courier:
                 self.lanes.passed(record)
                 continue
             try:
-                alert = None if record.value is None else decode_alert(record.value)
+                value = record.value
+                alert = None if value is None else decode(self.endpoint.about, value)
             except ValueError as error:
                 why = f"endpoint {self.endpoint.name}: this is no alert of this version: {error}"
                 await self._put_aside(record, Failure(NO_ALERT, why, 1, self._clock()))
@@ -164,7 +165,7 @@ class Courier:
     async def _attempt(self, waiting: Waiting) -> None:
         """Try once, and draw the consequence."""
         alert = waiting.alert
-        request = self.endpoint.template(alert, self.endpoint.event)
+        request = self.endpoint.request(alert)
         if request is None:
             self.counts["passed_over"] += 1
             self.lanes.settle(waiting)

@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from stream.delivery.request import Template
+from stream.delivery.about import About, Said
+from stream.delivery.request import AccountTemplate, Request, Template
 from stream.delivery.signing import read_secret
 from stream.delivery.templates.known import NEEDS_EVENT, NEEDS_SECRET, TEMPLATES
+from stream.delivery.templates.of_accounts import ACCOUNT_TEMPLATES
 from stream.detector.alerts import Alert, Kind
 from stream.wire.policy_file import PolicyError, PolicyErrors
 from stream.wire.toml_lines import key_lines
@@ -36,7 +38,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Names its consumer group, too: under another name it begins anew."""
     url: str
-    template: Template
+    template: Template | AccountTemplate
+    """For whom it is about."""
+    about: About = About.CUSTOMERS
     event: str = ""
     """How the receiver calls the event; empty: as the template does."""
     secrets: tuple[bytes, ...] = ()
@@ -48,10 +52,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     private: bool = False
     """Private addresses, and plain HTTP, are allowed."""
 
-    def wants(self, alert: Alert) -> bool:
+    def wants(self, alert: Said) -> bool:
         """Say whether an alert is for this endpoint; one on the holdout is for nobody's."""
         wanted = alert.kind in self.kinds and (self.backfill or not alert.backfill)
-        return wanted and not alert.holdout
+        return wanted and not (isinstance(alert, Alert) and alert.holdout)
+
+    def request(self, alert: Said) -> Request | None:
+        """Make the request about an alert; None where the receiver has no place for it."""
+        return self.template(alert, self.event)  # type: ignore[arg-type] # it is for such alerts
 
     def __repr__(self) -> str:
         """Name it, and nothing that is secret: neither its URL nor its headers."""
@@ -133,9 +141,11 @@ class _Reading:
                 hint = f"did you mean {close[0]}?" if close else f"there is {', '.join(known)}"
                 self._wrong(key, f"there is no such key; {hint}")
         template = section.get("template", "plain")
+        about = self._about(section.get("about", About.CUSTOMERS.value))
         yield "name", self._name(section.get("name"))
         yield "url", self._url(section.get("url"), private=section.get("private") is True)
-        yield "template", self._template(template)
+        yield "about", about
+        yield "template", self._template(template, about)
         yield "event", self._event(section.get("event", ""), template)
         yield "secrets", self._secrets(section.get("secrets", []), template)
         yield "kinds", self._kinds(section.get("kinds"))
@@ -171,7 +181,20 @@ class _Reading:
             self._wrong("url", "plain HTTP is only allowed with private = true")
         return url
 
-    def _template(self, value: object) -> Template:
+    def _about(self, value: object) -> About:
+        words = [about.value for about in About]
+        if value in words:
+            return About(value)
+        self._wrong("about", f"{value!r}: there is {', '.join(words)}")
+        return About.CUSTOMERS
+
+    def _template(self, value: object, about: About) -> Template | AccountTemplate:
+        if about is About.ACCOUNTS:
+            if isinstance(value, str) and value in ACCOUNT_TEMPLATES:
+                return ACCOUNT_TEMPLATES[value]
+            known = ", ".join(ACCOUNT_TEMPLATES)
+            self._wrong("template", f"{value!r}: of accounts there is {known}")
+            return ACCOUNT_TEMPLATES["plain"]
         if isinstance(value, str) and value in TEMPLATES:
             return TEMPLATES[value]
         self._wrong("template", f"{value!r}: there is {', '.join(TEMPLATES)}")

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from stream.delivery.about import Said, subject
 from stream.delivery.progress import Progress, joined
-from stream.detector.alerts import Alert
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Waiting:
     """An alert on its way; times in ms since 1970 UTC."""
 
-    alert: Alert
+    alert: Said
     record: Any
     """As it was read: `partition`, `offset`, `timestamp`, `key`, `value`, `headers`."""
     due_at: int = 0
@@ -161,4 +161,4 @@ class Lanes:
 
     @staticmethod
     def _lane(waiting: Waiting) -> tuple[int, str]:
-        return waiting.record.partition, waiting.alert.customer_id
+        return waiting.record.partition, subject(waiting.alert)

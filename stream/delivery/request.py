@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert
 
 
@@ -21,3 +22,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 Template = Callable[[Alert, str], Request | None]
 """Makes the request about an alert, given with the endpoint's event name (empty: the template's
 own); None where the receiver has no place for such an alert."""
+
+AccountTemplate = Callable[[AccountAlert, str], Request]
+"""The same of an alert on an account."""

@@ -19,6 +19,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInPro
 from aiokafka.structs import OffsetAndMetadata
 
 from stream.delivery import standing as standings
+from stream.delivery.about import topic_of
 from stream.delivery.courier import AT_ONCE, Courier, Failure
 from stream.delivery.endpoints import Endpoint
 from stream.delivery.metrics import DeliveryMetrics
@@ -154,7 +155,7 @@ async def read_standings(place: Connection, topic: str) -> dict[str, Standing]:
 
 
 class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """The way from the topic of alerts to one endpoint."""
+    """The way from a topic of alerts to one endpoint."""
 
     def __init__(
         self,
@@ -170,6 +171,7 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         """Whether it has its part of the partitions, or has none left to wait for."""
         self._metrics = metrics
         self._topics = settings.topics
+        self._source = topic_of(endpoint.about, settings.topics)
         self._producer = producer
         self._endpoint = endpoint
         self._committed: dict[int, Progress] = {}
@@ -196,7 +198,7 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
             self._consumer = self._member()
             stack.push_async_callback(self._consumer.stop)
             await self._consumer.start()
-            self._consumer.subscribe([self._topics.alerts], listener=self)
+            self._consumer.subscribe([self._source], listener=self)
             log.info("delivering", endpoint=endpoint.name, kinds=sorted(endpoint.kinds))
             acts = [
                 asyncio.create_task(act)
@@ -288,7 +290,7 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         try:
             await self._consumer.commit(
                 {
-                    TopicPartition(self._topics.alerts, partition): OffsetAndMetadata(
+                    TopicPartition(self._source, partition): OffsetAndMetadata(
                         progress.position, encode(progress)
                     )
                     for partition, progress in news.items()

@@ -28,6 +28,7 @@ from stream.demo.simulate import Simulation
 from stream.demo.verdict import judge, table
 from stream.detector.alerts import Alert
 from stream.detector.events import DAY_MS, SECOND_MS
+from stream.settings import OWN_TOPICS
 from stream.tap.line import line
 from stream.wire.alerts import decode_alert
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
@@ -121,8 +122,7 @@ class Showing:
 
     def _environment(self, port: int) -> dict[str, str]:
         """Return the settings of the worker; everything not named here is as in production."""
-        names = ("state", "examples", "model", "ingest_state", "trainer_state", "dead_letters")
-        topics = {name: f"{self._app_id}.{name.replace('_', '-')}" for name in names}
+        topics = {name: f"{self._app_id}.{name.replace('_', '-')}" for name in OWN_TOPICS}
         topics |= {"usage": self._usage, "alerts": self._alerts_topic}
         return {
             "SLIPAWAY_BOOTSTRAP_SERVERS": self._bootstrap,

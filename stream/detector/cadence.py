@@ -66,7 +66,7 @@ def expected_gap(gaps: int, span_days: float, horizon_days: float) -> float:
     return (span_days + horizon_days / PRIOR_SHARE) / (gaps + 1)
 
 
-def deadline(gaps: int, span_days: float, horizon_days: float, chance: float) -> float:
+def deadline(gaps: float, span_days: float, horizon_days: float, chance: float) -> float:
     """Give the silence in days that only this share of silences would outlast."""
     a = 1 + gaps
     b = span_days + horizon_days / PRIOR_SHARE

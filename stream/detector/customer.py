@@ -120,6 +120,9 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
 
     life: Life | None = None
     """Only where the policy asks for any of it, and something was told."""
+    moved: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    """Only where the policy looks at accounts: changes of account not yet decided upon, each with
+    its time and the account before it, in order of time."""
 
     @property
     def span_days(self) -> float:

@@ -40,12 +40,14 @@ from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.detector.judgement import Judge
 from stream.detector.lifecycle import Lifecycle
+from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.detector.stages import Trigger
 from stream.detector.suspension import Suspension
+from stream.detector.telling import Telling
 from stream.detector.timers import Due, Timers
 from stream.detector.voice import Voice
 from stream.detector.waiting import APPLIED, DUPLICATE, Waiting
@@ -75,6 +77,8 @@ class Decisions(NamedTuple):
     """Events by result: applied, ignored, duplicate, late, erased, refused."""
     withheld: Counter[str]
     """Episodes that were due and did not open, by reason."""
+    members: Sequence[MemberNews] = ()
+    """What accounts are told, in order of decision; nothing unless the policy looks at them."""
 
 
 class Detector:
@@ -124,6 +128,7 @@ class Detector:
         self._visit_gap = policy.visit_gap_ms
         self._timers = Timers(self._due_at)
         self._lessons: list[Lesson] = []
+        self._telling = Telling(policy)
         self._lifecycle = Lifecycle(
             policy,
             models,
@@ -132,6 +137,7 @@ class Detector:
             judge=self.judge,
             decliners=self._decliners,
             lessons=self._lessons,
+            telling=self._telling,
         )
         self._stalls = any(one.activate_within_ms is not None for one in policy.segments)
         self._has_ceilings = any(one.silent_max_ms is not None for one in policy.segments)
@@ -194,6 +200,7 @@ class Detector:
             if customer_id in self._here:
                 self._here.leave(customer_id)
             customer = self.customers.look(customer_id)
+            self._telling.tell(customer_id, customer, Tidings.ERASED, now)
             self._lifecycle.leave(customer, now)
             if customer.observed:
                 self._lifecycle.lose_sight(customer_id, customer, now)
@@ -290,7 +297,7 @@ class Detector:
         if not customer.touched:
             self.customers.touch(customer_id, customer)
         if event.account_id and event.account_id != customer.account_id:
-            customer.account_id = event.account_id
+            self._telling.move(customer, event.account_id, at)
         if signs:
             for sign in signs:
                 self._lifecycle.file(customer, sign)
@@ -531,6 +538,7 @@ class Detector:
     def _begin_visit(self, customer_id: str, customer: Customer, visit: visits.Visit) -> None:
         """Let the customer be here: silence, and what was said about it, are over."""
         at = visit.begin
+        self._telling.tell(customer_id, customer, Tidings.VISIT, at)
         self.progress.day.count_visit(watched=customer.counted)
         self.judge.hear_return(customer_id, customer, at)
         if customer.visits:
@@ -577,7 +585,9 @@ class Detector:
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
         said, withheld = self._voice.collect()
-        decisions = Decisions(said, [*self._lessons], refused, +self._counts, withheld)
+        decisions = Decisions(
+            said, [*self._lessons], refused, +self._counts, withheld, self._telling.collect()
+        )
         self._lessons.clear()
         self._counts = Counter()
         return decisions

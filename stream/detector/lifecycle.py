@@ -18,9 +18,11 @@ from stream.detector.episodes import Sign
 from stream.detector.events import UsageEvent
 from stream.detector.judgement import Judge
 from stream.detector.life import TICKETS_MAX, Life, open_tickets
+from stream.detector.members import Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.progress import Progress
 from stream.detector.stages import Trigger
+from stream.detector.telling import Telling
 from stream.detector.voice import Voice
 
 SIGNALS_MAX = 64
@@ -43,8 +45,9 @@ class Lifecycle:
         judge: Judge,
         decliners: Decliners | None,
         lessons: list[Lesson],
+        telling: Telling,
     ) -> None:
-        """Hear by this policy; lessons are added to `lessons`."""
+        """Hear by this policy; lessons are added to `lessons`, and accounts told by `telling`."""
         self._policy = policy
         self._models = models
         self._progress = progress
@@ -52,6 +55,7 @@ class Lifecycle:
         self._judge = judge
         self._decliners = decliners
         self._lessons = lessons
+        self._telling = telling
         self._asked = policy.traits
 
     # ------------------------------------------------------------ until the watermark comes
@@ -156,6 +160,7 @@ class Lifecycle:
 
     def _hear_ending(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         self.leave(customer, signal.at)
+        self._telling.tell(customer_id, customer, Tidings.LEFT, signal.at)
         self._judge.hear_loss(customer_id, customer, signal.at)
         if self._decliners:
             self._decliners.hear_loss(customer)
@@ -172,6 +177,7 @@ class Lifecycle:
     def _stop_watching(self, customer_id: str, customer: Customer, at: int) -> None:
         """Expect nothing of a customer any longer, and learn nothing from what is pending."""
         self.leave(customer, at)
+        self._telling.tell(customer_id, customer, Tidings.UNOBSERVED, at)
         if customer.observed:
             self.lose_sight(customer_id, customer, at)
         customer.observed = False

@@ -85,6 +85,23 @@ class Holdout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Another one draws other customers."""
 
 
+class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an organisation slips away, by what its members do: alerts of their own."""
+
+    enabled: bool = False
+    members_min: int = 3
+    """Members an account needs before it is told of; what one or two do, their own alerts say."""
+    seats_ratio: float = 0.5
+    """Of the members who usually come within a horizon, the share at which too few do."""
+    champion_share: float = 0.3
+    """Of all use, the share that makes a member the one whose absence is told of."""
+    breadth_share: float = 0.8
+    """Of the use of late, the share of one member at which it carries the account alone."""
+    silence_chance: float = 0.005
+    """Of an account's own silences, or a champion's, the share that outlasts what is told of;
+    smaller: fewer, later alerts."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One product's definition, validated as a whole before it gets here.
 
@@ -130,6 +147,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     decline: Decline = Decline()
     guard: Guard = Guard()
     holdout: Holdout = Holdout()
+    accounts: Accounts = Accounts()
     segments: tuple[Segment, ...] = ()
     """Kinds of customers, in the order in which they are asked for."""
     plays: tuple[Play, ...] = ()

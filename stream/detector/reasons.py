@@ -42,7 +42,7 @@ def fell(visits: int, days: float, usual_rate: float) -> Fall:
     """Say that a customer came so often in the last days; `usual_rate` is visits a day."""
     usual = max(usual_rate * days, LEAST_DIFFERENCE)
     text = (
-        f"Still comes, but less: {visits} times in the last {_duration(days)},"
+        f"Still comes, but less: {visits} times in the last {duration(days)},"
         f" where {usual:.0f} were usual."
     )
     return Fall(Reason("comes_less", text), min(1.0, visits / usual))
@@ -59,7 +59,7 @@ def does_fewer_things(kinds: float, visits: int, kinds_usual: float) -> Fall:
 
 def waits(since_ms: int) -> Reason:
     """Say that a ticket has been open for so long."""
-    return Reason("open_ticket", f"Has waited for support for {_duration(since_ms / DAY_MS)}.")
+    return Reason("open_ticket", f"Has waited for support for {duration(since_ms / DAY_MS)}.")
 
 
 def explain(
@@ -92,7 +92,7 @@ def explain(
 
 def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_days: float) -> Reason:
     """State what triggered this stage."""
-    silence, horizon = _duration(facts.silence), _duration(horizon_days)
+    silence, horizon = duration(facts.silence), duration(horizon_days)
     if kind is Kind.RETRACTED:
         reason = Reason("late_event", "A visit that arrived late shows that the silence never was.")
     elif kind is Kind.RECOVERED and trigger in (Trigger.SILENCE, Trigger.ENDING):
@@ -116,7 +116,7 @@ def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_day
 
 def _stalled(facts: Facts) -> str:
     """Say that a customer has not got going."""
-    known, visits = _duration(facts.span + facts.silence), facts.repeats + 1
+    known, visits = duration(facts.span + facts.silence), facts.repeats + 1
     times = "once" if visits == 1 else f"{visits} times"
     return f"Came first {known} ago, {times} since then, and has not got going yet."
 
@@ -128,24 +128,24 @@ def _silence(facts: Facts, silence: str, horizon_days: float) -> str:
     usual = usual_gap(facts)
     if usual > horizon_days:
         return (
-            f"Comes every {_duration(usual)} or so, rarer than the {_duration(horizon_days)} "
+            f"Comes every {duration(usual)} or so, rarer than the {duration(horizon_days)} "
             f"that count as lapsed here; silent for {silence}."
         )
-    return f"Usually back every {_duration(usual)}, silent for {silence}."
+    return f"Usually back every {duration(usual)}, silent for {silence}."
 
 
 def _longest_silence(facts: Facts) -> str:
     """Say that this silence breaks the customer's own record."""
     if not 0 < facts.longest_gap < facts.silence:
         return ""
-    return f"Never silent this long before: the longest was {_duration(facts.longest_gap)}."
+    return f"Never silent this long before: the longest was {duration(facts.longest_gap)}."
 
 
 def _gaps_growing(facts: Facts) -> str:
     """Say that the customer comes ever more rarely."""
     if facts.gap_trend <= 0:
         return ""
-    return f"The gaps have been growing; the last was {_duration(facts.last_gap)}."
+    return f"The gaps have been growing; the last was {duration(facts.last_gap)}."
 
 
 def _less_use(facts: Facts) -> str:
@@ -165,7 +165,7 @@ def _narrower_use(facts: Facts) -> str:
 
 def _short_history(facts: Facts) -> str:
     """Say that the customer is new."""
-    return f"Has come {facts.repeats + 1} times so far, over {_duration(facts.span)}."
+    return f"Has come {facts.repeats + 1} times so far, over {duration(facts.span)}."
 
 
 class _Group(NamedTuple):
@@ -199,7 +199,7 @@ def usual_gap(facts: Facts) -> float:
     return facts.span / facts.repeats if facts.repeats else 0.0
 
 
-def _duration(days: float) -> str:
+def duration(days: float) -> str:
     """Say a duration as a person would."""
     if days * 24 < TELL_SMALLER_UNIT_BELOW:
         return f"{days * 24 * 60:.0f} minutes"

@@ -133,6 +133,8 @@ class Examination:
         written = {names.alerts, names.holdout, names.dead_letters} | {flow.state for flow in flows}
         written |= {names.usage} if names.sources else set()
         written |= {names.examples, names.model} if learning else set()
+        if product.policy.accounts.enabled:
+            written |= {names.members, names.account_alerts}
         state = names.state if names.state in counts else None
         tried = await self._ask(
             "transaction",
@@ -148,7 +150,8 @@ class Examination:
         members = await self._ask("group", lambda: group.ask(admin, settings.app_id))
         if members is not None:
             mine = {name: count for name, count in counts.items() if name in sources}
-            self.findings += group.judge(members, settings.member, mine)
+            member = settings.member(accounts=product.policy.accounts.enabled)
+            self.findings += group.judge(members, member, mine)
 
         if unreadable:
             return  # what was saved cannot be told
@@ -195,6 +198,7 @@ class Examination:
         """Let the parts of a worker load what was saved."""
         names = self.settings.topics
         worker.usage_partitions = counts.get(names.usage, self.settings.partitions)
+        worker.account_partitions = counts.get(names.members, self.settings.partitions)
         worker.origins = sum(counts.get(source, 0) for source in names.sources)
         if names.model in counts:
             await worker.reader.read_to_end()

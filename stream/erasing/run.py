@@ -38,6 +38,8 @@ _REMAINS = {
     "usage": "events as they were read, and this request: both with the customer's id",
     "dead_letters": "events that could not be used and alerts that could not be delivered, as they"
     " came",
+    "members": "days of use told to the customer's account; the account itself has forgotten it",
+    "account_alerts": "alerts on its account, where it was the member who was missed",
     "examples": "what the trainer learned from, under a number made of the id (CRC-32)",
 }
 

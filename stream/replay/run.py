@@ -24,6 +24,8 @@ from models.protocol import Hour
 from models.snapshots import Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import Trainer
+from stream.detector.accounts.everybody import of_everybody
+from stream.detector.accounts.roll_up import RollUp
 from stream.detector.batch import EventBatch
 from stream.detector.detector import Decisions, Detector
 from stream.detector.events import DAY_MS, HOUR_MS
@@ -36,6 +38,7 @@ from stream.replay.read import read_log
 from stream.replay.refusals import Refusals
 from stream.replay.scoring import Question, Ranking, Scoring
 from stream.wire import snapshots as snapshot_wire
+from stream.wire.account_alerts import encode_account_alert
 from stream.wire.alerts import encode_alert
 from stream.wire.events import Decoder
 from stream.wire.policy_file import PolicyFile
@@ -60,6 +63,8 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
 
     alerts: Path | None = None
     """JSON lines: the flat data of every alert, in order of decision."""
+    accounts: Path | None = None
+    """The same of alerts on accounts; only where the policy looks at them."""
     scores: Path | None = None
     """CSV customer_id,risk of the ranking that is asked for."""
     snapshots: Path | None = None
@@ -76,6 +81,8 @@ class Summary(msgspec.Struct, kw_only=True):
     end: int | None = None
     alerts: Counter[str] = msgspec.field(default_factory=Counter)
     """By kind."""
+    account_alerts: Counter[str] = msgspec.field(default_factory=Counter)
+    """By kind; none unless they are asked for."""
     results: Counter[str] = msgspec.field(default_factory=Counter)
     """Events by result: applied, ignored, duplicate, late, refused."""
     withheld: Counter[str] = msgspec.field(default_factory=Counter)
@@ -90,19 +97,30 @@ class Replay:
     """One run of the detector over one log."""
 
     def __init__(
-        self, policy: Policy, *, pinned: Sequence[Snapshot] | None = None, alerts: IO[bytes] | None
+        self,
+        policy: Policy,
+        *,
+        pinned: Sequence[Snapshot] | None = None,
+        alerts: IO[bytes] | None,
+        accounts: IO[bytes] | None = None,
     ) -> None:
-        """Start cold, or with `pinned` snapshots that take over at their own times."""
+        """Start cold, or with `pinned` snapshots that take over at their own times.
+
+        Alerts go to `alerts`, those on accounts to `accounts`, if they are wanted.
+        """
         days = policy.horizon_ms / DAY_MS
         self.timeline = Timeline(OnlineModel(cold(days, back_age_ms(policy) / DAY_MS)))
         self.detector = Detector(policy, self.timeline)
         self.snapshots: list[Snapshot] = []
         self.alerts: Counter[str] = Counter()
+        self.account_alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
         self.withheld: Counter[str] = Counter()
         self._policy = policy
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
+        self._accounts_file = accounts
+        self._roll_up = None if accounts is None else RollUp(policy)
         self._next_turn: int | None = None
         self._turn_every = DAY_MS
         self._trainer: Trainer | None = None
@@ -221,12 +239,22 @@ class Replay:
             self.alerts[alert.kind.value] += 1
             if self._alerts_file is not None:
                 self._alerts_file.write(encode_alert(alert) + b"\n")
+        if self._roll_up is not None:
+            self._roll_up.take((*decisions.members, *of_everybody(decisions.alerts)))
+            self._keep_accounts(self._roll_up)
         if self._trainer is not None:
             for lesson in decisions.lessons:
                 if isinstance(lesson, Hour):
                     self._hours.append(lesson)
                 else:
                     self._trainer.learn(lesson)
+
+    def _keep_accounts(self, roll_up: RollUp) -> None:
+        """Let time pass for accounts as far as it has for customers, and write their alerts."""
+        for alert in roll_up.pass_time(self.detector.progress.watermark.at):
+            self.account_alerts[alert.kind.value] += 1
+            if self._accounts_file is not None:
+                self._accounts_file.write(encode_account_alert(alert) + b"\n")
 
 
 def read_in_order(
@@ -288,7 +316,10 @@ def replay(
         alerts_file = (
             files_open.enter_context(outputs.alerts.open("wb")) if outputs.alerts else None
         )
-        run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file)
+        accounts_file = (
+            files_open.enter_context(outputs.accounts.open("wb")) if outputs.accounts else None
+        )
+        run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file, accounts=accounts_file)
         scoring = None
         if outputs.scores:
             table = files_open.enter_context(outputs.scores.open("w", encoding="utf-8", newline=""))
@@ -316,6 +347,7 @@ def replay(
         run.detector.customers.look(c).visits > 0 for c in run.detector.customers
     )
     summary.alerts = run.alerts
+    summary.account_alerts = run.account_alerts
     summary.results = run.results
     summary.withheld = run.withheld
     summary.segments = run.detector.segments()

@@ -5,18 +5,17 @@ Nobody else notices a tap: it joins no group, commits nothing and writes nothing
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from aiokafka import AIOKafkaConsumer
 
+from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert
 from stream.engine.connection import Connection, wait_for_broker
 from stream.engine.exits import judge
-from stream.wire.alerts import decode_alert
 
-Show = Callable[[Alert, bytes], None]
-"""Shows an alert, given with its line of JSON."""
+Said = TypeVar("Said", Alert, AccountAlert)
 
 
 async def records(
@@ -44,13 +43,16 @@ async def records(
 
 async def tap(
     found: AsyncIterator[Any],
-    wanted: Callable[[Alert], bool],
-    show: Show,
+    wanted: Callable[[Said], bool],
+    show: Callable[[Said, bytes], None],
     complain: Callable[[str], None],
     limit: int | None = None,
+    *,
+    decode: Callable[[bytes], Said],
 ) -> int:
     """Show the alerts wanted, at most `limit`; return how many were shown.
 
+    `decode` reads them, and raises ValueError; `show` is given each with its line of JSON.
     A tombstone is passed over; what is no alert is complained of, and passed over.
     """
     count = 0
@@ -59,7 +61,7 @@ async def tap(
             if record.value is None:
                 continue
             try:
-                alert = decode_alert(record.value)
+                alert = decode(record.value)
             except ValueError as error:
                 where = f"partition {record.partition}, offset {record.offset}"
                 complain(f"{record.topic}, {where}: this is no alert of this version: {error}")

@@ -11,7 +11,7 @@ from rich.text import Text
 from stream.detector.alerts import Alert, Kind, Trigger
 from stream.wire.times import iso
 
-_KIND_STYLE: Final = {
+KIND_STYLE: Final = {
     Kind.OPENED: "bold yellow",
     Kind.ESCALATED: "bold red",
     Kind.RECOVERED: "green",
@@ -20,7 +20,7 @@ _KIND_STYLE: Final = {
     Kind.SUSPENDED: "bold red",
     Kind.RESUMED: "green",
 }
-_SEVERITY_STYLE: Final = {"low": "dim", "medium": "", "high": "bold"}
+SEVERITY_STYLE: Final = {"low": "dim", "medium": "", "high": "bold"}
 _MINUTES_OF_ISO = len("2025-03-14T09:26")
 
 
@@ -28,20 +28,24 @@ def line(alert: Alert) -> Text:
     """Say an alert in one line that is safe to show."""
     reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
     why = shown(" ".join(reason for reason in reasons if reason))
-    when = (iso(alert.time)[:_MINUTES_OF_ISO].replace("T", " ") + "  ", "dim")
-    kind = (f"{alert.kind.value:<10}", _KIND_STYLE.get(alert.kind, ""))
+    kind = (f"{alert.kind.value:<10}", KIND_STYLE.get(alert.kind, ""))
     if alert.trigger is Trigger.POPULATION:
-        return Text.assemble(when, ("everybody    ", "cyan"), kind, why)
+        return Text.assemble(when(alert.time), ("everybody    ", "cyan"), kind, why)
     return Text.assemble(
-        when,
+        when(alert.time),
         (f"{shown(alert.customer_id):<13}", "cyan"),
         kind,
         f"{alert.trigger.value:<11}",
-        (f"{alert.severity.value:<7}", _SEVERITY_STYLE[alert.severity.value]),
+        (f"{alert.severity.value:<7}", SEVERITY_STYLE[alert.severity.value]),
         f"risk {alert.risk:.2f}  ",
         why,
         (f"  → {shown(play_of(alert))}" if alert.play else "", "green"),
     )
+
+
+def when(moment: int) -> tuple[str, str]:
+    """Give a moment (ms) as it begins a line, and its style."""
+    return iso(moment)[:_MINUTES_OF_ISO].replace("T", " ") + "  ", "dim"
 
 
 def play_of(alert: Alert) -> str:

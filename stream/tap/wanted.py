@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from stream.detector.accounts.account import AccountTrigger
+from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert, Kind, Trigger
 
 
@@ -17,6 +19,23 @@ class Wanted:
         """Say whether the alert is one of them."""
         return (
             (not self.customers or alert.customer_id in self.customers)
+            and (not self.kinds or alert.kind in self.kinds)
+            and (not self.triggers or alert.trigger in self.triggers)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedOfAccounts:
+    """What an alert on an account has to be; an empty set asks for nothing."""
+
+    accounts: frozenset[str] = frozenset()
+    kinds: frozenset[Kind] = frozenset()
+    triggers: frozenset[AccountTrigger] = frozenset()
+
+    def __call__(self, alert: AccountAlert) -> bool:
+        """Say whether the alert is one of them."""
+        return (
+            (not self.accounts or alert.account_id in self.accounts)
             and (not self.kinds or alert.kind in self.kinds)
             and (not self.triggers or alert.trigger in self.triggers)
         )

@@ -46,6 +46,7 @@ _SINCE_FIRST = {
     "paused_ms": 0,
     "falling": None,
     "life": None,
+    "moved": [],
 }
 
 

@@ -82,6 +82,26 @@ SECTIONS: dict[str, Keys] = {
         ),
         "salt": ("salt", values.text),
     },
+    "accounts": {
+        "enabled": ("enabled", values.flag),
+        "members_min": ("members_min", values.whole(least=2, most=1_000)),
+        "seats_ratio": (
+            "seats_ratio",
+            values.number(above=0, below=1, why="a share of the usual members, between 0 and 1"),
+        ),
+        "champion_share": (
+            "champion_share",
+            values.number(above=0, below=1, why="a share of all use, between 0 and 1"),
+        ),
+        "breadth_share": (
+            "breadth_share",
+            values.number(above=0, below=1, why="a share of the use of late, between 0 and 1"),
+        ),
+        "silence_chance": (
+            "silence_chance",
+            values.number(above=0, below=0.5, why="a share of silences, between 0 and 0.5"),
+        ),
+    },
     "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),

@@ -3,6 +3,7 @@
 raw sources --> [ingest] --> usage --> [detect] --> alerts
 |                     |  ^ \
                        +--> dead letters <---+  |  +--> examples --> [train] --> model
+                                                +--> members --> [accounts] --> account alerts
 +---------------------------------+
 """
 
@@ -19,6 +20,7 @@ from stream.settings import Settings
 from stream.wire import policy_file
 from stream.wire.events import Decoder
 from stream.wire.policy_file import PolicyFile
+from stream.worker.accounts import AccountDesk, AccountsFold
 from stream.worker.connection import connection, engine_settings
 from stream.worker.dead_letters import APP_VERSION, PutAside
 from stream.worker.detect import DetectFold
@@ -30,6 +32,7 @@ from stream.worker.model_log import ModelLog, ModelReader
 from stream.worker.policy_watch import PolicyWatch
 from stream.worker.publishing import Desk
 from stream.worker.renewal import be_deaf, begin_anew, handed_over
+from stream.worker.telling import Teller
 from stream.worker.topics import ensure, state_of_source
 from stream.worker.web import Web
 
@@ -62,6 +65,7 @@ class Worker:
         )
         self.renewed: str | None = None  # the policy to begin anew with, once all is saved
         self.usage_partitions = settings.partitions  # until the broker says how many there are
+        self.account_partitions = settings.partitions  # of what accounts are told; the same
         self.origins = 0  # partitions of all sources together
 
     def flows(self) -> list[Flow]:
@@ -76,6 +80,8 @@ class Worker:
         ]
         if self.settings.model == "learn":
             flows.append(Flow(topics.examples, topics.trainer_state, self._train, _import_training))
+        if self.product.policy.accounts.enabled:
+            flows.append(Flow(topics.members, topics.accounts_state, self._roll_up))
         return flows
 
     def run(self) -> NoReturn:
@@ -84,7 +90,7 @@ class Worker:
             self.settings.app_id,
             self.flows(),
             self.connection,
-            engine_settings(self.settings),
+            engine_settings(self.settings, accounts=self.product.policy.accounts.enabled),
             observer=self.report,
             prepare=self.prepare,
         )
@@ -129,6 +135,7 @@ class Worker:
         await self.web.maybe_start()
         counts = await ensure(self.settings, self.connection)
         self.usage_partitions = counts[self.settings.topics.usage]
+        self.account_partitions = counts[self.settings.topics.members]
         self.origins = sum(counts[source] for source in self.settings.topics.sources)
         for topic, role in self._roles().items():
             self.metrics.shares(topic, role, counts[topic])
@@ -182,6 +189,36 @@ class Worker:
             examples=settings.topics.examples if settings.model == "learn" else None,
             wall_clock=settings.clock == "wall",
             origins=self.origins,
+            teller=self._teller(tp),
+        )
+
+    def _teller(self, tp: TP) -> Teller | None:
+        """Return who tells accounts of a partition's customers, if the policy looks at accounts."""
+        if not self.product.policy.accounts.enabled:
+            return None
+        return Teller(
+            topic=self.settings.topics.members,
+            partitions=self.account_partitions,
+            origin=tp.partition,
+            origins=self.usage_partitions,
+        )
+
+    def _roll_up(self, tp: TP) -> AccountsFold:
+        settings = self.settings
+        desk = AccountDesk(
+            topic=settings.topics.account_alerts,
+            wall_clock=settings.clock == "wall",
+            max_age_ms=round(settings.alerts_max_age_seconds * 1000),
+            publish_backfill=settings.publish_backfill,
+            metrics=self.metrics,
+            clock=wall_ms,
+        )
+        return AccountsFold(
+            tp,
+            policy=self.product.policy,
+            desk=desk,
+            metrics=self.metrics,
+            origins=self.usage_partitions,
         )
 
     def _train(self, tp: TP) -> Fold:

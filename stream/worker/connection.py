@@ -21,10 +21,10 @@ def connection(settings: Settings) -> Connection:
     )
 
 
-def engine_settings(settings: Settings) -> EngineSettings:
-    """Say how the engine runs."""
+def engine_settings(settings: Settings, *, accounts: bool = False) -> EngineSettings:
+    """Say how the engine runs; `accounts`: the policy looks at accounts."""
     return EngineSettings(
-        instance_id=settings.member,
+        instance_id=settings.member(accounts=accounts),
         checkpoint_seconds=settings.checkpoint_interval_seconds,
         checkpoint_seconds_max=settings.checkpoint_interval_max_seconds,
         deadline_seconds=settings.checkpoint_timeout_seconds,

@@ -35,6 +35,7 @@ from stream.worker.metrics import Metrics
 from stream.worker.model_log import ModelLog
 from stream.worker.origins import Origins
 from stream.worker.publishing import Desk
+from stream.worker.telling import Teller
 
 log = structlog.get_logger("slipaway.worker")
 
@@ -73,10 +74,12 @@ class DetectFold(Fold):
         examples: str | None,
         wall_clock: bool,
         origins: int = 0,
+        teller: Teller | None = None,
     ) -> None:
         """Prepare; `examples` is where lessons go, None if nobody learns.
 
-        `origins` is how many partitions of raw sources feed the topic.
+        `origins` is how many partitions of raw sources feed the topic; `teller`
+        tells accounts, None if nobody looks at them.
         """
         self._tp = tp
         self._policy = policy
@@ -88,6 +91,7 @@ class DetectFold(Fold):
         self._examples = examples
         self._wall_clock = wall_clock
         self._origins = Origins(origins)
+        self._teller = teller
         self._customers = Roster(CUSTOMERS)
         self._erased = Erasures()
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
@@ -103,7 +107,8 @@ class DetectFold(Fold):
     def pending(self) -> int:
         """Count what is unsaved."""
         customers = len(self._customers.touched) + self._detector.unsettled
-        return customers + len(self._rows) + len(self._outputs)
+        told = self._teller is None or not self._teller.owes(self._detector.progress.watermark.at)
+        return customers + len(self._rows) + len(self._outputs) + (not told)
 
     # ------------------------------------------------------------ restore
 
@@ -135,6 +140,8 @@ class DetectFold(Fold):
             announces=self._tp.partition == 0,
         )
         self._detector.events_move_time = not self._origins.move_time
+        if self._teller is not None:
+            self._teller.begin(reached.detector.watermark.at)
 
     # ------------------------------------------------------------ the work
 
@@ -264,6 +271,8 @@ class DetectFold(Fold):
         self._switching = False
         rows, self._rows = self._rows, []
         outputs, self._outputs = self._outputs, []
+        if self._teller is not None:
+            outputs += self._teller.beats(self._detector.progress.watermark.at)
         rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
         watermark = self._detector.progress.watermark.at
         rows += [(ERASED_KEY + mark, at) for mark, at in self._erased.save(watermark)]
@@ -274,6 +283,8 @@ class DetectFold(Fold):
     def _publish(self, decisions: Decisions) -> None:
         """Give alerts and lessons their places."""
         self._outputs += self._desk.outputs(decisions.alerts)
+        if self._teller is not None:
+            self._outputs += self._teller.outputs(decisions.members, decisions.alerts)
         self._metrics.withheld(decisions.withheld)
         if self._examples is not None and decisions.lessons:
             self._outputs += [

@@ -219,6 +219,14 @@ class Metrics:
             **place,
         )
 
+        self.account_alerts = Counter(
+            "account_alerts",
+            "Alerts on accounts published, by kind and trigger.",
+            ("kind", "trigger"),
+            **place,
+        )
+        self.accounts = Gauge("accounts", "Accounts whose state is held.", where, **place)
+
     def _declare_judgement(self, place: dict[str, Any]) -> None:
         """Declare what is said of models, the trainer and the guard."""
         # What judges.
@@ -368,6 +376,11 @@ class Metrics:
         self.customers.labels(tp.topic, tp.partition).set(customers)
         self.customers_here.labels(tp.topic, tp.partition).set(here)
 
+    def rolls_up(self, tp: TP, watermark_ms: int, accounts: int) -> None:
+        """Say where a partition of accounts stands."""
+        self.watermark.labels(tp.topic, tp.partition).set(watermark_ms / 1000)
+        self.accounts.labels(tp.topic, tp.partition).set(accounts)
+
     def guards(self, ratio: float | None, *, suspended_since: int) -> None:
         """Say what the guard has found in the last hour it judged; since when (ms), 0: not."""
         self.suspended.set(suspended_since > 0)
@@ -480,6 +493,7 @@ class EngineReport:
                 metrics.checkpointed,
                 metrics.watermark,
                 metrics.customers,
+                metrics.accounts,
                 metrics.customers_here,
             ):
                 _forget(gauge, tp.topic, tp.partition)

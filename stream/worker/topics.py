@@ -65,6 +65,7 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
     """
     topics = settings.topics
     usage_partitions = counts.get(topics.usage, settings.partitions)
+    account_partitions = counts.get(topics.members, settings.partitions)
     return [
         Spec(topics.usage, usage_partitions, _deleted_after(settings.usage_retention_days)),
         Spec(topics.state, usage_partitions, COMPACT),
@@ -72,6 +73,9 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         Spec(topics.holdout, settings.partitions, _deleted_after(365)),
         # Nobody's state speaks of it: however many partitions it has, they will do.
         Spec(topics.customers, counts.get(topics.customers, settings.partitions), COMPACT),
+        Spec(topics.account_alerts, settings.partitions, _deleted_after(365)),
+        Spec(topics.members, account_partitions, _deleted_after(settings.usage_retention_days)),
+        Spec(topics.accounts_state, account_partitions, COMPACT),
         Spec(
             topics.dead_letters,
             settings.partitions,

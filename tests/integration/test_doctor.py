@@ -210,7 +210,7 @@ async def test_what_was_saved_is_rehearsed_as_a_worker_would_take_it(
         assert bad(findings) == []
         (found,) = of(findings, "group")
         assert found.verdict is Verdict.WARNING
-        assert f"{asked.member} is in use" in found.reason
+        assert f"{asked.member()} is in use" in found.reason
         assert process.stop() == 0
 
     findings = await examine(asked)

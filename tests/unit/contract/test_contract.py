@@ -15,14 +15,23 @@ from said import alert
 from typer.testing import CliRunner
 
 from stream.cli import cli
-from stream.contract import alert_schema
+from stream.contract import account_schema, alert_schema
+from stream.contract.account_examples import KINDS, account_examples
 from stream.contract.examples import examples
+from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert, Kind, Trigger
+from stream.wire.account_alerts import (
+    account_alert_headers,
+    decode_account_alert,
+    encode_account_alert,
+)
 from stream.wire.alerts import alert_headers, decode_alert, encode_alert
 
 ASYNCAPI = ROOT / "deploy" / "contract" / "asyncapi.yaml"
 SCHEMA = ROOT / "deploy" / "contract" / "alert.v1.schema.json"
+ACCOUNTS_SCHEMA = ASYNCAPI.with_name("account-alert.v1.schema.json")
 SAID = tuple(examples().values())
+OF_ACCOUNTS = tuple(account_examples().values())
 
 
 @cache
@@ -32,10 +41,14 @@ def asyncapi() -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize(("command", "file"), [("asyncapi", ASYNCAPI), ("schema", SCHEMA)])
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [("asyncapi", ASYNCAPI), ("schema", SCHEMA), ("schema --accounts", ACCOUNTS_SCHEMA)],
+)
 def test_what_is_committed_is_what_the_types_say(command: str, file: Path) -> None:
     """After a change of the types: `just contract`."""
-    assert CliRunner().invoke(cli, ["contract", command]).stdout == file.read_text(encoding="utf-8")
+    said = CliRunner().invoke(cli, ["contract", *command.split()]).stdout
+    assert said == file.read_text(encoding="utf-8")
 
 
 def test_the_document_is_valid_by_asyncapis_own_schema() -> None:
@@ -65,9 +78,13 @@ def test_there_is_an_example_of_every_kind_and_each_is_one() -> None:
         (example,) = message["examples"]
         assert errors(message["payload"], example["payload"]) == []
         assert errors(message["headers"], example["headers"]) == []
-        written = encode_alert(decode_alert(orjson.dumps(example["payload"])))
-        assert written == orjson.dumps(example["payload"])
-        assert example["payload"]["kind"] == name
+        said = orjson.dumps(example["payload"])
+        of_account = name.startswith("account_")
+        if of_account:
+            assert encode_account_alert(decode_account_alert(said)) == said
+        else:
+            assert encode_alert(decode_alert(said)) == said
+        assert example["payload"]["kind"] == name.removeprefix("account_")
 
 
 @pytest.mark.parametrize("one", SAID, ids=lambda one: one.kind)
@@ -164,3 +181,26 @@ def test_a_reader_written_from_the_document_alone_reads_the_alerts(one: Alert) -
     assert (data["customer_id"], data["episode_id"]) == (one.customer_id, one.episode_id)
     properties = asyncapi()["components"]["schemas"]["alert"]["properties"]
     assert set(data) == set(properties) == set(msgspec.structs.asdict(one))
+
+
+@pytest.mark.parametrize("one", OF_ACCOUNTS, ids=lambda one: one.kind)
+def test_a_reader_written_from_the_document_alone_reads_alerts_on_accounts(
+    one: AccountAlert,
+) -> None:
+    """By their own types of event, keyed by account; and no customer's schema takes them."""
+    value = encode_account_alert(one)
+    data = Reader(asyncapi()).read(one.account_id.encode(), account_alert_headers(one), value)
+    assert (data["account_id"], data["kind"]) == (one.account_id, one.kind.value)
+    own = Draft202012Validator(orjson.loads(ACCOUNTS_SCHEMA.read_bytes()))
+    assert list(own.iter_errors(data)) == []
+    assert list(own.iter_errors({**data, "trigger": "warning"})) != []
+    customers = Draft202012Validator(orjson.loads(SCHEMA.read_bytes()))
+    assert list(customers.iter_errors(data)) != []
+
+
+def test_every_field_of_an_alert_on_an_account_is_explained() -> None:
+    """And there is an example of every kind that is said of accounts."""
+    fields = account_schema.account_alert_schema()["properties"]
+    assert list(fields) == list(AccountAlert.__struct_fields__)
+    assert [name for name, field in fields.items() if not field["description"]] == []
+    assert tuple(one.kind for one in OF_ACCOUNTS) == KINDS

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from stream.cli import cli
 from stream.delivery.endpoints import EndpointErrors, load, parse
 from stream.delivery.templates.known import TEMPLATES
+from stream.delivery.templates.of_accounts import ACCOUNT_TEMPLATES
 from stream.delivery.templates.slack import slack
 from stream.detector.alerts import Kind
 
@@ -57,7 +58,8 @@ def test_the_example_is_right() -> None:
     values = {name: SECRET if "SECRET" in name else "https://x.example" for name in named}
     values |= {name: "Bearer x" for name in named if "AUTHORIZATION" in name}
     endpoints = parse(text, values)
-    assert {endpoint.template for endpoint in endpoints} == set(TEMPLATES.values())
+    shown = {*TEMPLATES.values(), ACCOUNT_TEMPLATES["slack"]}
+    assert {endpoint.template for endpoint in endpoints} == shown
 
 
 def test_an_endpoint_shows_nothing_secret() -> None:

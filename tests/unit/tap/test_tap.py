@@ -45,7 +45,14 @@ async def shown_of(
     def show(_: Alert, one: bytes) -> None:
         lines.append(one)
 
-    count = await follow.tap(published(*values), wanted or Wanted(), show, complaints.append, limit)
+    count = await follow.tap(
+        published(*values),
+        wanted or Wanted(),
+        show,
+        complaints.append,
+        limit,
+        decode=decode_alert,
+    )
     assert count == len(lines)
     return lines, complaints
 
@@ -144,7 +151,7 @@ def test_a_pipe_gets_json_and_nothing_else(topic: list[bytes]) -> None:
 def test_a_terminal_gets_words(topic: list[bytes], capsys: pytest.CaptureFixture[str]) -> None:
     """As the demo's screen does."""
     assert topic == []
-    out._in_words()(alert(customer_id="a\x1bb"), ANN)
+    out._in_words(line)(alert(customer_id="a\x1bb"), ANN)
     assert "Usually back every 2.1 days" in (said := capsys.readouterr().out)
     assert r"a\x1bb" in said
 

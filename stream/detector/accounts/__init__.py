@@ -1,0 +1,1 @@
+"""Accounts: what becomes of organisations, judged by what their members do."""
