@@ -252,4 +252,4 @@ def test_an_erased_member_is_forgotten() -> None:
     assert account.members_usual <= usual
     assert not account.episode or not account.episode.champion_id
     assert all(alert.champion_id != "ann" for alert in after)
-    assert [alert.champion_id for alert in before][0] == "ann"
+    assert before[0].champion_id == "ann"
