@@ -66,7 +66,37 @@ class Signal(msgspec.Struct, array_like=True, gc=False):
     at: int
     name: str
     sign: str
-    """Which of them it is: the `EventClass` by name."""
+    """Which of them it is: the `EventClass` by name, or that of an alias that ends this id."""
+
+
+class Wait(msgspec.Struct, array_like=True, gc=False):
+    """The state of another id of this customer, on its way here or waiting for its moment."""
+
+    at: int
+    """Event time of the alias (ms): from here on nothing is decided until it has come."""
+    previous_id: str
+    state: "Customer | None" = None
+    """What has come; None: it is on its way."""
+    back: bool = False
+    """It is this id's own, handed over and refused."""
+
+
+class Identity(msgspec.Struct, array_like=True, gc=False):
+    """What aliases have to do with this id."""
+
+    moved_to: str = ""
+    """The id that goes on in its place: this row is no more than a forward address."""
+    used_at: int = 0
+    """When the address was last used (ms), as of the begin of that day; it expires."""
+    waits: list[Wait] = msgspec.field(default_factory=list)
+    """In order of (time, id)."""
+    answered: bytes = b""
+    """Marks of the last states that came, so that none is waited for that has been here."""
+    hops: int = 0
+    """Of how many aliases in a row this customer is the end."""
+    joined: int = 0
+    """Ids merged into it in the day (UTC) that began at `joined_day` (ms)."""
+    joined_day: int = 0
 
 
 class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
@@ -132,6 +162,8 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
 
     falling: Falling | None = None
     """Only where the policy looks for decline, and the customer is known well enough."""
+    identity: Identity | None = None
+    """Only where an alias named this id."""
 
     @property
     def span_days(self) -> float:

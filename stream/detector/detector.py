@@ -39,6 +39,7 @@ from stream.detector.duplicates import remember
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
+from stream.detector.identity import Handover, Identities, Sent, Steps
 from stream.detector.judgement import Judge
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
@@ -71,7 +72,11 @@ class Decisions(NamedTuple):
     refused: list[tuple[int, BadEvent]]
     """Index in the batch, and why."""
     counts: Counter[str]
-    """Events by result: applied, ignored, duplicate, late, refused."""
+    """Events by result: applied, ignored, duplicate, late, refused, alias, forwarded."""
+    sent: Sequence[Sent] = ()
+    """What is for customers of other partitions."""
+    aliases: Sequence[str] = ()
+    """What became of each alias that was decided on."""
 
 
 class Detector:
@@ -85,11 +90,12 @@ class Detector:
         customers: Roster | None = None,
         progress: Progress | None = None,
         announces: bool = True,
+        alone: bool = True,
     ) -> None:
         """Take up the customers and the progress of the last checkpoint, or start afresh.
 
         `customers` belongs to the caller, who saves it.  What is said of everybody
-        is said by the one partition that `announces`.
+        is said by the one partition that `announces`; if it is `alone`, there is no other.
         """
         self.customers = Roster() if customers is None else customers
         self.progress = Progress() if progress is None else progress
@@ -117,6 +123,16 @@ class Detector:
         self._horizon_days = cadence.days(policy.horizon_ms)
         self._visit_gap = policy.visit_gap_ms
         self._timers = Timers(self._due_at)
+        steps = Steps(
+            rouse=self._rouse,
+            take=self._take,
+            queue=self._queue,
+            stop_watching=self._stop_watching,
+            watch=self._watch,
+            show_up=self._show_up,
+            absorb=self._absorb,
+        )
+        self._identities = Identities(policy, self.customers, self._voice, steps, alone=alone)
         self._lessons: list[Lesson] = []
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
@@ -161,6 +177,12 @@ class Detector:
     def on_tick(self, now: int) -> Decisions:
         """Let time pass without events: decide everything due before `now` less the lateness."""
         self._decide(self.progress.watermark.follow(now, self._policy.allowed_lateness_ms))
+        return self._collect([])
+
+    def on_handover(self, handover: Handover) -> Decisions:
+        """Take what was known of a customer under another id."""
+        self._identities.receive(handover)
+        self._decide(self.progress.watermark.at)
         return self._collect([])
 
     def settle(self) -> None:
@@ -222,7 +244,7 @@ class Detector:
         """File one event with its customer; say what became of it."""
         event_class, kind_bit = self._classes.get(event.name) or self._classify(event.name)
         if event_class is IGNORED or (event_class is ENGAGEMENT and not event.volume):
-            return "ignored"
+            return self._identities.hear(event)
         customer_id, at = event.customer_id, event.occurred_at
         customers = self.customers
         customer = customers.entries.get(customer_id)
@@ -237,8 +259,9 @@ class Detector:
             customer.recent_ids = marks
         if not customer.touched:
             customers.touch(customer_id, customer)
-        if event.account_id and event.account_id != customer.account_id:
-            customer.account_id = event.account_id
+        if customer.identity is not None and customer.identity.moved_to:
+            return self._identities.forward(customer, event)
+        customer.account_id = event.account_id or customer.account_id
         if event_class is not ENGAGEMENT:
             self._file_signal(customer, Signal(at, event.name, event_class.name))
             self._queue(customer_id, customer)
@@ -253,6 +276,15 @@ class Detector:
         rhythm = cadence.fresh(self._horizon_days)
         customer = Customer(rhythm=rhythm, levels=decline.Levels())
         self.customers.entries[customer_id] = customer
+        return customer
+
+    def _rouse(self, customer_id: str) -> Customer:
+        """Give a customer as it is by now, to be saved again."""
+        customer = self._customer(customer_id)
+        if customer_id in self._here:
+            self._here.leave(customer_id)
+        if not customer.touched:
+            self.customers.touch(customer_id, customer)
         return customer
 
     def _classify(self, name: str) -> tuple[EventClass, int]:
@@ -292,7 +324,7 @@ class Detector:
         if at <= customer.last_at:
             customer.volume_total = whole(customer.volume_total + volume)
         else:
-            self._return_late(customer_id, customer, at, volume, kinds)
+            self._show_up(customer_id, customer, visits.Visit(at, at, volume, kinds))
             self._queue(customer_id, customer)
         return "late"
 
@@ -305,11 +337,9 @@ class Detector:
             customer.visit_kinds |= absorbed.kinds
             customer.last_at = max(customer.last_at, absorbed.end)
 
-    def _return_late(
-        self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
-    ) -> None:
-        """Take back what was decided on a silence that a late visit at `at` had ended."""
-        decided = customer.frontier
+    def _show_up(self, customer_id: str, customer: Customer, visit: visits.Visit) -> None:
+        """Take back what was decided on a silence that a late visit had ended."""
+        at, decided = visit.begin, customer.frontier
         landmarks.forget_after(customer.landmarks, at)
         customer.back_released = min(customer.back_released, len(customer.landmarks))
         episode = customer.episode
@@ -317,11 +347,11 @@ class Detector:
             self.judge.void(customer)
             self._voice.move(customer_id, customer, Sign.DISPROVED, decided)
         if at - customer.last_at < self._visit_gap:
-            prolong(customer, at, volume)
+            prolong(customer, visit.end, visit.volume)
         else:
-            self._begin_visit(customer_id, customer, visits.Visit(at, at, volume, kinds))
+            self._begin_visit(customer_id, customer, visit)
             self._absorb(customer)
-        customer.rung = self._ladder.first_after(at, decided)
+        customer.rung = self._ladder.first_after(visit.end, decided)
 
     # ------------------------------------------------------------ what falls due
 
@@ -369,6 +399,8 @@ class Detector:
             labels = outcomes.next_release(customer, self._back_ms, horizon)
             if labels is not None:
                 first = min(first, labels * KINDS + LABEL)
+        if customer.identity is not None:
+            first = self._identities.next_due(customer, first)
         return 0 if first == NEVER else first
 
     def _decide(self, watermark: int) -> None:
@@ -424,6 +456,8 @@ class Detector:
     def _do(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
         """Do one thing due at `at`."""
         customer.frontier = max(customer.frontier, at)
+        if customer.identity and self._identities.do(customer_id, customer, at, due):
+            return
         match due:
             case Due.VISIT_BEGINS:
                 visit, *rest = customer.waiting
@@ -470,7 +504,14 @@ class Detector:
         customer.paused_ms = 0
         customer.ended = False
         customer.observed = True
-        if customer.visits >= self._policy.visits_min and not customer.counted:
+        self._watch(customer, at)
+
+    def _watch(self, customer: Customer, at: int) -> None:
+        """Make the customer one of those that false alarms are measured over, once it is known."""
+        if customer.counted or customer.visits < self._policy.visits_min:
+            return
+        here = customer.visit_open or customer.last_at + self._horizon_ms > at
+        if here and customer.observed and not customer.ended:
             customer.counted = True
             self.progress.day.enter(at)
             if self._policy.unobserved and not customer.eligible_since:
@@ -515,23 +556,28 @@ class Detector:
             self.judge.void(customer)
             self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
             return
-        self._leave(customer, signal.at)
         if signal.sign == EventClass.ENDING.name:
+            self._leave(customer, signal.at)
             self.judge.hear_loss(customer_id, customer, signal.at)
             if self._decliners:
                 self._decliners.hear_loss(customer)
             self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
             customer.ended = True
         else:
-            if customer.observed:
-                self.judge.hear_end_of_observation(customer_id, customer, signal.at)
-                if self._decliners:
-                    self._decliners.hear_end_of_observation(customer, signal.at)
+            self._stop_watching(customer_id, customer, signal.at)
             customer.observed = False
-            customer.landmarks.clear()
-            customer.back_released = 0
-            if customer.visits:
-                self._sight(customer_id, customer, signal.at, until=signal.at)
+
+    def _stop_watching(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Expect nothing more of a customer: nobody will know what came of what is undecided."""
+        self._leave(customer, at)
+        if customer.observed:
+            self.judge.hear_end_of_observation(customer_id, customer, at)
+            if self._decliners:
+                self._decliners.hear_end_of_observation(customer, at)
+        customer.landmarks.clear()
+        customer.back_released = 0
+        if customer.visits:
+            self._sight(customer_id, customer, at, until=at)
 
     def _leave(self, customer: Customer, at: int) -> None:
         """Take the customer out of the population that false alarms are measured over."""
@@ -541,6 +587,7 @@ class Detector:
 
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
-        decisions = Decisions(self._voice.collect(), self._lessons, refused, +self._counts)
+        told = self._voice.collect(), self._lessons, refused, +self._counts
+        decisions = Decisions(*told, *self._identities.collect())
         self._lessons, self._counts = [], Counter()
         return decisions

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from stream.detector.events import DAY_MS, MINUTE_MS, SECOND_MS
+from stream.detector.events import DAY_MS, INTERNAL, MINUTE_MS, SECOND_MS
 
 
 class EventClass(Enum):
@@ -66,6 +66,13 @@ class Holdout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Another one draws other customers."""
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether what is said of who somebody is, is believed."""
+
+    merge: bool = True
+    """Two ids that an alias joins become one customer; false: each stays its own."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One product's definition, validated as a whole before it gets here.
 
@@ -105,6 +112,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     decline: Decline = Decline()
     guard: Guard = Guard()
     holdout: Holdout = Holdout()
+    identity: Identity = Identity()
     promote: bool = False
     """Whether a challenger whose log-loss has been lower for a horizon answers in the champion's
     place.  Log-loss is not what alerts are judged by: look at both before."""
@@ -115,7 +123,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Hash of the policy file: every alert carries it."""
 
     def classify(self, name: str) -> EventClass:
-        """Say what an event of this name means."""
+        """Say what an event of this name means; what only says who is who, means nothing here."""
+        if name.startswith(INTERNAL):
+            return EventClass.IGNORED
         for globs, event_class in (
             (self.ending, EventClass.ENDING),
             (self.unobserved, EventClass.UNOBSERVED),

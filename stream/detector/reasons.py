@@ -69,8 +69,8 @@ def explain(
 ) -> list[Reason]:
     """Give up to three reasons, the fact first.
 
-    `cause` is the event name behind a warning or an ending, `fall` what shows a decline;
-    contributions are logits of P(lapse) by input name.
+    `cause` is the event name behind a warning or an ending, or the id that goes on in this
+    one's place; `fall` is what shows a decline; contributions are logits of P(lapse) by input name.
     """
     fact = _fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)
     reasons = [fall.reason if fall else fact]
@@ -88,7 +88,9 @@ def explain(
 def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_days: float) -> Reason:
     """State what triggered this stage."""
     silence, horizon = _duration(facts.silence), _duration(horizon_days)
-    if kind is Kind.RETRACTED:
+    if kind is Kind.RETRACTED and cause:
+        reason = Reason("same_customer", f"Is “{cause}”, and followed under that id from now on.")
+    elif kind is Kind.RETRACTED:
         reason = Reason("late_event", "A visit that arrived late shows that the silence never was.")
     elif kind is Kind.RECOVERED and trigger in (Trigger.SILENCE, Trigger.ENDING):
         reason = Reason("back", f"Back after {silence} of silence.")

@@ -42,6 +42,7 @@ _SINCE_FIRST = {
     "false_alarm_at": 0,
     "paused_ms": 0,
     "falling": None,
+    "identity": None,
 }
 
 

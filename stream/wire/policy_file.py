@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from stream.detector.events import DAY_MS, SECOND_MS
-from stream.detector.policy import Decline, Guard, Holdout, Policy
+from stream.detector.policy import Decline, Guard, Holdout, Identity, Policy
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
 from stream.wire.presets import PRESETS
@@ -140,6 +140,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, values.Read]]] = {
         ),
         "salt": ("salt", values.text),
     },
+    "identity": {"merge": ("merge", values.flag)},
     "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),
@@ -228,9 +229,10 @@ class _Reading:
         decline = Decline(**sections.pop("decline"))
         guard = Guard(**sections.pop("guard"))
         holdout = Holdout(**sections.pop("holdout"))
+        identity = Identity(**sections.pop("identity"))
         log = LogFormat(**sections.pop("log"))
         merged = {field: value for section in sections.values() for field, value in section.items()}
-        policy = Policy(**merged, decline=decline, guard=guard, holdout=holdout)
+        policy = Policy(**merged, decline=decline, guard=guard, holdout=holdout, identity=identity)
         if {"notice_days_per_false_alarm", "false_alarms_per_customer_month"} <= merged.keys():
             self.wrong(
                 ("slipping", "notice_days_per_false_alarm"),
