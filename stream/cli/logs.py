@@ -336,7 +336,7 @@ def _replay_to_topic(
         events = read_log(
             logs,
             product.log,
-            Decoder(product.mappings),
+            Decoder(product.mappings, aliases=product.policy.identity.merge),
             received_at=now_ms(),
             max_future_skew_ms=product.policy.max_future_skew_ms,
             refusals=refusals,

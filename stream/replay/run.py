@@ -76,7 +76,9 @@ class Summary(msgspec.Struct, kw_only=True):
     alerts: Counter[str] = msgspec.field(default_factory=Counter)
     """By kind."""
     results: Counter[str] = msgspec.field(default_factory=Counter)
-    """Events by result: applied, ignored, duplicate, late, refused."""
+    """Events by result: applied, ignored, duplicate, late, refused, alias, forwarded."""
+    aliases: Counter[str] = msgspec.field(default_factory=Counter)
+    """Aliases by what became of them."""
     refusals: Refusals
     model_version: str = ""
 
@@ -94,6 +96,7 @@ class Replay:
         self.snapshots: list[Snapshot] = []
         self.alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
+        self.aliases: Counter[str] = Counter()
         self._policy = policy
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
@@ -210,6 +213,7 @@ class Replay:
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""
         self.results.update(decisions.counts)
+        self.aliases.update(decisions.aliases)
         for alert in decisions.alerts:
             self.alerts[alert.kind.value] += 1
             if self._alerts_file is not None:
@@ -230,16 +234,18 @@ def read_in_order(
     refusals: Refusals,
     batch_events: int = BATCH_EVENTS,
     watcher: Watcher | None = None,
+    aliases: bool = False,
 ) -> Iterator[EventBatch]:
     """Yield a log's events by their times, at most `batch_events` together.
 
-    `watcher` hears that a batch is decided when the next one is asked for.
+    `aliases` has among them what is said of who is who.  `watcher` hears that a batch is
+    decided when the next one is asked for.
     LogError: the log cannot be read, or most of it cannot be used.
     """
     events = read_log(
         files,
         policy_file.log,
-        Decoder(policy_file.mappings),
+        Decoder(policy_file.mappings, aliases=aliases),
         received_at=received_at,
         max_future_skew_ms=policy_file.policy.max_future_skew_ms,
         refusals=refusals,
@@ -276,6 +282,7 @@ def replay(
         refusals=summary.refusals,
         batch_events=batch_events,
         watcher=watcher,
+        aliases=policy_file.policy.identity.merge,
     )
     with ExitStack() as files_open:
         alerts_file = (
@@ -310,6 +317,8 @@ def replay(
     )
     summary.alerts = run.alerts
     summary.results = run.results
+    summary.aliases = run.aliases
+    summary.events -= run.results["alias"]  # each stands beside the event that told it
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 

@@ -136,6 +136,7 @@ class Worker:
             examples=settings.topics.examples if settings.model == "learn" else None,
             wall_clock=settings.clock == "wall",
             origins=self.origins,
+            app=settings.app_id,
         )
 
     def _train(self, tp: TP) -> Fold:
@@ -150,7 +151,8 @@ class Worker:
         )
 
     def _decoder(self) -> Decoder:
-        return Decoder(self.product.mappings)
+        product = self.product
+        return Decoder(product.mappings, aliases=product.policy.identity.merge)
 
     def _put_aside(self, tp: TP, stage: str) -> PutAside:
         settings = self.settings

@@ -18,16 +18,18 @@ from faust.types import TP
 from models.timeline import Timeline
 from stream.detector.detector import Decisions, Detector
 from stream.detector.errors import BadEvent
-from stream.detector.events import HOUR_MS, MINUTE_MS
+from stream.detector.events import HOUR_MS, MINUTE_MS, UsageEvent
+from stream.detector.identity import Handover, fault
 from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire.customers import CustomerCodec
-from stream.wire.events import Decoder, Heartbeat
+from stream.wire.events import Decoder, Heartbeat, Travelled
 from stream.wire.lessons import encode_lesson
 from stream.wire.state import StateCodec
+from stream.wire.travel import encode_sent
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
 from stream.worker.model_log import ModelLog
@@ -70,10 +72,12 @@ class DetectFold(Fold):
         examples: str | None,
         wall_clock: bool,
         origins: int = 0,
+        app: str = "",
     ) -> None:
         """Prepare; `examples` is where lessons go, None if nobody learns.
 
-        `origins` is how many partitions of raw sources feed the topic.
+        `app` is the application's id: of what customers here say to each other, only its
+        own counts.  `origins` is how many partitions of raw sources feed the topic.
         """
         self._tp = tp
         self._policy = policy
@@ -84,6 +88,7 @@ class DetectFold(Fold):
         self._metrics = metrics
         self._examples = examples
         self._wall_clock = wall_clock
+        self._app = app
         self._origins = Origins(origins)
         self._customers = Roster(CUSTOMERS)
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
@@ -126,6 +131,7 @@ class DetectFold(Fold):
             customers=self._customers,
             progress=reached.detector,
             announces=self._tp.partition == 0,
+            alone=False,
         )
         self._detector.events_move_time = not self._origins.move_time
 
@@ -167,7 +173,12 @@ class DetectFold(Fold):
                         refused.append((records[place], bad))
                         continue
                     results["heartbeat"] += not other.origin
-                case None:
+                case Travelled() if other.app == self._app:
+                    decide_until(block.before(place))
+                    done = block.before(place)
+                    wrong = self._arrive(other.what, results)
+                    refused += [(records[place], wrong)] if wrong else []
+                case None | Travelled():
                     results["ignored"] += 1
                 case _:
                     assert_never(other)
@@ -177,6 +188,17 @@ class DetectFold(Fold):
         self._outputs += self._put_aside.letters(len(records), refused)
         self._metrics.took(self._tp.topic, results)
         self._say_where()
+
+    def _arrive(self, what: UsageEvent | Handover, results: Counter[str]) -> BadEvent | None:
+        """Take what another customer's state says to one of ours; give what is wrong with it."""
+        if isinstance(what, Handover):
+            self._publish(self._detector.on_handover(what))
+            results["handover"] += 1
+            return fault(what)
+        decisions = self._detector.on_events([what])
+        results.update(decisions.counts)
+        self._publish(decisions)
+        return decisions.refused[0][1] if decisions.refused else None
 
     def _hear(self, heartbeat: Heartbeat, received_at: int) -> None:
         """Let time pass as far as a heartbeat says."""
@@ -242,8 +264,12 @@ class DetectFold(Fold):
     # ------------------------------------------------------------ its parts
 
     def _publish(self, decisions: Decisions) -> None:
-        """Give alerts and lessons their places."""
+        """Give alerts, lessons and what is for other customers their places."""
         self._outputs += self._desk.outputs(decisions.alerts)
+        for sent in decisions.sent:
+            key, value = encode_sent(sent, self._app)
+            self._outputs.append(Output(self._tp.topic, None, key, value))
+        self._metrics.identified(decisions.aliases)
         if self._examples is not None and decisions.lessons:
             self._outputs += [
                 Output(self._examples, 0, None, encode_lesson(lesson, self._tp.partition))

@@ -15,10 +15,15 @@ from typing import assert_never
 from faust.types import TP
 
 from stream.detector.errors import BadEvent
+from stream.detector.events import UsageEvent
+from stream.detector.identity import ALIAS
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record
-from stream.wire.events import Decoder, Heartbeat, encode_usage
+from stream.wire.alias import encode_alias, sides
+from stream.wire.events import Decoder, Heartbeat, Travelled, encode_usage
 from stream.wire.heartbeat import encode_heartbeat
+from stream.wire.usage import is_usage
+from stream.worker.aliases_told import AliasesTold
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
 
@@ -55,6 +60,7 @@ class IngestFold(Fold):
         self._future_skew_ms = future_skew_ms
         self._put_aside = put_aside
         self._metrics = metrics
+        self._aliases_told = AliasesTold()
         self._outputs: list[Output] = []
         self._latest = 0
         self._busy = True
@@ -79,17 +85,20 @@ class IngestFold(Fold):
             [record.timestamp for record in records],
             [record.headers for record in records],
         )
-        results = {"ingested": len(block.events), "ignored": 0, "heartbeat": 0}
+        results = {"ingested": 0, "ignored": 0, "heartbeat": 0}
         refused: list[tuple[Record, BadEvent]] = []
         for number, event in enumerate(block.events):
             try:
                 self._reach(event.occurred_at, event.received_at)
             except BadEvent as bad:
                 refused.append((records[block.place(number)], bad))
-                results["ingested"] -= 1
                 continue
-            key = event.customer_id.encode()
-            self._outputs.append(Output(self._usage, None, key, encode_usage(event)))
+            if is_usage(event):
+                key = event.customer_id.encode()
+                self._outputs.append(Output(self._usage, None, key, encode_usage(event)))
+                results["ingested"] += 1
+            else:
+                self._tell(event)
         for place, other in block.others:
             match other:
                 case BadEvent():
@@ -101,7 +110,7 @@ class IngestFold(Fold):
                         refused.append((records[place], bad))
                         continue
                     results["heartbeat"] += 1
-                case None:
+                case None | Travelled():
                     results["ignored"] += 1
                 case _:
                     assert_never(other)
@@ -125,6 +134,18 @@ class IngestFold(Fold):
             )
             outputs += [Output(self._usage, p, None, beat) for p in range(self._usage_partitions)]
         return Batch(rows=[], outputs=outputs, progress=b"%d" % self._latest)
+
+    def _tell(self, alias: UsageEvent) -> None:
+        """Tell both ids of a customer, which may live in different partitions."""
+        if alias.name != ALIAS:
+            both: tuple[UsageEvent, ...] = (alias,)
+        elif self._aliases_told.is_news(alias.account_id, alias.customer_id, alias.occurred_at):
+            both = sides(alias)
+        else:
+            return
+        for side in both:
+            key = side.customer_id.encode()
+            self._outputs.append(Output(self._usage, None, key, encode_alias(side)))
 
     def _reach(self, at: int, received_at: int) -> None:
         """Come to a moment (ms); raise BadEvent where a clock runs ahead of its broker's."""
