@@ -259,8 +259,8 @@ class Detector:
             customer.recent_ids = marks
         if not customer.touched:
             customers.touch(customer_id, customer)
-        if customer.identity is not None and customer.identity.moved_to:
-            return self._identities.forward(customer, event)
+        if customer.identity is not None and self._identities.forward(customer, event):
+            return "forwarded"
         customer.account_id = event.account_id or customer.account_id
         if event_class is not ENGAGEMENT:
             self._file_signal(customer, Signal(at, event.name, event_class.name))

@@ -24,6 +24,7 @@ import msgspec
 
 from stream.detector import cadence, decline
 from stream.detector.customer import Customer, Identity, Signal, Wait
+from stream.detector.duplicates import MARK_BYTES
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import DAY_MS, INTERNAL, UsageEvent
@@ -48,7 +49,6 @@ JOINED_A_DAY_MAX = 100
 WAITS_MAX = 2 * JOINED_A_DAY_MAX
 """Aliases one id may have waiting."""
 _ANSWERS = 32  # remembered; it matters only while a feed's partitions overtake each other
-_MARK_BYTES = 4
 _KINDS = len(Due)
 _NEVER = 1 << 62
 
@@ -144,7 +144,7 @@ class Identities:
         """Take an answer: keep it for its moment, or send it on where its receiver has moved."""
         customer_id, at = handover.customer_id, handover.at
         customer = self._steps.rouse(customer_id)
-        identity = customer.identity = customer.identity or Identity()
+        identity = customer.identity = self._known(customer, at) or Identity()
         if handover.back:
             identity.moved_to = ""
         elif identity.moved_to:
@@ -159,7 +159,7 @@ class Identities:
         known = _answered(identity, handover.previous_id, at)
         if not known:
             mark = _mark(handover.previous_id, at)
-            identity.answered = (identity.answered + mark)[-_ANSWERS * _MARK_BYTES :]
+            identity.answered = (identity.answered + mark)[-_ANSWERS * MARK_BYTES :]
         _use(identity, at)
         if handover.state is None:
             if waiting is not None:
@@ -171,21 +171,21 @@ class Identities:
             identity.waits.sort(key=lambda wait: (wait.at, wait.previous_id))
         self._steps.queue(customer_id, customer)
 
-    def forward(self, customer: Customer, event: UsageEvent) -> str:
-        """Send an event on to the id that its customer goes by now."""
-        assert customer.identity is not None
-        _use(customer.identity, event.occurred_at)
+    def forward(self, customer: Customer, event: UsageEvent) -> bool:
+        """Send an event on, if its customer goes by another id now; tell whether that is so."""
+        identity = self._known(customer, event.occurred_at, marks=bool(event.message_id))
+        if identity is None or not identity.moved_to:
+            return False
+        _use(identity, event.occurred_at)
         self._steps.queue(event.customer_id, customer)
         # A message that comes twice was told here: there is no need to remember it there.
-        self._send(
-            msgspec.structs.replace(event, customer_id=customer.identity.moved_to, message_id="")
-        )
-        return "forwarded"
+        self._send(msgspec.structs.replace(event, customer_id=identity.moved_to, message_id=""))
+        return True
 
     def _await(self, customer_id: str, previous_id: str, at: int) -> None:
         """Stop a customer's time line at an alias until the other id's state is here."""
         customer = self._steps.rouse(customer_id)
-        identity = customer.identity = customer.identity or Identity()
+        identity = customer.identity = self._known(customer, at) or Identity()
         _use(identity, at)
         waits = identity.waits
         known = any((wait.at, wait.previous_id) == (at, previous_id) for wait in waits)
@@ -199,7 +199,7 @@ class Identities:
     def _depart(self, customer_id: str, to: str, at: int) -> None:
         """Let an id's time line end at an alias."""
         customer = self._steps.rouse(customer_id)
-        identity = customer.identity = customer.identity or Identity()
+        identity = customer.identity = self._known(customer, at) or Identity()
         _use(identity, at)
         if identity.moved_to:
             self._answer(customer_id, to, at, "repeated" if identity.moved_to == to else "kept")
@@ -229,7 +229,7 @@ class Identities:
             if self._merges:
                 return _NEVER
         if first == _NEVER and _is_blank(customer):
-            return (identity.used_at + DAY_MS + self._horizon_ms) * _KINDS + Due.LAPSE
+            return self._expires_at(identity) * _KINDS + Due.LAPSE
         return first
 
     def do(self, customer_id: str, customer: Customer, at: int, due: Due) -> bool:
@@ -273,7 +273,10 @@ class Identities:
         for name in Customer.__struct_fields__:
             if name not in ("touched", "recent_ids", "frontier"):
                 setattr(customer, name, getattr(fresh, name))
-        customer.identity = Identity(moved_to=to, used_at=_day(at))
+        ends = (visit.end for visit in state.waiting)
+        customer.identity = Identity(
+            moved_to=to, used_at=_day(max(identity.used_at, state.last_at, *ends))
+        )
         self._send(Handover(previous_id=customer_id, customer_id=to, at=at, state=state))
         for signal in later:
             self._answer(customer_id, signal.name, signal.at, "kept")
@@ -289,7 +292,7 @@ class Identities:
         if not wait.back:
             if _day(at) > identity.joined_day:
                 identity.joined_day, identity.joined = _day(at), 0
-            unknown = _is_blank(other)
+            unknown = not other.visits  # whatever else it brings came after the alias
             if identity.joined >= JOINED_A_DAY_MAX and not unknown:
                 self._refuse(_handed(wait, customer_id), Code.ALIAS_STORM)
                 return
@@ -302,7 +305,8 @@ class Identities:
             self._steps.show_up(customer_id, customer, visit)
             if customer.visit_open and other.visits > 1:
                 customer.visit_gap_ms = min(customer.visit_gap_ms, other.visit_gap_ms)
-        waiting = tuple(w for w in other.waiting if w.end > customer.last_at)
+        here, last_at = customer.visit_open, customer.last_at
+        waiting = tuple(visit for visit in other.waiting if here or visit.end > last_at)
         customer.waiting = join_waiting(customer.waiting, waiting, self._visit_gap)
         customer.signals = sorted(
             [*customer.signals, *other.signals], key=lambda s: (s.at, s.sign, s.name)
@@ -310,6 +314,23 @@ class Identities:
         if customer.visit_open:
             self._steps.absorb(customer)
         self._steps.watch(customer, max(at, customer.frontier))
+
+    def _expires_at(self, identity: Identity) -> int:
+        """Give when nothing is remembered any more of an id of which only aliases spoke (ms)."""
+        return identity.used_at + DAY_MS + self._horizon_ms
+
+    def _known(self, customer: Customer, at: int, *, marks: int = 0) -> Identity | None:
+        """Give what aliases said of an id, unless that has expired by `at` (ms).
+
+        It may have by its own time, and not yet by the watermark: where a batch was cut
+        must not decide.  Of the message ids, the last `marks` are news.
+        """
+        identity = customer.identity
+        if identity and _is_blank(customer) and at > self._expires_at(identity):
+            customer.identity = None
+            customer.frontier = 0
+            customer.recent_ids = customer.recent_ids[-MARK_BYTES:] if marks else b""
+        return customer.identity
 
     # ------------------------------------------------------------ answers
 
@@ -434,10 +455,10 @@ def _answered(identity: Identity, previous_id: str, at: int) -> bool:
     """Tell whether an alias is among the last that were answered."""
     mark, marks = _mark(previous_id, at), identity.answered
     return any(
-        marks[begin : begin + _MARK_BYTES] == mark for begin in range(0, len(marks), _MARK_BYTES)
+        marks[begin : begin + MARK_BYTES] == mark for begin in range(0, len(marks), MARK_BYTES)
     )
 
 
 def _mark(previous_id: str, at: int) -> bytes:
     text = f"{at}\0{previous_id}".encode("utf-8", "surrogatepass")
-    return crc32(text).to_bytes(_MARK_BYTES, "big")
+    return crc32(text).to_bytes(MARK_BYTES, "big")

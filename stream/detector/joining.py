@@ -59,7 +59,8 @@ def _join_visits(customer: Customer, other: Customer, visit_gap_ms: int) -> Visi
         and customer.visit_at - visit_gap_ms < other.last_at
     )
     later = last.end > customer.last_at
-    customer.rhythm = _rhythm_of_both(customer, other)
+    between = max(customer.first_at - other.last_at, other.first_at - customer.last_at, 0)
+    customer.rhythm = _rhythm_of_both(customer, other, 0 if touches else between)
     known, more = customer.visits, other.visits
     total = known + more
     customer.volume_usual = (known * customer.volume_usual + more * other.volume_usual) / total
@@ -121,10 +122,13 @@ def _widen(customer: Customer, visit: Visit) -> None:
     customer.visit_kinds |= visit.kinds
 
 
-def _rhythm_of_both(one: Customer, other: Customer) -> Rhythm:
-    """Estimate the rhythm of two ids together, but for the number of gaps."""
+def _rhythm_of_both(one: Customer, other: Customer, between_ms: int) -> Rhythm:
+    """Estimate the rhythm of two ids together, but for the number of gaps.
+
+    `between_ms` is the silence from the end of one to the begin of the other; 0: none.
+    """
     a, b = one.rhythm, other.rhythm
-    newest = a if one.last_at >= other.last_at or not b.gaps else b
+    newest = a if one.visit_at >= other.visit_at or not b.gaps else b
     if not (a.gaps and b.gaps):
         known = a if a.gaps or not b.gaps else b
         longest, survived, log_mean = known.longest_gap, known.survived, known.log_mean
@@ -134,10 +138,9 @@ def _rhythm_of_both(one: Customer, other: Customer) -> Rhythm:
     else:
         longest, survived = max(a.longest_gap, b.longest_gap), a.survived + b.survived
         log_mean = _mean(a.log_mean, b.log_mean, a.gaps, b.gaps)
-    between = max(one.first_at - other.last_at, other.first_at - one.last_at, 0)
     return Rhythm(
         last_gap=newest.last_gap,
-        longest_gap=max(longest, cadence.days(between)),
+        longest_gap=max(longest, cadence.days(between_ms)),
         log_mean=log_mean,
         log_variance=_mean(a.log_variance, b.log_variance, a.gaps, b.gaps),
         spread=_mean(a.spread, b.spread, a.gaps, b.gaps),
@@ -147,9 +150,12 @@ def _rhythm_of_both(one: Customer, other: Customer) -> Rhythm:
 
 
 def _side_by_side(one: Customer, other: Customer) -> bool:
-    """Tell whether two ids share at least half of the time of the shorter lived."""
-    shared = min(one.last_at, other.last_at) - max(one.first_at, other.first_at)
-    shorter = min(one.last_at - one.first_at, other.last_at - other.first_at)
+    """Tell whether two ids share at least half of the time of the shorter lived.
+
+    By the begins of visits: how long one under way lasts may not be known yet.
+    """
+    shared = min(one.visit_at, other.visit_at) - max(one.first_at, other.first_at)
+    shorter = min(one.visit_at - one.first_at, other.visit_at - other.first_at)
     return 0 < shorter <= 2 * shared
 
 
