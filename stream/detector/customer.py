@@ -91,12 +91,16 @@ class Identity(msgspec.Struct, array_like=True, gc=False):
     waits: list[Wait] = msgspec.field(default_factory=list)
     """In order of (time, id)."""
     answered: bytes = b""
-    """Marks of the last states that came, so that none is waited for that has been here."""
+    """Marks of the aliases that were answered in the last day of any, so that none is waited for
+    that has its answer already."""
     hops: int = 0
     """Of how many aliases in a row this customer is the end."""
     joined: int = 0
     """Ids merged into it in the day (UTC) that began at `joined_day` (ms)."""
     joined_day: int = 0
+    came: bytes = b""
+    """Marks of the last states that came: where the usage topic is read again from its beginning,
+    they come once more."""
 
 
 class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):

@@ -48,7 +48,7 @@ JOINED_A_DAY_MAX = 100
 """Ids merged into one customer a day; more are a shared device, or a bug, and no person."""
 WAITS_MAX = 2 * JOINED_A_DAY_MAX
 """Aliases one id may have waiting."""
-_ANSWERS = 32  # remembered; it matters only while a feed's partitions overtake each other
+_MARKS_MAX = 32 * MARK_BYTES  # larger: more repeated states are known, 4 bytes each
 _KINDS = len(Due)
 _NEVER = 1 << 62
 
@@ -159,7 +159,11 @@ class Identities:
         known = _answered(identity, handover.previous_id, at)
         if not known:
             mark = _mark(handover.previous_id, at)
-            identity.answered = (identity.answered + mark)[-_ANSWERS * MARK_BYTES :]
+            if handover.state is not None:
+                identity.came = (identity.came + mark)[-_MARKS_MAX:]
+            else:
+                today = identity.answered if _day(at) <= identity.used_at else b""
+                identity.answered = (today + mark)[-_MARKS_MAX:]
         _use(identity, at)
         if handover.state is None:
             if waiting is not None:
@@ -453,7 +457,7 @@ def _use(identity: Identity, at: int) -> None:
 
 def _answered(identity: Identity, previous_id: str, at: int) -> bool:
     """Tell whether an alias is among the last that were answered."""
-    mark, marks = _mark(previous_id, at), identity.answered
+    mark, marks = _mark(previous_id, at), identity.came + identity.answered
     return any(
         marks[begin : begin + MARK_BYTES] == mark for begin in range(0, len(marks), MARK_BYTES)
     )

@@ -192,6 +192,6 @@ def _known(customer: Customer) -> bytes:
     """Give what is known of a customer, but for what only says how it came here."""
     identity = customer.identity
     if identity is not None:
-        identity = msgspec.structs.replace(identity, answered=b"")
+        identity = msgspec.structs.replace(identity, answered=b"", came=b"")
     plain = msgspec.structs.replace(customer, touched=False, identity=identity)
     return msgspec.msgpack.encode(plain)

@@ -1,5 +1,7 @@
 """Stories of customers who go by more than one id, as one partition tells them."""
 
+from copy import deepcopy
+
 import msgspec
 import pytest
 
@@ -266,6 +268,19 @@ def test_a_customer_stands_still_until_the_other_partition_has_answered() -> Non
     alone = Story().comes("u", *range(8)).until(90)
     assert [alert.alert_id for alert in apart.alerts] == [alert.alert_id for alert in alone.alerts]
     assert apart.said("u")[-1] is Kind.LAPSED
+
+
+def test_a_state_that_comes_again_is_not_joined_again() -> None:
+    """Whoever reads the usage topic anew finds the answers of the first time in it."""
+    at = START + 8 * DAY_MS
+    old = Story(alone=False).comes("anon", *range(8))
+    old.detector.on_events([UsageEvent("anon", MOVES, at, at, account_id="u")])
+    (handed,) = old.detector.on_tick(at + 1).sent
+    assert isinstance(handed, Handover)
+    new = Story(alone=False).is_called("anon", "u", 8).comes("u", 9)
+    for _ in range(2):
+        new.detector.on_handover(msgspec.structs.replace(handed, state=deepcopy(handed.state)))
+    assert new.until(10).of("u").visits == 9
 
 
 def test_raw_aliases_ask_the_old_id_in_its_own_partition() -> None:
