@@ -309,9 +309,11 @@ def _replay_here(
             watcher=bar,
         )
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(summary.alerts.items()))
+    aliases = ", ".join(f"{what} {count:,}" for what, count in sorted(summary.aliases.items()))
     typer.echo(
         f"{summary.events:,} events of {summary.customers:,} customers;"
-        f" alerts: {kinds or 'none'}; model {summary.model_version}",
+        f" alerts: {kinds or 'none'}; {f'aliases: {aliases}; ' if aliases else ''}"
+        f"model {summary.model_version}",
         err=True,
     )
     say_refused(summary.refusals)
