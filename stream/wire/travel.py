@@ -14,7 +14,7 @@ from stream.detector.customer import Customer
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
 from stream.detector.identity import Handover, Sent
-from stream.wire import usage
+from stream.wire import fields, usage
 from stream.wire.alias import encode_alias
 from stream.wire.customers import CustomerCodec
 from stream.wire.fields import shown
@@ -23,6 +23,7 @@ from stream.wire.state import StateError
 FORWARDED = "forwarded.v1"
 HANDOVER = "handover.v1"
 
+_CODES = frozenset(code.value for code in Code)
 _CUSTOMERS = CustomerCodec()
 _encode = msgspec.json.Encoder().encode
 
@@ -80,13 +81,15 @@ def from_record(record: Mapping[str, Any], received_at: int) -> Travelled:
         found = msgspec.convert(record, _Handover)
     except msgspec.ValidationError as error:
         raise BadEvent(Code.WRONG_TYPE, f"no handover: {error}") from error
+    if found.refused and found.refused not in _CODES:
+        raise BadEvent(Code.WRONG_TYPE, f"refused is {shown(found.refused)}: no reason of ours")
     state, refused = _state(found.row)
     return Travelled(
         app,
         Handover(
-            previous_id=found.previous_id,
-            customer_id=found.customer_id,
-            at=found.at,
+            previous_id=fields.customer(found.previous_id, "previous_id"),
+            customer_id=fields.customer(found.customer_id, "customer_id"),
+            at=usage.moment(record, "at"),
             state=state,
             refused=refused or found.refused,
             back=found.back,

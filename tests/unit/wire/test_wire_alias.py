@@ -185,7 +185,19 @@ def test_a_state_that_cannot_be_read_is_an_answer_without_one(row: str) -> None:
     assert found.what.refused == Code.BAD_HANDOVER.value
 
 
-@pytest.mark.parametrize("change", [{"app": 5}, {"at": "x"}, {"row": "%"}, {"hops": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"app": 5},
+        {"at": "x"},
+        {"at": 5},
+        {"row": "%"},
+        {"hops": None},
+        {"refused": "whatever"},
+        {"customer_id": "x" * 5_000},
+        {"previous_id": ""},
+    ],
+)
 def test_a_broken_handover_is_refused(change: dict[str, object]) -> None:
     """Whoever writes such records by hand is told."""
     record = orjson.loads(encode_sent(Handover(previous_id="a", customer_id="u", at=AT), "app")[1])

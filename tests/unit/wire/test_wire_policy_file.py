@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from stream.detector.policy import Decline, Guard, Policy
+from stream.detector.policy import Decline, Guard, Identity, Policy
 from stream.wire.durations import format_duration, parse_duration
 from stream.wire.mapping import Mapping
 from stream.wire.policy_file import LogFormat, PolicyErrors, load, parse
@@ -41,6 +41,8 @@ visits_min = 10
 enabled = false
 collapse = 0.2
 recover = 0.7
+[identity]
+merge = false
 [log]
 format = "csv"
 delimiter = "whitespace"
@@ -104,6 +106,7 @@ def test_every_key_arrives() -> None:
             enabled=True, sharp_ratio=0.2, slow_ratio=0.5, alarm_nats=5.0, visits_min=10
         ),
         guard=Guard(enabled=False, collapse=0.2, recover=0.7),
+        identity=Identity(merge=False),
         version=file.policy.version,
     )
     assert file.log == LogFormat(format="csv", delimiter="whitespace")
