@@ -62,6 +62,11 @@ contract:
     {{uv}} run slipaway contract asyncapi > deploy/contract/asyncapi.yaml
     {{uv}} run slipaway contract schema > deploy/contract/alert.v1.schema.json
 
+# fetch what reads the contract as others do: AsyncAPI's own parser (55 MB; needs Node.js)
+asyncapi-parser:
+    npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock \
+        --prefix "${XDG_CACHE_HOME:-$HOME/.cache}/slipaway/asyncapi" @asyncapi/parser@3.6.3
+
 # requirements.txt is what uv resolves
 requirements-agree:
     {{uv}} export {{export}} | diff requirements.txt - || (echo "requirements.txt is not what uv resolves: run just requirements" && exit 1)

@@ -120,6 +120,16 @@ class Dial(msgspec.Struct):
                 self.expected[cell] += change
         self._choose()
 
+    @property
+    def measured(self) -> float | None:
+        """Give what own alerts came to, per customer-month: those open by their chance.
+
+        Faded with a half-life of the horizon, like the account; None while nobody was eligible.
+        """
+        if self.account.allowed <= 0:
+            return None
+        return self.target * self.part * max(self.account.spent, 0.0) / self.account.allowed
+
     def _choose(self) -> None:
         """Take the lowest threshold whose rate stays within what is left of the dial."""
         self.threshold = self.rate = None

@@ -166,12 +166,17 @@ class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
     """"back" is released early, with one label; "lapse" at the horizon, with "gap"'s beside it."""
     at: int
     """Event time of the release (ms)."""
-    customer_id: str
+    customer: int | str
+    """The CRC-32 of the customer's id: examples of one moment have an order, and no name.  Earlier
+    versions wrote the id itself."""
     landmark_at: int
     inputs: bytes
     labels: tuple[int, ...]
     share: float = 0.0
     """Silence that the landmark stands for, in horizons; 0 where nobody said."""
+
+
+FORGOTTEN = -1
 
 
 class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
@@ -182,6 +187,7 @@ class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
     first_at: int
     last_at: int
     repeats: int
+    """FORGOTTEN: of this customer nothing is to be kept."""
     until_at: int = 0
     """End of observation; 0 while the customer is watched."""
 

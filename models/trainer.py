@@ -14,13 +14,14 @@ from river import compose, preprocessing
 
 from models import inputs
 from models.baseline import Prior, unfitted
+from models.calibration import Calibration
 from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
 from models.drift import Watch, WatchState
 from models.falls import Falls
 from models.fitting import fit
 from models.newton import OnlineNewton
-from models.protocol import Example, Hour, Lesson, Sighting, Tally
+from models.protocol import FORGOTTEN, Example, Hour, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, Snapshot, Weights, name
 from models.standardise import Standardise
 
@@ -83,6 +84,7 @@ class TrainerState(msgspec.Struct):
     race: RaceState = msgspec.field(default_factory=RaceState)
     watches: dict[str, WatchState] = msgspec.field(default_factory=dict)
     falls: Falls | None = None
+    calibration: Calibration = msgspec.field(default_factory=Calibration)
 
 
 class Trainer:
@@ -117,6 +119,7 @@ class Trainer:
         self._fitted = 0
         self._promote = promote
         self.race = Race(dial.horizon_days, with_forest=with_forest)
+        self.calibration = Calibration()
         self._watches = {target: Watch() for target in WATCHED}
         self._drifted: list[str] = []
 
@@ -136,12 +139,12 @@ class Trainer:
         tallies = [lesson for lesson in lessons if isinstance(lesson, Tally)]
         for lesson in lessons:
             if isinstance(lesson, Sighting):
-                self._sightings[lesson.customer_hash] = lesson
+                self._see(lesson)
         self._cut_sample()
         self._refit(day_end)
         examples = [lesson for lesson in lessons if isinstance(lesson, Example)]
         self._drifted = []
-        examples.sort(key=lambda e: (e.at, e.customer_id, e.landmark_at))
+        examples.sort(key=lambda e: (e.at, str(e.customer), e.landmark_at, e.inputs))
         self._learn_late([e for e in examples if e.target == "lapse"])
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
         self._turn_falls(tallies)
@@ -151,11 +154,23 @@ class Trainer:
         self._turned = day_end
         return self.current()
 
+    def _see(self, sighting: Sighting) -> None:
+        """Keep what is known of a sampled customer, or forget it."""
+        if sighting.repeats == FORGOTTEN:
+            self._sightings.pop(sighting.customer_hash, None)
+        else:
+            self._sightings[sighting.customer_hash] = sighting
+
     def _turn_falls(self, tallies: list[Tally]) -> None:
         """Record what came of falls; while they are told of, silence has less of the dial."""
         if self._falls is not None:
             self._falls.turn(tallies, self._dial.observation.factor)
         self._dial.part = self.silence_part
+
+    @property
+    def false_alarms_measured(self) -> float | None:
+        """Give the false alarms per customer-month that own silence alerts came to."""
+        return self._dial.measured
 
     @property
     def silence_part(self) -> float:
@@ -209,6 +224,8 @@ class Trainer:
             self._drifted.append(target)
         if target == "lapse":
             self.race.turn(scaled, p, labels)
+            truth = labels.to_numpy(dtype=float)
+            self.calibration.turn(p, truth, 0.5 ** (1 / self.horizon_days))
 
     def _learn_rank(self, examples: list[Example]) -> None:
         """Learn lapses once more, each landmark worth the silence that it stands for."""
@@ -325,6 +342,7 @@ class Trainer:
             race=self.race.save(),
             watches={target: watch.state for target, watch in self._watches.items()},
             falls=self._falls,
+            calibration=self.calibration,
         )
 
     @classmethod
@@ -355,6 +373,7 @@ class Trainer:
         trainer._daily_judged = state.daily_judged
         trainer._teach_below = state.teach_below
         trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
+        trainer.calibration = state.calibration
         trainer._watches |= {target: Watch(saved) for target, saved in state.watches.items()}
         trainer._targets |= {
             target: _load(target, saved) for target, saved in state.targets.items()

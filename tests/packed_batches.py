@@ -12,7 +12,7 @@ class Handmade(list[Any]):
 
     def __init__(self, offsets: Sequence[int], end: int) -> None:
         """Make bare records."""
-        super().__init__(SimpleNamespace(offset=offset) for offset in offsets)
+        super().__init__(SimpleNamespace(offset=offset, timestamp=0) for offset in offsets)
         self.next_offset = end
 
 

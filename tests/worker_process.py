@@ -60,9 +60,9 @@ class Process:
             text = self.log.read_text()
             assert self.popen.poll() is None, text
             assert time.monotonic() < deadline, text
-            found = re.search(r'"url": "(http://[^"]+)"', text)
+            found = re.findall(r'"url": "(http://[^"]+)"', text)
             if found:
-                self.address = found[1]
+                self.address = found[-1]  # it may have begun anew
                 with_status = get(f"{self.address}/readyz", or_else="{}")
                 if json.loads(with_status).get("status") == "ready":
                     return self.address

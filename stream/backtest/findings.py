@@ -140,6 +140,66 @@ class Declining(msgspec.Struct, frozen=True, kw_only=True):
     """The same of customers who were much the same, and not alerted on."""
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts of one policy, all or of one trigger; days and customer-months."""
+
+    alerts: int
+    customers: int
+    right: int
+    false: int
+    unknown: int
+    """Too near the log's end, or on who had been active on fewer than three days, or too late."""
+    false_per_customer_month: float | None
+    precision: float | None
+    recall: float | None
+    mean_delay_days: float | None
+    """A lapse that nobody noticed counts as a whole horizon."""
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two policies."""
+
+    policy_version: str
+    dial: float
+    """As it is set: false alarms per customer-month."""
+    horizon_days: float
+    """Of its own; what is a lapse here is the new policy's."""
+    everything: Part
+    triggers: dict[str, Part]
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer on whom only one of the policies alerts, by its first alert."""
+
+    customer_id: str
+    time: str
+    trigger: str
+    reason: str
+    came_to: str
+    """"right", "false" or "unknown"."""
+
+
+class Only(msgspec.Struct, frozen=True, kw_only=True):
+    """Customers on whom only one of the policies alerts."""
+
+    customers: int
+    came_to: dict[str, int]
+    """Of their first alerts."""
+    cases: list[Case]
+    """The first of them."""
+
+
+class Against(msgspec.Struct, frozen=True, kw_only=True):
+    """Two policies, side by side, from `Data.begin` on."""
+
+    old: Side
+    new: Side
+    both: int
+    """Customers on whom both alert."""
+    newly: Only
+    no_longer: Only
+
+
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything."""
 
@@ -154,6 +214,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     as_good: list[AsGood]
     declining: list[Declining] = []
     """Of each fall; empty where the policy does not look for decline."""
+    against: Against | None = None
+    """Beside another policy, if one was given."""
 
 
 def encode(findings: Findings) -> bytes:

@@ -105,7 +105,7 @@ class Recorder:
         count = len(batch)
         customer = np.fromiter(map(codes.__getitem__, batch.customer_ids), np.int64, count)
         kinds = [classes[name] for name in batch.names]
-        used = np.fromiter((kind is EventClass.ENGAGEMENT for kind in kinds), np.bool_, count)
+        used = np.fromiter((kind.engages for kind in kinds), np.bool_, count)
         self._parts.append((customer[used], batch.occurred_at[used], batch.volumes[used]))
         self._latest = max(self._latest, int(batch.occurred_at.max()))
         for place in np.flatnonzero(~used).tolist():

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from stream.backtest import charts, wording
+from stream.backtest import changes, charts, wording
 from stream.backtest.curve import DRAWS, RATES
 from stream.backtest.findings import SLIPAWAY, Findings
 from stream.backtest.groups import MEANINGS
@@ -38,6 +38,13 @@ def page(findings: Findings) -> str:
         summary=[_minus(sentence) for sentence in wording.summary(findings)],
         fixed=[_minus(wording.fixed(findings, found)) for found in findings.fixed],
         declines=[_minus(sentence) for sentence in wording.declines(findings)],
+        changed=list(changes.sentences(findings.data, findings.against))
+        if findings.against
+        else [],
+        change_rows=list(changes.rows(findings.data, findings.against)) if findings.against else [],
+        change_columns=changes.COLUMNS,
+        change_cases=list(changes.cases(findings.against)) if findings.against else [],
+        change_judged=changes.JUDGED,
         as_good=sorted(findings.as_good, key=lambda case: -case.days),
         headline=at,
         best_rule=partial(wording.best_rule, at=at),

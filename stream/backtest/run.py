@@ -14,6 +14,7 @@ import numpy as np
 
 from models.dial import Dial
 from stream.backtest.active_days import ActiveDays
+from stream.backtest.against import against, opened_by
 from stream.backtest.boosting import BOOSTED, boosted
 from stream.backtest.curve import Curve
 from stream.backtest.decline import by_fall, declining
@@ -40,7 +41,7 @@ from stream.detector.policy import Policy
 from stream.replay import run as replay
 from stream.replay.errors import LogError
 from stream.replay.refusals import Refusals
-from stream.replay.source import STANDARD_INPUT
+from stream.replay.source import STANDARD_INPUT, total_bytes
 from stream.wire.durations import format_duration
 from stream.wire.policy_file import PolicyFile
 from stream.wire.times import iso
@@ -74,6 +75,7 @@ def backtest(
     received_at: int,
     begin: int | None = None,
     boosting: bool = False,
+    old: PolicyFile | None = None,
     refusals: Refusals,
     watcher: Watcher | None = None,
 ) -> Findings:
@@ -81,7 +83,8 @@ def backtest(
 
     Unless given, that is the later half of the log.  `received_at` (ms) is as
     in `replay`; rows that cannot be used go to `refusals`.  `boosting` shows
-    boosted trees beside the rules.  LogError: the log cannot be read, or there
+    boosted trees beside the rules, `old` what another policy would have done, for
+    which the log is read once more.  LogError: the log cannot be read, or there
     is nothing in it to be scored.
     """
     policy = policy_file.policy
@@ -104,6 +107,12 @@ def backtest(
     others = {**RULES, BOOSTED: boosted} if boosting else RULES
     methods = _Methods(court, settings, said, days, others=others, watcher=watcher)
     everybody, found, left_out = _by_group(methods, days, watcher)
+    beside = None
+    if old is not None:
+        if watcher:
+            watcher.phase("the other policy", total_bytes(files) or 0)
+        before = opened_by(files, old, received_at=received_at, watcher=watcher)
+        beside = against((old, before), (policy_file, run.opened), court)
     return Findings(
         data=_data(files, policy, court, events=events, refusals=refusals),
         everybody=everybody,
@@ -113,6 +122,7 @@ def backtest(
         left_out=left_out,
         as_good=[case for group in (everybody, *found) for case in as_good(group)],
         declining=declining(by_fall(run.declined, codes), run.falls, court, days),
+        against=beside,
     )
 
 

@@ -18,10 +18,10 @@ import numpy as np
 from models.dial import Dial
 from models.protocol import Assessment, Tally
 from stream.backtest.history import Ints
-from stream.detector.alerts import Kind, Trigger
-from stream.detector.detector import Decisions
+from stream.backtest.noting import NotingReplay
+from stream.detector.alerts import Trigger
+from stream.detector.decisions import Decisions
 from stream.detector.events import DAY_MS
-from stream.replay.run import Replay
 
 _FALLS = {"comes_less": "less", "fewer_kinds": "narrower"}
 """By the first reason of an alert."""
@@ -159,24 +159,26 @@ def _day_end(at: int) -> int:
     return (at // DAY_MS + 1) * DAY_MS
 
 
-class SweptReplay(Replay):
+class SweptReplay(NotingReplay):
     """A replay with a witness."""
 
     def __init__(self, *arguments: Any, sweep: Sweep, **options: Any) -> None:
-        """Let `sweep` follow along; everything else is `Replay`'s."""
+        """Let `sweep` follow along; everything else is `NotingReplay`'s."""
         super().__init__(*arguments, **options)
         self.detector.judge.witness = self._sweep = sweep
         self._ended: list[Tally] = []
-        self.declined: list[tuple[str, str, int]] = []
-        """Alerts on decline: the fall, the customer, the time (ms)."""
+
+    @property
+    def declined(self) -> list[tuple[str, str, int]]:
+        """Give the alerts on decline: the fall, the customer, the time (ms)."""
+        return [
+            (_FALLS[alert.reason_1], alert.customer_id, alert.time)
+            for alert in self.opened
+            if alert.trigger is Trigger.DECLINE
+        ]
 
     def _keep(self, decisions: Decisions) -> None:
         super()._keep(decisions)
-        self.declined += [
-            (_FALLS[alert.reason_1], alert.customer_id, alert.time)
-            for alert in decisions.alerts
-            if alert.kind is Kind.OPENED and alert.trigger is Trigger.DECLINE
-        ]
         self._ended += [lesson for lesson in decisions.lessons if isinstance(lesson, Tally)]
 
     def _turn(self, midnight: int) -> None:

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stream.backtest import wording
+from stream.backtest import changes, wording
 from stream.backtest.curve import RATES
 from stream.backtest.findings import SLIPAWAY, Findings
+from stream.wire.fields import shown
 
 _WIDTH = 100
 """Where nobody says how wide it may be."""
@@ -40,6 +41,7 @@ def show(findings: Findings, console: Console | None = None) -> None:
         console.print(Text(sentence))
     _as_good(findings, console)
     console.print(Text(wording.HINDSIGHT))
+    _against(findings, console)
 
 
 def _table(title: str, columns: Iterable[str], right_from: int = 1) -> Table:
@@ -156,3 +158,21 @@ def _as_good(findings: Findings, console: Console) -> None:
     if findings.left_out:
         console.print(Text(f"Too few lapses to say anything: {'; '.join(findings.left_out)}"))
     console.print()
+
+
+def _against(findings: Findings, console: Console) -> None:
+    """Show what the change of a policy does, if another one was given."""
+    found = findings.against
+    if found is None:
+        return
+    table = _table("The policy beside the old one", ["trigger", "", *changes.COLUMNS], right_from=2)
+    for trigger, which, cells in changes.rows(findings.data, found):
+        table.add_row(trigger if which == "old" else "", which, *cells)
+    console.print(table)
+    console.print(Text(" ".join(changes.sentences(findings.data, found))))
+    for words, cases in changes.cases(found):
+        console.print(Text(f"\n{words}:", style="bold"))
+        for case in cases:
+            who, when = shown(case.customer_id), case.time[:10]
+            console.print(Text(f"  {who}, {when}, {case.trigger}, {case.came_to}: {case.reason}"))
+    console.print(Text(f"\n{changes.JUDGED}"))

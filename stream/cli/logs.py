@@ -4,6 +4,7 @@
 
 import asyncio
 import importlib
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +45,12 @@ def validate(
     with reported():
         product = policy_file_of(policy)
         typer.echo(f"{policy}: valid, version {product.policy.version}")
+        from stream.wire.times import iso
+
+        for release in product.policy.releases:
+            if release.at > now_ms():
+                day = iso(release.at).partition("T")[0]
+                typer.echo(f"{release.name} is of {day}: nobody is told of it before", err=True)
 
 
 @policy_cli.command("init")
@@ -156,6 +163,10 @@ def backtest(
     boosting: Annotated[
         bool, typer.Option("--boosting", help="Beside boosted trees, too (needs LightGBM).")
     ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD.toml", help="Beside another policy: what the change would do."),
+    ] = None,
 ) -> None:
     """Say what alerts on a log would have been worth, beside simple rules; no labels needed."""
     with reported():
@@ -163,7 +174,10 @@ def backtest(
         check_writable({"--json": as_json, "--report": report})
         if boosting:
             _boostable()
+        if against is not None and "-" in logs:
+            raise SettingsError(["--against reads the log twice: give a file, not standard input"])
         product = policy_file_of(policy)
+        old = None if against is None else policy_file_of(against)
         from stream.backtest.run import backtest as find
         from stream.backtest.terminal import show
         from stream.replay.refusals import Refusals
@@ -177,6 +191,7 @@ def backtest(
                 received_at=now_ms(),
                 begin=moment,
                 boosting=boosting,
+                old=old,
                 refusals=refusals,
                 watcher=bar,
             )
@@ -316,7 +331,24 @@ def _replay_here(
         f"model {summary.model_version}",
         err=True,
     )
+    say_segments(summary.segments)
+    if summary.withheld:
+        said = ", ".join(f"{reason} {count:,}" for reason, count in summary.withheld.items())
+        typer.echo(f"alerts that were due and withheld: {said}", err=True)
     say_refused(summary.refusals)
+
+
+def say_segments(counts: Mapping[str, int]) -> None:
+    """Say how many customers were in which segment, where the policy has any."""
+    if len(counts) > 1:
+        found = [f"{name or '(none)'} {count:,}" for name, count in counts.items() if count]
+        typer.echo(f"customers by segment: {', '.join(found) or 'none'}", err=True)
+        for name in (name for name, count in counts.items() if name and not count):
+            typer.echo(
+                f"nobody was in the segment {name}: do its traits come with the events, under"
+                " these names?",
+                err=True,
+            )
 
 
 def _replay_to_topic(
@@ -326,6 +358,7 @@ def _replay_to_topic(
     model: Path | None,
 ) -> None:
     """Send a log to the usage topic, snapshots first."""
+    from stream.replay.erasing import without
     from stream.replay.order import in_order
     from stream.replay.read import read_log
     from stream.replay.refusals import Refusals
@@ -338,13 +371,17 @@ def _replay_to_topic(
         events = read_log(
             logs,
             product.log,
-            Decoder(product.mappings, aliases=product.policy.identity.merge),
+            Decoder(
+                product.mappings,
+                product.policy.traits,
+                aliases=product.policy.identity.merge,
+            ),
             received_at=now_ms(),
             max_future_skew_ms=product.policy.max_future_skew_ms,
             refusals=refusals,
             on_bytes=bar.read,
         )
-        ordered = chain.from_iterable(in_order(events))
-        sent = asyncio.run(feed(settings, ordered, models=models))
+        ordered = chain.from_iterable(without(in_order(events), refusals.erasures))
+        sent = asyncio.run(feed(settings, ordered, models=models, erasures=refusals.erasures))
     typer.echo(f"{sent.events:,} events sent to {settings.topics.usage}", err=True)
     say_refused(refusals)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from stream.cli.errors import WRONG, reported
-from stream.cli.given import settings_of
-from stream.cli.options import Assign, Brokers, Config
+from stream.cli.given import policy_file_of, settings_of
+from stream.cli.options import Assign, Brokers, Config, PolicyPath
 from stream.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -77,12 +77,51 @@ def tap(
 
 
 @cli.command()
+def worklist(
+    *,
+    policy: PolicyPath = None,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Of this one only.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, one alert a line; a pipe gets that anyway.")
+    ] = False,
+    config: Config = None,
+    assign: Assign = None,
+    bootstrap_servers: Brokers = None,
+) -> None:
+    """Say whom to talk to first, owner by owner: open episodes by risk times value."""
+    with reported():
+        settings = settings_of(config, assign, bootstrap_servers)
+        from stream.tap.line import shown
+        from stream.tap.worklist import open_episodes, present, worklists
+        from stream.wire.alerts import encode_alert
+        from stream.worker.connection import connection
+
+        daily = {one.name: one.daily for one in policy_file_of(policy or settings.policy).owners}
+        found = present(connection(settings), settings.topics.customers)
+        lists = worklists(asyncio.run(open_episodes(found)), daily)
+        say = _in_words() if sys.stdout.isatty() and not as_json else None
+        for name, alerts in lists.items():
+            if owner not in (None, name):
+                continue
+            if say is not None:
+                typer.echo(f"{shown(name) or '(no owner)'}: {len(alerts):,}", err=True)
+            for alert in alerts:
+                (say or _as_json)(alert, encode_alert(alert))
+
+
+@cli.command()
 def deliver(
     endpoints: Annotated[Path, typer.Argument(metavar="ENDPOINTS.toml", help="Who gets which.")],
     *,
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with it.")] = False,
     enable: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only undo that it was disabled by a 410.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Metrics and health there, at web_host; 0: any free one."
+        ),
     ] = None,
     config: Config = None,
     assign: Assign = None,
@@ -109,7 +148,7 @@ def deliver(
             if enable is not None:
                 asyncio.run(run.enable(settings, enable))
                 return
-            disabled = asyncio.run(run.deliver(settings, found))
+            disabled = asyncio.run(run.deliver(settings, found, port=port))
         except Fatal as fatal:
             typer.echo(fatal.reason, err=True)
             raise typer.Exit(fatal.code) from fatal

@@ -47,6 +47,7 @@ class Bar:
 
     def phase(self, words: str, steps: int) -> None:
         """Hear that something else begins."""
+        self._events = 0
         self._bar.reset(self._task, total=steps, description=words)
 
     def step(self) -> None:

@@ -64,7 +64,7 @@ class Courier:
         self.endpoint = endpoint
         self.lanes = Lanes(WAITING_MAX)
         self.counts: Counter[str] = Counter()
-        """By outcome: delivered, retried, put_aside, passed_over."""
+        """By outcome: delivered, retried, put_aside, passed_over, erased."""
         self.gone = ""
         """Why the endpoint wants nothing any more; empty while it does."""
         self._send = send
@@ -74,6 +74,11 @@ class Courier:
         self._pace = Pace(at_once=AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+
+    @property
+    def down(self) -> bool:
+        """Whether the endpoint takes nothing at present."""
+        return self._pace.down
 
     async def read(self, records: Sequence[Any]) -> None:
         """Take records of the topic of alerts, in their order."""
@@ -89,12 +94,19 @@ class Courier:
                 self.counts["put_aside"] += 1
                 self.lanes.passed(record)
                 continue
+            if record.value is None and record.key is not None:
+                self._erase(record)
             if alert is None or not self.endpoint.wants(alert):
                 self.lanes.passed(record)
                 self.counts["passed_over"] += 1
                 continue
             self.lanes.add(Waiting(alert=alert, record=record))
         self._news.set()
+
+    def _erase(self, record: Any) -> None:
+        """Let a customer who was erased hear nothing more; what is under way cannot be held."""
+        customer_id = record.key.decode(errors="replace")
+        self.counts["erased"] += self.lanes.erase(record.partition, customer_id)
 
     async def work(self) -> None:
         """Deliver until the endpoint wants nothing any more; raise what went wrong."""
@@ -189,6 +201,10 @@ class Courier:
 
     async def _failed(self, waiting: Waiting, answer: Answer) -> None:
         """Let an alert wait for its next try, or put it aside after the last."""
+        if waiting.erased:
+            self.counts["erased"] += 1
+            self.lanes.settle(waiting)
+            return
         now = self._clock()
         waiting.failures += 1
         waiting.first_failed_at = waiting.first_failed_at or now

@@ -24,6 +24,8 @@ class Waiting:
     failures: int = 0
     first_failed_at: int = 0
     under_way: bool = False
+    erased: bool = False
+    """The customer is to hear nothing more: no further attempt."""
 
 
 class Lanes:
@@ -45,6 +47,17 @@ class Lanes:
     def room(self) -> int:
         """How many more may be read."""
         return max(0, self._most - self._count)
+
+    @property
+    def count(self) -> int:
+        """How many are read and not settled."""
+        return self._count
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the eldest of them was published (ms since 1970 UTC); None if there is none."""
+        first = (next(iter(waiting.values())) for waiting in self._unsettled.values() if waiting)
+        return min((waiting.record.timestamp for waiting in first), default=None)
 
     @property
     def empty(self) -> bool:
@@ -97,6 +110,23 @@ class Lanes:
         if not lane:
             del self._lanes[self._lane(waiting)]
         self._count -= 1
+
+    def erase(self, partition: int, customer_id: str) -> int:
+        """Drop what waits for a customer; return how many there were.
+
+        What is under way is past recall, and only marked: its attempt is the last.
+        """
+        lane = self._lanes.get((partition, customer_id), deque())
+        for waiting in lane:
+            waiting.erased = True
+        dropped = [waiting for waiting in lane if not waiting.under_way]
+        for waiting in dropped:
+            lane.remove(waiting)
+            del self._unsettled[partition][waiting.record.offset]
+        if dropped and not lane:
+            del self._lanes[partition, customer_id]
+        self._count -= len(dropped)
+        return len(dropped)
 
     def again(self, waiting: Waiting, due_at: int) -> None:
         """Let an alert wait for another try."""

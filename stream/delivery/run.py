@@ -21,6 +21,7 @@ from aiokafka.structs import OffsetAndMetadata
 from stream.delivery import standing as standings
 from stream.delivery.courier import AT_ONCE, Courier, Failure
 from stream.delivery.endpoints import Endpoint
+from stream.delivery.metrics import DeliveryMetrics
 from stream.delivery.progress import Progress, decode, encode
 from stream.delivery.sending import TIMEOUT_SECONDS, send, session
 from stream.delivery.standing import Standing
@@ -31,6 +32,7 @@ from stream.wire.dead_letters import DeadLetter, dead_letter_headers
 from stream.worker.connection import connection
 from stream.worker.dead_letters import APP_VERSION
 from stream.worker.topics import ensure
+from stream.worker.web import Web
 
 log = structlog.get_logger("slipaway.delivery")
 
@@ -39,18 +41,53 @@ COMMIT_SECONDS = 1.0
 STAGE = "deliver"
 
 
-async def deliver(settings: Settings, endpoints: Sequence[Endpoint]) -> int:
+async def deliver(
+    settings: Settings, endpoints: Sequence[Endpoint], *, port: int | None = None
+) -> int:
     """Deliver to every endpoint until told to stop; return how many are disabled.
 
+    Metrics and health are at `port` (0: any) of the settings' web_host; nowhere if None.
     Raises `Fatal` for whatever Kafka refuses.
     """
     place = connection(settings)
+    metrics = DeliveryMetrics()
+    ways: list[Way] = []
+    async with AsyncExitStack() as stack:
+        if port is not None:
+            web = Web(
+                host=settings.web_host,
+                port=port,
+                registry=metrics.registry,
+                unready=lambda: _unready(ways),
+            )
+            await web.start()
+            stack.push_async_callback(web.stop)
+        return await _deliver(settings, place, endpoints, metrics, ways)
+
+
+def _unready(ways: Sequence["Way"]) -> str:
+    """Say what keeps this process from being ready; empty: nothing does."""
+    if not ways:
+        return "waiting for the broker"
+    waiting = sorted(way.name for way in ways if not way.at_work)
+    return f"waiting for partitions: {', '.join(waiting)}" if waiting else ""
+
+
+async def _deliver(
+    settings: Settings,
+    place: Connection,
+    endpoints: Sequence[Endpoint],
+    metrics: DeliveryMetrics,
+    ways: list["Way"],
+) -> int:
+    """Do so; put into `ways` what delivers."""
     await ensure(settings, place, wait=False)
     known = await read_standings(place, settings.topics.endpoints)
-    at_work = []
+    at_work: list[Endpoint] = []
     for endpoint in endpoints:
         found = known.get(endpoint.name)
         if found is not None and standings.speaks_of(found, endpoint.url):
+            metrics.disabled(endpoint.name)
             log.warning(
                 "endpoint is disabled",
                 endpoint=endpoint.name,
@@ -66,7 +103,7 @@ async def deliver(settings: Settings, endpoints: Sequence[Endpoint]) -> int:
         loop.add_signal_handler(number, stop.set)
     try:
         async with _producer(place) as producer, asyncio.TaskGroup() as group:
-            ways = [Way(settings, place, producer, endpoint) for endpoint in at_work]
+            ways += [Way(settings, place, producer, endpoint, metrics) for endpoint in at_work]
             for way in ways:
                 group.create_task(way.run(stop))
     except Exception as error:
@@ -120,9 +157,18 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
     """The way from the topic of alerts to one endpoint."""
 
     def __init__(
-        self, settings: Settings, place: Connection, producer: Any, endpoint: Endpoint
+        self,
+        settings: Settings,
+        place: Connection,
+        producer: Any,
+        endpoint: Endpoint,
+        metrics: DeliveryMetrics,
     ) -> None:
         """Name the group; `run` joins it."""
+        self.name = endpoint.name
+        self.at_work = False
+        """Whether it has its part of the partitions, or has none left to wait for."""
+        self._metrics = metrics
         self._topics = settings.topics
         self._producer = producer
         self._endpoint = endpoint
@@ -146,6 +192,7 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
                 clock=_now_ms,
                 chance=random.random,
             )
+            self._metrics.follow(endpoint.name, self.courier)
             self._consumer = self._member()
             stack.push_async_callback(self._consumer.stop)
             await self._consumer.start()
@@ -186,10 +233,12 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
                 known = decode(found[tp].offset, found[tp].metadata)
                 self.courier.lanes.begin(tp.partition, known)
         partitions = sorted(tp.partition for tp in tps)
+        self.at_work = True
         log.info("partitions", endpoint=self._endpoint.name, partitions=partitions)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Leave partitions to another member, with everything that is settled committed."""
+        self.at_work = bool(self.courier.gone)
         await self._commit()
         partitions = [tp.partition for tp in revoked]
         self.courier.lanes.drop(partitions)

@@ -246,7 +246,8 @@ class Showing:
             try:
                 while True:
                     found = await consumer.getmany(timeout_ms=0)
-                    alerts = [decode_alert(r.value) for records in found.values() for r in records]
+                    values = (r.value for records in found.values() for r in records)
+                    alerts = [decode_alert(value) for value in values if value is not None]
                     self._alerts += alerts
                     queue.add(alerts)
                     self._print(queue.take(_FLUSH_SECONDS))

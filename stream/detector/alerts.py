@@ -6,12 +6,14 @@ import msgspec
 
 from models.protocol import Facts, RiskModel
 from stream.detector import cadence
-from stream.detector.customer import Episode, Trigger
-from stream.detector.episodes import Kind
+from stream.detector.advice import Adviser
+from stream.detector.customer import Customer, Episode
 from stream.detector.events import DAY_MS, SECOND_MS
 from stream.detector.holdout import held_out
+from stream.detector.life import Phase, open_tickets
 from stream.detector.policy import Policy
-from stream.detector.reasons import REASONS_MAX, Fall, Reason, explain, usual_gap
+from stream.detector.reasons import REASONS_MAX, Fall, Reason, explain, usual_gap, waits
+from stream.detector.stages import Kind, Trigger
 
 __all__ = ["Alert", "Kind", "Severity", "Trigger"]
 
@@ -60,6 +62,20 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     reason_2_text: str
     reason_3: str
     reason_3_text: str
+    segment: str = ""
+    """Kind of customer, by the policy; empty: in none of its segments."""
+    phase: Phase = Phase.ACTIVE
+    """Where the customer is on its way."""
+    play: str = ""
+    """Name of the play that the policy suggests; empty: none fits."""
+    play_text: str = ""
+    """What the play is, in the policy's words."""
+    value: float | None = None
+    """What the customer is worth, in the policy's unit; None: not known."""
+    owner: str = ""
+    """Who looks after the customer; empty: nobody is known to."""
+    whats_new: str = ""
+    """What was released since the customer was last here, the newest first; empty: nothing."""
     holdout: bool = False
     """Recorded to compare with, not delivered: act on it, and the comparison is worth nothing."""
     backfill: bool
@@ -69,18 +85,24 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     policy_version: str
 
 
-def severity_of(kind: Kind, trigger: Trigger, risk: float) -> Severity:
-    """Grade an alert: an ending or a lapse is certain, a warning at least worth a look."""
+def severity_of(kind: Kind, trigger: Trigger, risk: float, *, raised: bool = False) -> Severity:
+    """Grade an alert: an ending or a lapse is certain, a warning at least worth a look.
+
+    What is `raised` by an open ticket is urgent, but for good news.
+    """
+    good = kind in (Kind.RECOVERED, Kind.RETRACTED)
     if trigger is Trigger.ENDING or kind is Kind.LAPSED or risk >= HIGH_RISK:
         return Severity.HIGH
-    if trigger is Trigger.WARNING or risk >= MEDIUM_RISK:
+    if raised and not good:
+        return Severity.HIGH
+    if trigger in (Trigger.WARNING, Trigger.ONBOARDING) or risk >= MEDIUM_RISK:
         return Severity.MEDIUM
     return Severity.LOW
 
 
 def compose(
     customer_id: str,
-    account_id: str,
+    customer: Customer,
     change: tuple[Kind, Episode],
     *,
     at: int,
@@ -89,10 +111,11 @@ def compose(
     fall: Fall | None = None,
     model: RiskModel,
     policy: Policy,
+    adviser: Adviser,
 ) -> Alert:
     """Say what happened to one customer at `at` (ms), with everything a reader needs to act.
 
-    `cause` is the event behind a warning or an ending, `fall` what shows a decline.
+    `cause` is the event behind a warning, an ending or an activation, `fall` what shows a decline.
     """
     kind, episode = change
     horizon_days = cadence.days(policy.horizon_ms)
@@ -107,6 +130,10 @@ def compose(
         horizon_days=horizon_days,
         contributions=model.contributions(judged.inputs),
     )
+    if customer.life and kind in (Kind.OPENED, Kind.ESCALATED):
+        why[1:1] = [waits(at - opened) for opened in open_tickets(customer.life, at)[:1]]
+        del why[REASONS_MAX:]
+    advice = adviser.advise(customer, change, [reason.code for reason in why], at)
     why += [Reason("", "")] * (REASONS_MAX - len(why))
     seen_at = at - round(facts.silence * DAY_MS)
     overdue = cadence.deadline(facts.repeats, facts.span, horizon_days, OVERDUE_CHANCE)
@@ -117,8 +144,8 @@ def compose(
         kind=kind,
         alert_id=f"{episode.episode_id}-{kind.value}",
         episode_id=episode.episode_id,
-        account_id=account_id,
-        severity=severity_of(kind, episode.trigger, risk),
+        account_id=customer.account_id,
+        severity=severity_of(kind, episode.trigger, risk, raised=adviser.raised(customer, at)),
         trigger=episode.trigger,
         risk=risk,
         silent_for_seconds=round(facts.silence * DAY_MS) // SECOND_MS,
@@ -131,6 +158,7 @@ def compose(
         reason_2_text=why[1].text,
         reason_3=why[2].code,
         reason_3_text=why[2].text,
+        **advice._asdict(),
         holdout=held_out(customer_id, policy.holdout),
         backfill=True,
         model_version=model.version,

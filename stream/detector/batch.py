@@ -4,15 +4,18 @@ What is done to thousands of events is done to a column in a fraction of the
 time; an event as such is made only for who asks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.detector.events import UsageEvent
+
+T = TypeVar("T")
 
 Moments = NDArray[np.int64]
 """Times (ms since 1970 UTC), one for each event."""
@@ -20,7 +23,9 @@ Moments = NDArray[np.int64]
 _customer_id, _name = attrgetter("customer_id"), attrgetter("name")
 _occurred_at, _received_at = attrgetter("occurred_at"), attrgetter("received_at")
 _message_id, _volume = attrgetter("message_id"), attrgetter("volume")
-_account_id = attrgetter("account_id")
+_account_id, _traits = attrgetter("account_id"), attrgetter("traits")
+
+Traits = Mapping[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +39,8 @@ class EventBatch(Sequence[UsageEvent]):
     message_ids: list[str]
     volumes: NDArray[np.float64]
     account_ids: list[str]
+    traits: list[Traits | None] | None = None
+    """None: no event tells any."""
 
     @classmethod
     def of(cls, events: Sequence[UsageEvent]) -> "EventBatch":
@@ -41,6 +48,7 @@ class EventBatch(Sequence[UsageEvent]):
         if isinstance(events, cls):
             return events
         count = len(events)
+        traits = list(map(_traits, events))
         return cls(
             list(map(_customer_id, events)),
             list(map(_name, events)),
@@ -49,6 +57,7 @@ class EventBatch(Sequence[UsageEvent]):
             list(map(_message_id, events)),
             np.fromiter(map(_volume, events), np.float64, count),
             list(map(_account_id, events)),
+            traits if any(told is not None for told in traits) else None,
         )
 
     @classmethod
@@ -67,6 +76,9 @@ class EventBatch(Sequence[UsageEvent]):
             _chained(batch.message_ids for batch in batches),
             np.concatenate([batch.volumes for batch in batches]),
             _chained(batch.account_ids for batch in batches),
+            None
+            if all(batch.traits is None for batch in batches)
+            else _chained(batch.traits or [None] * len(batch) for batch in batches),
         )
 
     def part(self, begin: int, end: int) -> "EventBatch":
@@ -81,6 +93,7 @@ class EventBatch(Sequence[UsageEvent]):
             self.message_ids[begin:end],
             self.volumes[begin:end],
             self.account_ids[begin:end],
+            self.traits and self.traits[begin:end],
         )
 
     def taken(self, places: NDArray[np.int64]) -> "EventBatch":
@@ -94,6 +107,7 @@ class EventBatch(Sequence[UsageEvent]):
             [self.message_ids[place] for place in at],
             self.volumes[places],
             [self.account_ids[place] for place in at],
+            self.traits and [self.traits[place] for place in at],
         )
 
     def before(self, moment: int) -> int:
@@ -114,6 +128,7 @@ class EventBatch(Sequence[UsageEvent]):
             self.message_ids[place],
             float(self.volumes[place]),
             self.account_ids[place],
+            self.traits[place] if self.traits else None,
         )
 
     def __iter__(self) -> Iterator[UsageEvent]:
@@ -127,8 +142,9 @@ class EventBatch(Sequence[UsageEvent]):
             self.message_ids,
             self.volumes.tolist(),
             self.account_ids,
+            self.traits or repeat(None),
         )
 
 
-def _chained(columns: Iterable[list[str]]) -> list[str]:
+def _chained(columns: Iterable[list[T]]) -> list[T]:
     return list(chain.from_iterable(columns))

@@ -7,7 +7,6 @@ outcome is still open.  Field order is the record's layout in the state topic;
 add at the end, with a default.
 """
 
-from enum import StrEnum
 from math import log1p
 from zlib import crc32
 
@@ -19,31 +18,16 @@ from stream.detector.decline import Levels
 from stream.detector.events import DAY_MS
 from stream.detector.falls import Falling
 from stream.detector.landmarks import Landmark
+from stream.detector.life import Life
 from stream.detector.policy import Decline
+from stream.detector.stages import Stage, Trigger
 from stream.detector.visits import Visit
+
+TRAITS = "TRAITS"
+"""The sign of a signal that tells a customer's traits."""
 
 Number = int | float
 """In state, what is whole is kept as an integer: a zero takes one byte instead of nine."""
-
-
-class Trigger(StrEnum):
-    """What gave the customer away."""
-
-    SILENCE = "silence"
-    DECLINE = "decline"
-    WARNING = "warning"
-    ENDING = "ending"
-    POPULATION = "population"
-    """Everybody at once: no customer's episode."""
-
-
-class Stage(StrEnum):
-    """How far an episode has come; a customer without one is steady."""
-
-    STEADY = "steady"
-    SLIPPING = "slipping"
-    ESCALATED = "escalated"
-    LAPSED = "lapsed"
 
 
 class Episode(msgspec.Struct, array_like=True, gc=False):
@@ -61,12 +45,13 @@ class Episode(msgspec.Struct, array_like=True, gc=False):
 
 
 class Signal(msgspec.Struct, array_like=True, gc=False):
-    """A warning, an ending or an end of observation that waits for the watermark."""
+    """What is no use, but says something of the customer, and waits for the watermark."""
 
     at: int
     name: str
+    """The event's; of traits, the traits told, as JSON."""
     sign: str
-    """Which of them it is: the `EventClass` by name, or that of an alias that ends this id."""
+    """What it says: the `EventClass` by name, TRAITS, or that of an alias that ends this id."""
 
 
 class Wait(msgspec.Struct, array_like=True, gc=False):
@@ -166,6 +151,8 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
 
     falling: Falling | None = None
     """Only where the policy looks for decline, and the customer is known well enough."""
+    life: Life | None = None
+    """Only where the policy asks for any of it, and something was told."""
     identity: Identity | None = None
     """Only where an alias named this id."""
 

@@ -19,39 +19,37 @@ them until the customer's next thing due: a batch of them is added up in columns
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from models.protocol import Hour, Lesson, RiskModels, Sighting
+from models.protocol import FORGOTTEN, Hour, Lesson, RiskModels, Sighting
 from stream.detector import cadence, decline, landmarks, outcomes, visits
-from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
 from stream.detector.customer import (
     Customer,
-    Signal,
-    Trigger,
     complete_visit,
     customer_hash,
     prolong,
     whole,
 )
+from stream.detector.decisions import Decisions
 from stream.detector.decliners import Decliners, declines
-from stream.detector.duplicates import remember
+from stream.detector.duplicates import is_new
 from stream.detector.episodes import Sign
+from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
-from stream.detector.identity import Handover, Identities, Sent, Steps
+from stream.detector.identity import Handover, Identities, Steps
 from stream.detector.judgement import Judge
+from stream.detector.lifecycle import Lifecycle
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
+from stream.detector.stages import Trigger
 from stream.detector.suspension import Suspension
 from stream.detector.timers import Due, Timers
 from stream.detector.voice import Voice
 from stream.detector.watermark import ahead, out_of_time
 
-SIGNALS_MAX = 64
-"""Signals one customer may have waiting; the next ones of the same burst say nothing new."""
 TOGETHER_MIN = 64
 """Events that are worth being looked at together."""
 
@@ -59,24 +57,11 @@ NEVER = 1 << 62
 APPLIED = "applied"
 DUES = tuple(Due)
 KINDS = len(DUES)
-ENGAGEMENT, IGNORED, WARNING = EventClass.ENGAGEMENT, EventClass.IGNORED, EventClass.WARNING
-VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, LAPSE = (int(due) for due in DUES)
+ENGAGEMENT = EventClass.ENGAGEMENT
+VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, STALL, CEILING, LAPSE = (
+    int(due) for due in DUES
+)
 """By name and as plain numbers: looking up an enum's members takes longer than what is done."""
-
-
-class Decisions(NamedTuple):
-    """What one call of the detector came to."""
-
-    alerts: list[Alert]
-    lessons: list[Lesson]
-    refused: list[tuple[int, BadEvent]]
-    """Index in the batch, and why."""
-    counts: Counter[str]
-    """Events by result: applied, ignored, duplicate, late, refused, alias, forwarded."""
-    sent: Sequence[Sent] = ()
-    """What is for customers of other partitions."""
-    aliases: Sequence[str] = ()
-    """What became of each alias that was decided on."""
 
 
 class Detector:
@@ -89,16 +74,18 @@ class Detector:
         *,
         customers: Roster | None = None,
         progress: Progress | None = None,
+        erased: Erasures | None = None,
         announces: bool = True,
         alone: bool = True,
     ) -> None:
         """Take up the customers and the progress of the last checkpoint, or start afresh.
 
-        `customers` belongs to the caller, who saves it.  What is said of everybody
+        `customers` and `erased` belong to the caller, who saves them.  What is said of everybody
         is said by the one partition that `announces`; if it is `alone`, there is no other.
         """
         self.customers = Roster() if customers is None else customers
         self.progress = Progress() if progress is None else progress
+        self.erased = Erasures() if erased is None else erased
         self.events_move_time = True
         """False: only ticks do, because the events come from sources at different paces."""
         self._policy = policy
@@ -123,17 +110,28 @@ class Detector:
         self._horizon_days = cadence.days(policy.horizon_ms)
         self._visit_gap = policy.visit_gap_ms
         self._timers = Timers(self._due_at)
+        self._lessons: list[Lesson] = []
+        self._lifecycle = Lifecycle(
+            policy,
+            models,
+            self.progress,
+            self._voice,
+            judge=self.judge,
+            decliners=self._decliners,
+            lessons=self._lessons,
+        )
         steps = Steps(
+            is_erased=self._is_erased,
             rouse=self._rouse,
             take=self._take,
             queue=self._queue,
-            stop_watching=self._stop_watching,
-            watch=self._watch,
+            stop_watching=self._lifecycle.stop_watching,
+            settle_in=self._lifecycle.settle_in,
             show_up=self._show_up,
             absorb=self._absorb,
         )
         self._identities = Identities(policy, self.customers, self._voice, steps, alone=alone)
-        self._lessons: list[Lesson] = []
+        self._has_segments = bool(policy.segments)
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
         for customer_id in self.customers:
@@ -185,6 +183,27 @@ class Detector:
         self._decide(self.progress.watermark.at)
         return self._collect([])
 
+    def erase(self, customer_id: str, at: int | None = None) -> Decisions:
+        """Forget a customer, and whatever may still come of it from up to `at` (ms).
+
+        That is up to the latest event, unless said.  What had fallen due before is
+        decided; of what the customer's time line would have come to, nobody will know.
+        """
+        progress, lateness = self.progress, self._policy.allowed_lateness_ms
+        self._decide(progress.watermark.follow(progress.latest, lateness))
+        now = progress.watermark.at
+        self.erased.note(customer_id, max(progress.latest, now + lateness) if at is None else at)
+        if customer_id in self.customers.entries:
+            if customer_id in self._here:
+                self._here.leave(customer_id)
+            customer = self.customers.look(customer_id)
+            self._lifecycle.leave(customer, now)
+            if customer.observed:
+                self._lifecycle.lose_sight(customer_id, customer, now)
+            self.customers.erase(customer_id)
+        self._lessons.append(Sighting(now, customer_hash(customer_id), 0, 0, FORGOTTEN))
+        return self._collect([])
+
     def settle(self) -> None:
         """Bring `customers` up to date."""
         for customer_id, customer in self._here.write_back():
@@ -195,6 +214,19 @@ class Detector:
     def unsettled(self) -> int:
         """Count the customers who are not up to date."""
         return self._here.changed
+
+    def segments(self) -> dict[str, int]:
+        """Count the customers of each of the policy's segments, and of none (under "")."""
+        counts = dict.fromkeys([*(one.name for one in self._policy.segments), ""], 0)
+        for customer_id in self.customers:
+            customer = self.customers.look(customer_id)
+            counts[self._voice.adviser.segment(customer).name] += 1
+        return counts
+
+    @property
+    def here(self) -> int:
+        """How many customers' visits are under way."""
+        return len(self._here)
 
     # ------------------------------------------------------------ taking events in
 
@@ -243,40 +275,48 @@ class Detector:
     def _take(self, event: UsageEvent) -> str:
         """File one event with its customer; say what became of it."""
         event_class, kind_bit = self._classes.get(event.name) or self._classify(event.name)
-        if event_class is IGNORED or (event_class is ENGAGEMENT and not event.volume):
+        engages = event_class is ENGAGEMENT
+        signs = [] if engages and not event.traits else self._lifecycle.signs(event, event_class)
+        uses = event.volume and (engages or event_class.engages)
+        if not (signs or uses):
             return self._identities.hear(event)
         customer_id, at = event.customer_id, event.occurred_at
-        customers = self.customers
-        customer = customers.entries.get(customer_id)
-        if customer.__class__ is not Customer:
-            customer = self._customer(customer_id)
-        elif customer_id in self._here:
-            self._here.leave(customer_id)
-        if event.message_id:
-            marks = remember(customer.recent_ids, event.message_id)
-            if marks is customer.recent_ids:
-                return "duplicate"
-            customer.recent_ids = marks
+        if self._is_erased(customer_id, at):
+            return "erased"
+        customer = self._customer(customer_id)
+        if event.message_id and not is_new(customer, event.message_id):
+            return "duplicate"
         if not customer.touched:
-            customers.touch(customer_id, customer)
+            self.customers.touch(customer_id, customer)
         if customer.identity is not None and self._identities.forward(customer, event):
             return "forwarded"
-        customer.account_id = event.account_id or customer.account_id
-        if event_class is not ENGAGEMENT:
-            self._file_signal(customer, Signal(at, event.name, event_class.name))
+        if event.account_id and event.account_id != customer.account_id:
+            customer.account_id = event.account_id
+        if signs:
+            for sign in signs:
+                self._lifecycle.file(customer, sign)
             self._queue(customer_id, customer)
-            if event_class is not WARNING or not event.volume:
-                return APPLIED
+        if not uses:
+            return APPLIED
         return self._engage(customer_id, customer, at, event.volume, kind_bit)
 
+    def _is_erased(self, customer_id: str, at: int) -> bool:
+        """Tell whether what a customer did at a moment (ms) is to be forgotten."""
+        erased = self.erased
+        return bool(erased.marks) and erased.covers(customer_id, at, self.progress.watermark.at)
+
     def _customer(self, customer_id: str) -> Customer:
-        """Wake a customer, or make the acquaintance of a new one."""
-        if customer_id in self.customers.entries:
+        """Give a customer up to date and awake, or make the acquaintance of a new one."""
+        customer = self.customers.entries.get(customer_id)
+        if isinstance(customer, Customer):
+            if customer_id in self._here:
+                self._here.leave(customer_id)
+            return customer
+        if customer is not None:
             return self.customers[customer_id]
         rhythm = cadence.fresh(self._horizon_days)
-        customer = Customer(rhythm=rhythm, levels=decline.Levels())
-        self.customers.entries[customer_id] = customer
-        return customer
+        new = self.customers.entries[customer_id] = Customer(rhythm=rhythm, levels=decline.Levels())
+        return new
 
     def _rouse(self, customer_id: str) -> Customer:
         """Give a customer as it is by now, to be saved again."""
@@ -295,13 +335,6 @@ class Detector:
             if known[0] is ENGAGEMENT:
                 self._engaging[name] = known[1]
         return known
-
-    def _file_signal(self, customer: Customer, signal: Signal) -> None:
-        """Keep a signal until the watermark reaches it; a late one speaks at once."""
-        signal.at = max(signal.at, customer.frontier)
-        if len(customer.signals) < SIGNALS_MAX:
-            customer.signals.append(signal)
-            customer.signals.sort(key=lambda s: (s.at, s.sign, s.name))
 
     def _engage(
         self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
@@ -371,7 +404,7 @@ class Detector:
         self.customers.rest(customer_id)
 
     def _due_at(self, customer_id: str) -> int:
-        """Give the moment at which a customer is due."""
+        """Give the moment at which a customer is due; 0, if it is no more."""
         return (self.customers.due(customer_id) or 0) // KINDS
 
     def _next(self, customer: Customer) -> int:
@@ -388,6 +421,8 @@ class Detector:
             landmark = self._ladder.at(customer.last_at, customer.rung)
             if landmark is not None:
                 first = landmark * KINDS + LANDMARK
+            if self._has_segments:
+                first = min(first, self._next_of_segment(customer))
             if customer.counted:
                 lapse = customer.last_at + horizon + customer.paused_ms
                 first = min(first, lapse * KINDS + LAPSE)
@@ -395,13 +430,25 @@ class Detector:
             first = min(first, customer.waiting[0].begin * KINDS + VISIT_BEGINS)
         if customer.signals:
             first = min(first, customer.signals[0].at * KINDS + SIGNAL)
-        if customer.landmarks:
-            labels = outcomes.next_release(customer, self._back_ms, horizon)
-            if labels is not None:
-                first = min(first, labels * KINDS + LABEL)
+        labels = customer.landmarks and outcomes.next_release(customer, self._back_ms, horizon)
+        if labels:
+            first = min(first, labels * KINDS + LABEL)
         if customer.identity is not None:
             first = self._identities.next_due(customer, first)
         return 0 if first == NEVER else first
+
+    def _next_of_segment(self, customer: Customer) -> int:
+        """Give the first thing due, as `_next` does, that only the customer's segment asks for."""
+        first = NEVER
+        ceiling = self._voice.adviser.segment(customer).silent_max_ms
+        if ceiling is not None and customer.counted and not customer.episode:
+            at = customer.last_at + ceiling + customer.paused_ms
+            if at > customer.frontier:
+                first = at * KINDS + CEILING
+        stall = self._lifecycle.stalls_at(customer)
+        if stall is not None and stall > customer.frontier:
+            first = min(first, stall * KINDS + STALL)
+        return first
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
@@ -466,20 +513,29 @@ class Detector:
             case Due.VISIT_ENDS:
                 self._end_visit(customer_id, customer, at)
             case Due.SIGNAL:
-                self._hear(customer_id, customer, customer.signals.pop(0))
+                self._lifecycle.hear(customer_id, customer, customer.signals.pop(0))
             case Due.LABEL:
                 released = outcomes.release(customer, customer_id, at, self._back_ms, self._ladder)
                 self._lessons.extend(released)
             case Due.LANDMARK:
                 self.judge.judge(customer_id, customer, at)
-            case Due.LAPSE if self._put_off(customer, at):
-                pass
-            case Due.LAPSE:
-                self._leave(customer, at)
-                if self._decliners:
-                    self._decliners.hear_loss(customer)
-                self.judge.hear_loss(customer_id, customer, at)
-                self._voice.move(customer_id, customer, Sign.GONE, at)
+            case _:
+                self._do_of_silence(customer_id, customer, at, due)
+
+    def _do_of_silence(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
+        """Do what falls due because nothing was done for so long, but not for a suspended time."""
+        if due is Due.STALL:
+            self._voice.move(customer_id, customer, Sign.STALLED, at)
+        elif self._put_off(customer, at):
+            return
+        elif due is Due.CEILING:
+            self.judge.judge_ceiling(customer_id, customer, at)
+        else:
+            self._lifecycle.leave(customer, at)
+            if self._decliners:
+                self._decliners.hear_loss(customer)
+            self.judge.hear_loss(customer_id, customer, at)
+            self._voice.move(customer_id, customer, Sign.GONE, at)
 
     # ------------------------------------------------------------ visits
 
@@ -504,18 +560,8 @@ class Detector:
         customer.paused_ms = 0
         customer.ended = False
         customer.observed = True
-        self._watch(customer, at)
-
-    def _watch(self, customer: Customer, at: int) -> None:
-        """Make the customer one of those that false alarms are measured over, once it is known."""
-        if customer.counted or customer.visits < self._policy.visits_min:
-            return
-        here = customer.visit_open or customer.last_at + self._horizon_ms > at
-        if here and customer.observed and not customer.ended:
-            customer.counted = True
-            self.progress.day.enter(at)
-            if self._policy.unobserved and not customer.eligible_since:
-                customer.eligible_since = at
+        if not customer.counted:
+            self._lifecycle.enter(customer, at)
 
     def _welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
         """Close what the visit at `at` answers."""
@@ -537,57 +583,13 @@ class Detector:
         episode = customer.episode
         if episode and episode.trigger is Trigger.DECLINE and not declines(customer):
             self._voice.move(customer_id, customer, Sign.CLEARED, at)
-        self._sight(customer_id, customer, at, until=0)
-
-    def _sight(self, customer_id: str, customer: Customer, at: int, until: int) -> None:
-        """Tell the trainer of a sampled customer's visits."""
-        number = customer_hash(customer_id)
-        if self._models.at(at).samples(number):
-            seen = customer.first_at, customer.visit_at, customer.rhythm.gaps
-            self._lessons.append(Sighting(at, number, *seen, until))
-
-    # ------------------------------------------------------------ signals
-
-    def _hear(self, customer_id: str, customer: Customer, signal: Signal) -> None:
-        """Let a signal speak."""
-        if signal.sign == EventClass.WARNING.name:
-            if customer.episode and customer.episode.trigger is Trigger.WARNING:
-                customer.episode.visits_since = 0
-            self.judge.void(customer)
-            self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
-            return
-        if signal.sign == EventClass.ENDING.name:
-            self._leave(customer, signal.at)
-            self.judge.hear_loss(customer_id, customer, signal.at)
-            if self._decliners:
-                self._decliners.hear_loss(customer)
-            self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
-            customer.ended = True
-        else:
-            self._stop_watching(customer_id, customer, signal.at)
-            customer.observed = False
-
-    def _stop_watching(self, customer_id: str, customer: Customer, at: int) -> None:
-        """Expect nothing more of a customer: nobody will know what came of what is undecided."""
-        self._leave(customer, at)
-        if customer.observed:
-            self.judge.hear_end_of_observation(customer_id, customer, at)
-            if self._decliners:
-                self._decliners.hear_end_of_observation(customer, at)
-        customer.landmarks.clear()
-        customer.back_released = 0
-        if customer.visits:
-            self._sight(customer_id, customer, at, until=at)
-
-    def _leave(self, customer: Customer, at: int) -> None:
-        """Take the customer out of the population that false alarms are measured over."""
-        if customer.counted:
-            customer.counted = False
-            self.progress.day.leave(at)
+        self._lessons += outcomes.sight(customer, customer_id, at, self._models)
 
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
-        told = self._voice.collect(), self._lessons, refused, +self._counts
+        said, withheld = self._voice.collect()
+        told = said, [*self._lessons], refused, +self._counts, withheld
         decisions = Decisions(*told, *self._identities.collect())
-        self._lessons, self._counts = [], Counter()
+        self._lessons.clear()
+        self._counts = Counter()
         return decisions

@@ -8,19 +8,24 @@ about once in 430 million, never where ids differ in four neighbouring bytes onl
 
 from zlib import crc32
 
+from stream.detector.customer import Customer
+
 REMEMBERED = 10
 """Message ids kept per customer; more: longer retries are caught, state grows by 4 bytes each."""
 MARK_BYTES = 4
 
 
-def remember(recent: bytes, message_id: str) -> bytes:
-    """Give the remembered marks with this id's among them; the very same if it already was."""
+def is_new(customer: Customer, message_id: str) -> bool:
+    """Tell whether a customer has not sent a message of this id lately, and remember it."""
     try:
         text = message_id.encode()
     except UnicodeEncodeError:
         text = message_id.encode("utf-8", "surrogatepass")
-    mark = crc32(text).to_bytes(MARK_BYTES, "big")
+    mark, recent = crc32(text).to_bytes(MARK_BYTES, "big"), customer.recent_ids
     found = recent.find(mark)
     while found > 0 and found % MARK_BYTES:  # the end of one and the begin of the next
         found = recent.find(mark, found + 1)
-    return recent if found >= 0 else (recent + mark)[-REMEMBERED * MARK_BYTES :]
+    if found >= 0:
+        return False
+    customer.recent_ids = (recent + mark)[-REMEMBERED * MARK_BYTES :]
+    return True

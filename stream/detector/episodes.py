@@ -5,23 +5,11 @@ the table does not list changes nothing.  So there is at most one open episode a
 customer, and one alert for each of its stages.
 """
 
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 from hashlib import blake2b
 
-from stream.detector.customer import Customer, Episode, Stage, Trigger
-
-
-class Kind(StrEnum):
-    """A stage of an episode; one alert each."""
-
-    OPENED = "opened"
-    ESCALATED = "escalated"
-    RECOVERED = "recovered"
-    LAPSED = "lapsed"
-    RETRACTED = "retracted"
-    SUSPENDED = "suspended"
-    """Of everybody: the guard's."""
-    RESUMED = "resumed"
+from stream.detector.customer import Customer, Episode
+from stream.detector.stages import Kind, Stage, Trigger
 
 
 class Sign(Enum):
@@ -33,12 +21,14 @@ class Sign(Enum):
     """Comes less, by the CUSUM."""
     WARNED = auto()
     """The policy's warning event."""
+    STALLED = auto()
+    """Not activated in the time its segment gives."""
     SEVERE = auto()
     """P(lapse) passed the policy's second threshold."""
     BACK = auto()
     """A visit after a silence."""
     CLEARED = auto()
-    """The decline or the warning has worn off."""
+    """The decline or the warning has worn off, or the customer has got going."""
     GONE = auto()
     """Silent for the whole horizon."""
     ENDED = auto()
@@ -53,6 +43,7 @@ TRANSITIONS: dict[tuple[Stage, Sign], tuple[Stage, Kind]] = {
     (Stage.STEADY, Sign.SILENT): (Stage.SLIPPING, Kind.OPENED),
     (Stage.STEADY, Sign.DECLINED): (Stage.SLIPPING, Kind.OPENED),
     (Stage.STEADY, Sign.WARNED): (Stage.SLIPPING, Kind.OPENED),
+    (Stage.STEADY, Sign.STALLED): (Stage.SLIPPING, Kind.OPENED),
     (Stage.STEADY, Sign.GONE): (Stage.LAPSED, Kind.LAPSED),
     (Stage.STEADY, Sign.ENDED): (Stage.LAPSED, Kind.LAPSED),
     (Stage.SLIPPING, Sign.SILENT): (Stage.ESCALATED, Kind.ESCALATED),
@@ -71,6 +62,7 @@ TRIGGERS = {
     Sign.GONE: Trigger.SILENCE,
     Sign.DECLINED: Trigger.DECLINE,
     Sign.WARNED: Trigger.WARNING,
+    Sign.STALLED: Trigger.ONBOARDING,
     Sign.ENDED: Trigger.ENDING,
 }
 """What the episode is about from this sign on; the others leave it as it was."""
@@ -79,6 +71,11 @@ TRIGGERS = {
 def stage(customer: Customer) -> Stage:
     """Say where the customer stands."""
     return customer.episode.stage if customer.episode else Stage.STEADY
+
+
+def opens(customer: Customer, sign: Sign) -> bool:
+    """Tell whether a sign would open an episode, or name a lapse that none had announced."""
+    return customer.episode is None and (Stage.STEADY, sign) in TRANSITIONS
 
 
 def move(

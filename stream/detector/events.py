@@ -4,6 +4,8 @@ Every time is an integer: milliseconds since 1970-01-01 UTC.  Integers compare,
 sort and add the same on every machine, so the same log gives the same alerts.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 SECOND_MS = 1_000
@@ -19,7 +21,7 @@ INTERNAL = "\0"
 From outside nothing of this name comes, for no text there may hold a null character."""
 
 
-class UsageEvent(msgspec.Struct, frozen=True, gc=False):
+class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Something one customer did, once.
 
     `occurred_at` is the customer's clock, `received_at` the broker's (or, for a
@@ -37,3 +39,5 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False):
     """How much use it stands for: 1, the count of an aggregated row, or 0 for what happened
     without the customer being there: it may warn or end, and is no engagement."""
     account_id: str = ""
+    traits: Mapping[str, str | int | float | bool | None] | None = None
+    """What it says of who the customer is; None under a name: no longer so."""

@@ -78,13 +78,15 @@ Sent = UsageEvent | Handover
 class Steps(NamedTuple):
     """What the detector does with one customer."""
 
+    is_erased: Callable[[str, int], bool]
+    """Tell whether what an id did at a moment (ms) is to be forgotten."""
     rouse: Callable[[str], Customer]
     """Give a customer, awake and to be saved, however little is known of it."""
     take: Callable[[UsageEvent], str]
     queue: Callable[[str, Customer], None]
     stop_watching: Callable[[str, Customer, int], None]
-    watch: Callable[[Customer, int], None]
-    """Count it among the watched from a moment (ms) on, if it is one to be watched."""
+    settle_in: Callable[[str, Customer, int], None]
+    """Let what another id brought at a moment (ms) count: whether it is one to be watched."""
     show_up: Callable[[str, Customer, Visit], None]
     """Let a visit end the silence of a customer who was thought not to be here."""
     absorb: Callable[[Customer], None]
@@ -143,6 +145,8 @@ class Identities:
     def receive(self, handover: Handover) -> None:
         """Take an answer: keep it for its moment, or send it on where its receiver has moved."""
         customer_id, at = handover.customer_id, handover.at
+        if self._steps.is_erased(customer_id, at):
+            return  # who it is for was to be forgotten, and this with it
         customer = self._steps.rouse(customer_id)
         identity = customer.identity = self._known(customer, at) or Identity()
         if handover.back:
@@ -158,12 +162,7 @@ class Identities:
         )
         known = _answered(identity, handover.previous_id, at)
         if not known:
-            mark = _mark(handover.previous_id, at)
-            if handover.state is not None:
-                identity.came = (identity.came + mark)[-_MARKS_MAX:]
-            else:
-                today = identity.answered if _day(at) <= identity.used_at else b""
-                identity.answered = (today + mark)[-_MARKS_MAX:]
+            _note(identity, handover)
         _use(identity, at)
         if handover.state is None:
             if waiting is not None:
@@ -188,6 +187,8 @@ class Identities:
 
     def _await(self, customer_id: str, previous_id: str, at: int) -> None:
         """Stop a customer's time line at an alias until the other id's state is here."""
+        if self._steps.is_erased(customer_id, at):
+            return
         customer = self._steps.rouse(customer_id)
         identity = customer.identity = self._known(customer, at) or Identity()
         _use(identity, at)
@@ -202,6 +203,9 @@ class Identities:
 
     def _depart(self, customer_id: str, to: str, at: int) -> None:
         """Let an id's time line end at an alias."""
+        if self._steps.is_erased(customer_id, at):
+            self._answer(customer_id, to, at, "unknown")
+            return
         customer = self._steps.rouse(customer_id)
         identity = customer.identity = self._known(customer, at) or Identity()
         _use(identity, at)
@@ -317,7 +321,7 @@ class Identities:
         )
         if customer.visit_open:
             self._steps.absorb(customer)
-        self._steps.watch(customer, max(at, customer.frontier))
+        self._steps.settle_in(customer_id, customer, max(at, customer.frontier))
 
     def _expires_at(self, identity: Identity) -> int:
         """Give when nothing is remembered any more of an id of which only aliases spoke (ms)."""
@@ -421,6 +425,7 @@ def _is_blank(customer: Customer) -> bool:
         or customer.signals
         or customer.episode
         or customer.account_id
+        or customer.life
         or customer.ended
         or (customer.identity and customer.identity.waits)
     )
@@ -453,6 +458,16 @@ def _day(at: int) -> int:
 def _use(identity: Identity, at: int) -> None:
     """Note that what is known of an id was of use."""
     identity.used_at = max(identity.used_at, _day(at))
+
+
+def _note(identity: Identity, handover: Handover) -> None:
+    """Remember that an alias was answered."""
+    mark = _mark(handover.previous_id, handover.at)
+    if handover.state is not None:
+        identity.came = (identity.came + mark)[-_MARKS_MAX:]
+    else:
+        today = identity.answered if _day(handover.at) <= identity.used_at else b""
+        identity.answered = (today + mark)[-_MARKS_MAX:]
 
 
 def _answered(identity: Identity, previous_id: str, at: int) -> bool:

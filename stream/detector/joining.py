@@ -12,6 +12,10 @@ reckoned by.  The running moments of ln(gap) are put together in one of two ways
   shorter of the two longest.
 
 Spread, trend and variance are means by gaps in either case.
+
+What was told of both (`Life`) is put together: of a trait that both have, the one told
+later counts; who got going under one id has got going; all tickets are open.  That a
+trait was taken back is not remembered, so the other id's may bring it back.
 """
 
 from math import exp, log
@@ -19,6 +23,7 @@ from math import exp, log
 from stream.detector import cadence
 from stream.detector.cadence import Rhythm
 from stream.detector.customer import Customer, whole
+from stream.detector.life import TICKETS_MAX, Life
 from stream.detector.visits import Visit
 
 _HISTORY = (
@@ -37,6 +42,7 @@ def join(customer: Customer, other: Customer, visit_gap_ms: int) -> Visit | None
     customer.volume_total = whole(customer.volume_total + other.volume_total)
     if not customer.account_id:
         customer.account_id = other.account_id
+    customer.life = _join_life(customer.life, other.life)
     customer.false_alarm_at = max(customer.false_alarm_at, other.false_alarm_at)
     since = [at for at in (customer.eligible_since, other.eligible_since) if at]
     customer.eligible_since = min(since, default=0)
@@ -48,7 +54,30 @@ def join(customer: Customer, other: Customer, visit_gap_ms: int) -> Visit | None
             setattr(customer, name, getattr(other, name))
         customer.ended |= ended
         customer.observed &= observed
+        if customer.life and other.life:
+            customer.life.paused |= other.life.paused
     return None
+
+
+def _join_life(life: Life | None, other: Life | None) -> Life | None:
+    """Give what was told of a customer under either id; paused it is, if it was under its own.
+
+    The other's pause counts only with the other's visits: a pause is over with the next one.
+    """
+    if other is None:
+        return life
+    if life is None:
+        life = Life()
+    older, newer = (life, other) if other.traits_at > life.traits_at else (other, life)
+    activated = [at for at in (life.activated_at, other.activated_at) if at]
+    return Life(
+        traits={**older.traits, **newer.traits},
+        traits_at=newer.traits_at,
+        activated_at=min(activated, default=0),
+        tickets=sorted([*life.tickets, *other.tickets])[-TICKETS_MAX:],
+        contacted_at=max(life.contacted_at, other.contacted_at),
+        paused=life.paused,
+    )
 
 
 def _join_visits(customer: Customer, other: Customer, visit_gap_ms: int) -> Visit | None:

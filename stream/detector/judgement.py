@@ -4,12 +4,13 @@ from math import inf
 
 from models.protocol import RiskModel, RiskModels
 from stream.detector import landmarks
-from stream.detector.customer import Customer, Episode, Stage, Trigger, customer_hash
+from stream.detector.customer import Customer, Episode, customer_hash
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
 from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.reasons import usual_gap
+from stream.detector.stages import Stage, Trigger
 from stream.detector.suspension import Suspension
 from stream.detector.voice import Voice
 from stream.detector.witness import Witness
@@ -42,27 +43,31 @@ class Judge:
             judged = model.assess(known)
         customer.rung += 1
         gap = usual_gap(known)
-        if not customer.counted or known.silence < policy.own_gaps_min * gap:
-            return
-        if self._suspension.holds(customer.last_at, at, gap):
+        adviser, silent_ms = self._voice.adviser, at - customer.last_at - paused
+        early = adviser.early(customer, silent_ms, gap, known.silence)
+        if not customer.counted or early or self._suspension.holds(customer.last_at, at, gap):
             return
         best = -inf if customer.best_value is None else customer.best_value
         if self.witness is not None:
             self.witness.judged(customer_id, at, judged)
-        if judged.value > best:
+        alerted = _alerted(customer)
+        withheld = not alerted and adviser.withheld(customer, at)
+        if judged.value > best and not withheld:
             day.cross(best, judged.value, 1 - judged.p_lapse)
             customer.best_value = judged.value
-        alerted = _alerted(customer)
         if alerted:
             # It turns out false by the horizon of the silence, or not at all.
             self._settle(alerted, 1 - judged.p_gap)
             if judged.p_lapse >= policy.escalate_at_risk:
                 self._voice.move(customer_id, customer, Sign.SEVERE, at)
-        elif judged.value >= model.threshold:
-            self._voice.move(customer_id, customer, Sign.SILENT, at)
-            if raised := _alerted(customer):
-                raised.false_chance = 1 - judged.p_lapse
-                day.chance_raised += raised.false_chance
+        elif judged.value >= model.threshold or adviser.overdue(customer, silent_ms):
+            self._raise(customer_id, customer, at, 1 - judged.p_lapse)
+
+    def judge_ceiling(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Alert on a silence that has come to its segment's ceiling, whatever it is worth."""
+        if customer.counted and not customer.episode:
+            judged = self._models.at(at).assess(facts(customer, at))
+            self._raise(customer_id, customer, at, 1 - judged.p_lapse)
 
     def hear_return(self, customer_id: str, customer: Customer, at: int) -> None:
         """Note that a visit at `at` (ms) ended the silence since `customer.last_at`."""
@@ -70,7 +75,7 @@ class Judge:
         if alerted := _alerted(customer):
             self._progress.day.false_alarms += 1
             self._settle(alerted, 0.0)
-            if self._policy.unobserved:
+            if self._policy.ends_observation:
                 customer.false_alarm_at = alerted.opened_at
         if self.witness is not None and customer.visits:
             self.witness.returned(customer_id, at, at - customer.last_at)
@@ -94,6 +99,13 @@ class Judge:
         if alerted := _alerted(customer):
             self._progress.day.chance_raised -= alerted.false_chance
             alerted.false_chance = 0.0
+
+    def _raise(self, customer_id: str, customer: Customer, at: int, false_chance: float) -> None:
+        """Alert on a silence; `false_chance` is P(the customer comes back within the horizon)."""
+        self._voice.move(customer_id, customer, Sign.SILENT, at)
+        if raised := _alerted(customer):
+            raised.false_chance = false_chance
+            self._progress.day.chance_raised += false_chance
 
     def _settle(self, alerted: Episode, left: float) -> None:
         """Note how much of an alert's chance to be false is left."""

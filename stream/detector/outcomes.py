@@ -7,8 +7,8 @@ that age; the two late ones ("lapse": none within the horizon from the landmark;
 
 from collections.abc import Iterator
 
-from models.protocol import Example
-from stream.detector.customer import Customer
+from models.protocol import Example, RiskModels, Sighting
+from stream.detector.customer import Customer, customer_hash
 from stream.detector.events import DAY_MS
 from stream.detector.landmarks import Ladder, Landmark
 from stream.detector.policy import Policy
@@ -43,6 +43,7 @@ def release(
 ) -> Iterator[Example]:
     """Take every label due by `at` (ms) out of the customer, as examples to learn from."""
     pending, horizon_ms = customer.landmarks, ladder.horizon_ms
+    number = customer_hash(customer_id)
     while customer.back_released < len(pending):
         landmark = pending[customer.back_released]
         due = landmark.at + back_ms
@@ -50,7 +51,7 @@ def release(
             break
         customer.back_released += 1
         back = (_returned(landmark, due),)
-        yield Example(BACK, due, customer_id, landmark.at, landmark.inputs, back)
+        yield Example(BACK, due, number, landmark.at, landmark.inputs, back)
     while pending and pending[0].at + horizon_ms <= at:
         landmark = pending.pop(0)
         customer.back_released -= 1
@@ -58,7 +59,17 @@ def release(
         lapsed = 1 - _returned(landmark, due)
         gap = 1 - _returned(landmark, landmark.last_at + horizon_ms)
         share = ladder.share(landmark.rung)
-        yield Example(LAPSE, due, customer_id, landmark.at, landmark.inputs, (lapsed, gap), share)
+        yield Example(LAPSE, due, number, landmark.at, landmark.inputs, (lapsed, gap), share)
+
+
+def sight(
+    customer: Customer, customer_id: str, at: int, models: RiskModels, *, until: int = 0
+) -> Iterator[Sighting]:
+    """Tell of a sampled customer's visits up to `at` (ms); `until` is when observation ended."""
+    number = customer_hash(customer_id)
+    if models.at(at).samples(number):
+        seen = customer.first_at, customer.visit_at, customer.rhythm.gaps
+        yield Sighting(at, number, *seen, until)
 
 
 def _returned(landmark: Landmark, until: int) -> int:

@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from stream.detector.events import DAY_MS, INTERNAL, MINUTE_MS, SECOND_MS
+from stream.detector.plays import Play, Release
+from stream.detector.segments import Segment
 
 
 class EventClass(Enum):
@@ -26,6 +28,23 @@ class EventClass(Enum):
     """The customer left, explicitly."""
     UNOBSERVED = auto()
     """From here on nobody watches: silence after it means nothing."""
+    ACTIVATION = auto()
+    """Use with which a customer has got going: makes visits as well."""
+    CONTACT = auto()
+    """Somebody of the company spoke to the customer."""
+    TICKET_OPENED = auto()
+    """The customer waits for support."""
+    TICKET_CLOSED = auto()
+    """It waits no longer."""
+    PAUSED = auto()
+    """Away by its own wish: silence means nothing until it is back, or its pause is over."""
+    RESUMED = auto()
+    """The pause is over."""
+
+    @property
+    def engages(self) -> bool:
+        """Whether an event of the class is use as well, where it has a volume."""
+        return self in (EventClass.ENGAGEMENT, EventClass.WARNING, EventClass.ACTIVATION)
 
 
 class Decline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,8 +96,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One product's definition, validated as a whole before it gets here.
 
     Durations are milliseconds; event names are matched by case-sensitive globs,
-    the first class that matches in the order ending, unobserved, warning,
-    ignored, engagement; what matches nothing is ignored.
+    the first class that matches in the order of `CLASSES`; what matches nothing is
+    ignored.
     """
 
     engagement: tuple[str, ...] = ("*",)
@@ -86,6 +105,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     warning: tuple[str, ...] = ()
     ending: tuple[str, ...] = ()
     unobserved: tuple[str, ...] = ()
+    activation: tuple[str, ...] = ()
+    contact: tuple[str, ...] = ()
+    ticket_opened: tuple[str, ...] = ()
+    ticket_closed: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
 
     horizon_ms: int = 30 * DAY_MS
     """Silence that counts as a lapse."""
@@ -113,6 +138,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard = Guard()
     holdout: Holdout = Holdout()
     identity: Identity = Identity()
+    segments: tuple[Segment, ...] = ()
+    """Kinds of customers, in the order in which they are asked for."""
+    plays: tuple[Play, ...] = ()
+    """Suggestions, likewise."""
+    releases: tuple[Release, ...] = ()
     promote: bool = False
     """Whether a challenger whose log-loss has been lower for a horizon answers in the champion's
     place.  Log-loss is not what alerts are judged by: look at both before."""
@@ -126,13 +156,33 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """Say what an event of this name means; what only says who is who, means nothing here."""
         if name.startswith(INTERNAL):
             return EventClass.IGNORED
-        for globs, event_class in (
-            (self.ending, EventClass.ENDING),
-            (self.unobserved, EventClass.UNOBSERVED),
-            (self.warning, EventClass.WARNING),
-            (self.ignore, EventClass.IGNORED),
-            (self.engagement, EventClass.ENGAGEMENT),
-        ):
-            if any(fnmatchcase(name, glob) for glob in globs):
+        for field, event_class in CLASSES.items():
+            if any(fnmatchcase(name, glob) for glob in getattr(self, field)):
                 return event_class
         return EventClass.IGNORED
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """Name the traits that anything here asks for."""
+        return frozenset().union(*(segment.traits() for segment in self.segments))
+
+    @property
+    def ends_observation(self) -> bool:
+        """Whether there are customers whom nobody watches any longer, or for a while."""
+        return bool(self.unobserved or self.paused)
+
+
+CLASSES = {
+    "ending": EventClass.ENDING,
+    "unobserved": EventClass.UNOBSERVED,
+    "paused": EventClass.PAUSED,
+    "resumed": EventClass.RESUMED,
+    "ticket_opened": EventClass.TICKET_OPENED,
+    "ticket_closed": EventClass.TICKET_CLOSED,
+    "contact": EventClass.CONTACT,
+    "warning": EventClass.WARNING,
+    "activation": EventClass.ACTIVATION,
+    "ignore": EventClass.IGNORED,
+    "engagement": EventClass.ENGAGEMENT,
+}
+"""Field of the policy -> what its globs mean: the first that matches counts."""

@@ -53,6 +53,10 @@ class Presence:
         """Tell whether a customer has a slot."""
         return customer_id in self._slots
 
+    def __len__(self) -> int:
+        """Count who is here."""
+        return len(self._slots)
+
     @property
     def changed(self) -> int:
         """Count who has changed since they were last written back."""
@@ -131,6 +135,8 @@ class Presence:
 
         other = (moments <= self._earliest[slots]) | (moments >= self._last_at[slots] + self._gap)
         other |= (kinds == 0) | (volumes == 0)
+        if batch.traits is not None:
+            other |= np.fromiter(map(bool, batch.traits), np.bool_, count)
         other |= (accounts != self._account[slots]) & (accounts != hash(""))
         named = marks != 0
         if not named.all():

@@ -10,8 +10,8 @@ from math import expm1
 from typing import NamedTuple
 
 from models.protocol import Facts
-from stream.detector.customer import Trigger
-from stream.detector.episodes import Kind
+from stream.detector.events import DAY_MS
+from stream.detector.stages import Kind, Trigger
 
 REASONS_MAX = 3
 LEAST_LOGITS = 0.1
@@ -57,6 +57,11 @@ def does_fewer_things(kinds: float, visits: int, kinds_usual: float) -> Fall:
     return Fall(Reason("fewer_kinds", text), min(1.0, kinds / kinds_usual))
 
 
+def waits(since_ms: int) -> Reason:
+    """Say that a ticket has been open for so long."""
+    return Reason("open_ticket", f"Has waited for support for {_duration(since_ms / DAY_MS)}.")
+
+
 def explain(
     kind: Kind,
     trigger: Trigger,
@@ -69,8 +74,9 @@ def explain(
 ) -> list[Reason]:
     """Give up to three reasons, the fact first.
 
-    `cause` is the event name behind a warning or an ending, or the id that goes on in this
-    one's place; `fall` is what shows a decline; contributions are logits of P(lapse) by input name.
+    `cause` is the event name behind a warning, an ending or an activation, or the id that goes on
+    in this one's place; `fall` is what shows a decline; contributions are logits of P(lapse) by
+    input name.
     """
     fact = _fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)
     reasons = [fall.reason if fall else fact]
@@ -94,6 +100,9 @@ def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_day
         reason = Reason("late_event", "A visit that arrived late shows that the silence never was.")
     elif kind is Kind.RECOVERED and trigger in (Trigger.SILENCE, Trigger.ENDING):
         reason = Reason("back", f"Back after {silence} of silence.")
+    elif kind is Kind.RECOVERED and trigger is Trigger.ONBOARDING:
+        how = f"“{cause}”" if cause else "it had, under another id"
+        reason = Reason("activated", f"Got going: {how}.")
     elif kind is Kind.RECOVERED:
         reason = Reason("worn_off", f"Keeps coming; the {trigger.value} has worn off.")
     elif trigger is Trigger.WARNING:
@@ -102,9 +111,18 @@ def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_day
         reason = Reason("ending_event", f"Left: “{cause}”.")
     elif kind is Kind.LAPSED:
         reason = Reason("lapsed", f"Silent for {horizon}: counts as lapsed here.")
+    elif trigger is Trigger.ONBOARDING:
+        reason = Reason("not_activated", _stalled(facts))
     else:
         reason = Reason("silence", _silence(facts, silence, horizon_days))
     return reason
+
+
+def _stalled(facts: Facts) -> str:
+    """Say that a customer has not got going."""
+    known, visits = _duration(facts.span + facts.silence), facts.repeats + 1
+    times = "once" if visits == 1 else f"{visits} times"
+    return f"Came first {known} ago, {times} since then, and has not got going yet."
 
 
 def _silence(facts: Facts, silence: str, horizon_days: float) -> str:
@@ -171,6 +189,13 @@ GROUPS = (
     _Group("short_history", ("ln_repeats", "ln_age", "age", "volume_total"), _short_history),
 )
 """The model's inputs in a person's words; the rest is the silence itself, said first."""
+
+CODES = (
+    *("silence", "comes_less", "fewer_kinds", "warning_event", "not_activated", "open_ticket"),
+    *("ending_event", "lapsed", "back", "worn_off", "activated", "late_event", "same_customer"),
+    *(group.code for group in GROUPS),
+)
+"""Every code a customer's alert may have."""
 
 
 def usual_gap(facts: Facts) -> float:

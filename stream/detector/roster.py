@@ -96,6 +96,10 @@ class Roster:
         del self.entries[customer_id]
         self.touched.append(customer_id)
 
+    def erase(self, customer_id: str) -> None:
+        """Forget a customer, if there is one; whoever saves is not told of it here."""
+        self.entries.pop(customer_id, None)
+
     def rest(self, customer_id: str) -> None:
         """Let a touched customer sleep until it is saved, if anybody saves."""
         if self._codec is not None:
@@ -113,7 +117,7 @@ class Roster:
         touched, self.touched = self.touched, []
         for customer_id in touched:
             customer = entries.get(customer_id)
-            if customer is None or isinstance(customer, bytes):  # was forgotten, or let rest
+            if customer is None or isinstance(customer, bytes):  # is no more, or was let rest
                 yield customer_id, customer
                 continue
             customer.touched = False

@@ -24,7 +24,9 @@ class Due(IntEnum):
     SIGNAL = 2
     LABEL = 3
     LANDMARK = 4
-    LAPSE = 5
+    STALL = 5
+    CEILING = 6
+    LAPSE = 7
 
 
 class Timers:

@@ -1,13 +1,19 @@
 """Voice: what is said about customers, collected until somebody asks for it."""
 
+from collections import Counter
+
 from models.protocol import RiskModels
 from stream.detector import alerts, episodes, notices
+from stream.detector.advice import Adviser
 from stream.detector.alerts import Alert
 from stream.detector.customer import Customer
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
 from stream.detector.policy import Policy
 from stream.detector.reasons import Fall
+
+_OPENS = (Sign.SILENT, Sign.DECLINED, Sign.WARNED, Sign.STALLED)
+"""Signs that may be withheld: what is no guess is said in any case."""
 
 
 class Voice:
@@ -17,7 +23,9 @@ class Voice:
         """Speak by this policy, with the model in force at each moment."""
         self._policy = policy
         self._models = models
+        self.adviser = Adviser(policy)
         self._said: list[Alert] = []
+        self._withheld: Counter[str] = Counter()
 
     def move(
         self,
@@ -31,14 +39,20 @@ class Voice:
     ) -> None:
         """Let a sign at `at` (ms) act on the customer's episode, and say what came of it.
 
-        `cause` is the event behind a warning or an ending, `fall` what shows a decline.
+        `cause` is the event behind a warning, an ending or an activation, `fall` what shows a
+        decline.
         """
+        if sign in _OPENS and episodes.opens(customer, sign):
+            why = self.adviser.withheld(customer, at)
+            if why is not None:
+                self._withheld[why] += 1
+                return
         change = episodes.move(customer, customer_id, sign, at, self._policy.version)
         if change is None:
             return
         alert = alerts.compose(
             customer_id,
-            customer.account_id,
+            customer,
             change,
             at=at,
             facts=facts(customer, at),
@@ -46,6 +60,7 @@ class Voice:
             fall=fall,
             model=self._models.at(at),
             policy=self._policy,
+            adviser=self.adviser,
         )
         self._said.append(alert)
 
@@ -63,7 +78,8 @@ class Voice:
             self._said.append(notices.resumed(model, self._policy, since=told))
         return since if not told or not since else told
 
-    def collect(self) -> list[Alert]:
-        """Hand over what has been said since the last call."""
+    def collect(self) -> tuple[list[Alert], Counter[str]]:
+        """Hand over what has been said since the last call, and what was withheld, by reason."""
         said, self._said = self._said, []
-        return said
+        withheld, self._withheld = self._withheld, Counter()
+        return said, withheld

@@ -9,6 +9,7 @@ what it was to write.
 """
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NoReturn
@@ -121,6 +122,7 @@ class Engine:
         self._publish_seconds = 0.0  # which that took the last time
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._worker: _Worker | None = None
         self._wire()
 
     def _wire(self) -> None:
@@ -262,7 +264,7 @@ class Engine:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         muffle_clients()
-        worker = _Worker(
+        self._worker = _Worker(
             self.app,
             *services,
             before=self._before,
@@ -270,7 +272,17 @@ class Engine:
             quiet=True,
             override_logging=False,
         )
-        worker.execute_from_commandline()
+        self._worker.execute_from_commandline()
+
+    def stop(self) -> None:
+        """Save everything and end, as for SIGTERM: from the event loop that `run` runs."""
+        assert self._worker is not None
+        self._worker._schedule_shutdown(signal.SIGTERM)  # noqa: SLF001 - no public way
+
+    @property
+    def told_to_end(self) -> bool:
+        """Whether a signal said so, too."""
+        return self._worker is not None and self._worker.told_to_end
 
     async def _before(self) -> None:
         """Prepare, wait for the broker, start the tasks; Faust's app starts after this."""
@@ -292,6 +304,17 @@ class _Worker(faust.Worker):
         super().__init__(*args, **kwargs)
         self.before = before
         self.spinner = None  # it would write to the log
+        self.told_to_end = False  # by a signal, and not by ourselves
+
+    def _on_sigterm(self) -> None:
+        """Note that the signal came: where we are stopping already, it would be lost."""
+        self.told_to_end = True
+        super()._on_sigterm()
+
+    def _on_sigint(self) -> None:
+        """Do so, too."""
+        self.told_to_end = True
+        super()._on_sigint()
 
     async def on_first_start(self) -> None:
         """Catch signals, then wait: SIGTERM also ends a wait for the broker."""

@@ -128,8 +128,11 @@ class Observer(Protocol):
     def restoring(self, tp: TP, records: int, remaining: int) -> None:
         """Note how many state records were read; `remaining` offsets are to go, at most."""
 
-    def applied(self, tp: TP, records: int, seconds: float) -> None:
-        """Note what was folded in one go: a block, or a slice of one."""
+    def applied(self, tp: TP, records: int, seconds: float, first_ms: int) -> None:
+        """Note what was folded in one go: a block, or a slice of one.
+
+        `first_ms` is its first record's timestamp.
+        """
 
     def dropped(self, tp: TP, records: int) -> None:
         """Note the rest of a block from before a seek: its records are read again."""
@@ -153,7 +156,7 @@ class Silent:
     def restoring(self, tp: TP, records: int, remaining: int) -> None:
         """Say nothing."""
 
-    def applied(self, tp: TP, records: int, seconds: float) -> None:
+    def applied(self, tp: TP, records: int, seconds: float, first_ms: int) -> None:
         """Say nothing."""
 
     def dropped(self, tp: TP, records: int) -> None:

@@ -245,7 +245,7 @@ class Membership:
             seconds = time.perf_counter() - began
             self.folding_cpu_seconds += time.thread_time() - cpu_began
             self._record_seconds = seconds / len(records)
-            self.observer.applied(holding.tp, len(records), seconds)
+            self.observer.applied(holding.tp, len(records), seconds, records[0].timestamp)
         else:
             holding.apply([], end)
         failpoints.reach("after_fold")

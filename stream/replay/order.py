@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from stream.detector.batch import EventBatch
+from stream.detector.batch import EventBatch, Traits
 from stream.detector.events import UsageEvent
 
 CHUNK_EVENTS = 500_000  # larger: fewer files to merge, 350 bytes of memory an event
@@ -25,7 +25,9 @@ _RUNS_MAX = 64  # open files at a time, well below what any system allows
 _LENGTH_BYTES = 8
 
 _at = attrgetter("occurred_at")
-_Columns = tuple[list[str], list[str], bytes, bytes, list[str], bytes, list[str]]
+_Columns = tuple[
+    list[str], list[str], bytes, bytes, list[str], bytes, list[str], list[Traits | None] | None
+]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Columns).decode
 
@@ -170,20 +172,20 @@ def _packed(batch: EventBatch) -> bytes:
             batch.message_ids,
             batch.volumes.tobytes(),
             batch.account_ids,
+            batch.traits,
         )
     )
 
 
 def _unpacked(packed: bytes) -> EventBatch:
-    customer_ids, names, occurred_at, received_at, message_ids, volumes, account_ids = _decode(
-        packed
-    )
+    customers, names, occurred_at, received_at, ids, volumes, accounts, traits = _decode(packed)
     return EventBatch(
-        customer_ids,
+        customers,
         names,
         np.frombuffer(occurred_at, np.int64),
         np.frombuffer(received_at, np.int64),
-        message_ids,
+        ids,
         np.frombuffer(volumes, np.float64),
-        account_ids,
+        accounts,
+        traits,
     )

@@ -26,6 +26,7 @@ from stream.detector.watermark import ahead, check_not_ahead
 from stream.replay.errors import LogError
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
 from stream.replay.source import OnBytes, open_log
+from stream.wire.erasure import Erasure
 from stream.wire.events import Block, Bundle, Decoded, Decoder, Heartbeat, Travelled
 from stream.wire.json_object import BYTES_MAX
 from stream.wire.mapping import RowReader
@@ -128,7 +129,8 @@ def _events(
                         trial.refuse(number, event.bad, row)
                 else:
                     heartbeats += isinstance(event, Heartbeat)
-                    ignored += not isinstance(event, Heartbeat)
+                    ignored += event is None or isinstance(event, Travelled)
+                    refusals.erasures += [event] if isinstance(event, Erasure) else []
             if count == TRIAL_ROWS:
                 trial.judge(count)
         if count < TRIAL_ROWS:
@@ -165,6 +167,8 @@ def _json_events(
             for place, other in others:
                 if isinstance(other, Heartbeat):
                     refusals.heartbeats += 1
+                elif isinstance(other, Erasure):
+                    refusals.erasures.append(other)
                 elif other is None or isinstance(other, Travelled):
                     refusals.ignored += 1
                 elif lines[place] and not lines[place].isspace():
@@ -267,7 +271,7 @@ def _csv_rows(reader: Any, width: int) -> Numbered:
 def _row_reader(columns: Sequence[str], decoder: Decoder) -> ReadRow:
     mapping = decoder.mapping_for(columns)
     if mapping is not None:
-        return RowReader(mapping, columns).read
+        return RowReader(mapping, columns, decoder.traits).read
 
     def by_name(row: Sequence[object], received_at: int) -> Decoded:
         # One value more than columns, by design: see `RowReader.read`.

@@ -13,6 +13,7 @@ import msgspec
 
 from stream.detector.errors import BadEvent, Code
 from stream.replay.errors import LogError
+from stream.wire.erasure import Erasure
 from stream.wire.events import Decoder
 from stream.wire.mapping import Columns, Mapping, alternatives
 
@@ -43,6 +44,8 @@ class Refusals:
         self.rows = 0
         self.ignored = 0
         self.heartbeats = 0
+        self.erasures: list[Erasure] = []
+        """Who is to be forgotten: seldom many, and needed once all rows are read."""
         self.counts: Counter[Code] = Counter()
         self.examples: list[Refusal] = []
 
@@ -54,7 +57,8 @@ class Refusals:
     @property
     def events(self) -> int:
         """Count the rows that became usage events."""
-        return self.rows - self.ignored - self.heartbeats - self.refused
+        others = self.ignored + self.heartbeats + len(self.erasures)
+        return self.rows - others - self.refused
 
     def refuse(self, refusal: Refusal) -> None:
         """Note a row that could not be used."""

@@ -25,11 +25,13 @@ from models.snapshots import Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import Trainer
 from stream.detector.batch import EventBatch
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS
 from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.detector.ranking import rank
+from stream.replay.erasing import without
 from stream.replay.order import in_order
 from stream.replay.read import read_log
 from stream.replay.refusals import Refusals
@@ -79,6 +81,10 @@ class Summary(msgspec.Struct, kw_only=True):
     """Events by result: applied, ignored, duplicate, late, refused, alias, forwarded."""
     aliases: Counter[str] = msgspec.field(default_factory=Counter)
     """Aliases by what became of them."""
+    withheld: Counter[str] = msgspec.field(default_factory=Counter)
+    """Episodes that were due and did not open, by reason."""
+    segments: dict[str, int] = msgspec.field(default_factory=dict)
+    """Customers by segment, as of the log's end; those that nobody is in as well."""
     refusals: Refusals
     model_version: str = ""
 
@@ -97,6 +103,7 @@ class Replay:
         self.alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
         self.aliases: Counter[str] = Counter()
+        self.withheld: Counter[str] = Counter()
         self._policy = policy
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
@@ -214,6 +221,7 @@ class Replay:
         """Write the alerts, and teach the trainer."""
         self.results.update(decisions.counts)
         self.aliases.update(decisions.aliases)
+        self.withheld.update(decisions.withheld)
         for alert in decisions.alerts:
             self.alerts[alert.kind.value] += 1
             if self._alerts_file is not None:
@@ -245,13 +253,13 @@ def read_in_order(
     events = read_log(
         files,
         policy_file.log,
-        Decoder(policy_file.mappings, aliases=aliases),
+        Decoder(policy_file.mappings, policy_file.policy.traits, aliases=aliases),
         received_at=received_at,
         max_future_skew_ms=policy_file.policy.max_future_skew_ms,
         refusals=refusals,
         on_bytes=watcher.read if watcher else lambda _: None,
     )
-    for batch in _parts(in_order(events), batch_events):
+    for batch in _parts(without(in_order(events), refusals.erasures), batch_events):
         yield batch
         if watcher:
             watcher.decided(len(batch), refusals.events)  # in order: all of it was read by now
@@ -319,6 +327,8 @@ def replay(
     summary.results = run.results
     summary.aliases = run.aliases
     summary.events -= run.results["alias"]  # each stands beside the event that told it
+    summary.withheld = run.withheld
+    summary.segments = run.detector.segments()
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 

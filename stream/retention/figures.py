@@ -25,6 +25,9 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
 
     begin: str
     """Its first day, as 2026-01-31."""
+    segment: str | None = None
+    """Whom it counts: those who were in the segment when it began, and of those who came meanwhile
+    those in it at the end; None: everybody."""
     at_start: int
     """Customers when it began, but for those whom nobody watched until its end."""
     new: int
@@ -63,6 +66,8 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     horizon_days: float
     periods: tuple[Period, ...]
     """Whole ones only, oldest first."""
+    segments: tuple[Period, ...]
+    """The same for each of the policy's segments by itself; none, where it has none."""
     cohorts: tuple[Cohort, ...]
 
 
@@ -72,15 +77,24 @@ def retention(spans: Spans, horizon_ms: int, every: Every = Every.MONTH) -> Rete
     present = [_present(spans, moment) for moment in moments]
     first = np.full(spans.customers, np.iinfo(np.int64).max)
     np.minimum.at(first, spans.customer, spans.begin)
-    periods = [
-        _period(spans, horizon_ms, first, moments[place : place + 2], present[place : place + 2])
-        for place in range(len(moments) - 1)
-    ]
+    periods: list[Period] = []
+    segments: list[Period] = []
+    for place in range(len(moments) - 1):
+        between, there = moments[place : place + 2], present[place : place + 2]
+        periods.append(_period(spans, horizon_ms, first, between, there))
+        was, became = (spans.moves.segment_at(moment, spans.customers) for moment in between)
+        for number, name in enumerate(spans.moves.names if len(spans.moves.names) > 1 else ()):
+            counted = np.where(there[0], was, became) == number
+            of_it = [some & counted for some in there]
+            if of_it[0].any() or of_it[1].any():
+                found = _period(spans, horizon_ms, first, between, of_it)
+                segments.append(msgspec.structs.replace(found, segment=name))
     cohorts = _cohorts(spans, first, moments, present)
     return Retention(
         every=every,
         horizon_days=horizon_ms / DAY_MS,
         periods=tuple(periods),
+        segments=tuple(segments),
         cohorts=tuple(cohorts),
     )
 

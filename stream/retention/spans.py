@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stream.detector.batch import EventBatch
 from stream.detector.policy import EventClass, Policy
+from stream.retention.moves import MoveRecorder, Moves
 
 Ints = NDArray[np.int64]
 
@@ -46,6 +47,8 @@ class Spans:
     """A `Close`."""
     until: int
     """Up to when the log tells: its last event."""
+    moves: Moves
+    """Which segment each customer was in when."""
 
     @property
     def first(self) -> int:
@@ -70,6 +73,7 @@ class Recorder:
         """Customer -> begin and last activity of the span it is in."""
         self._closed: list[tuple[int, int, int, int]] = []
         self._until = 0
+        self._moves = MoveRecorder(policy)
 
     def take(self, batch: EventBatch) -> None:
         """Take events that follow the earlier ones in time."""
@@ -78,9 +82,14 @@ class Recorder:
         for name in set(batch.names) - classes.keys():
             classes[name] = self._policy.classify(name)
         times = batch.occurred_at.tolist()
+        for customer_id, at, told in zip(
+            batch.customer_ids, times, batch.traits or (), strict=False
+        ):
+            if told:
+                self._moves.take(customer_id, at, told)
         for customer_id, name, at in zip(batch.customer_ids, batch.names, times, strict=True):
             kind = classes[name]
-            if kind is EventClass.ENGAGEMENT:
+            if kind.engages:
                 code = codes.setdefault(customer_id, len(codes))
                 span = spans.get(code)
                 if span is not None and at - span[1] >= horizon:
@@ -106,7 +115,14 @@ class Recorder:
             else:
                 rows.append((code, begin, OPEN, Close.NOT))
         table = np.array(sorted(rows), np.int64).reshape(-1, 4)
-        return Spans(table[:, 0], table[:, 1], table[:, 2], table[:, 3], until)
+        return Spans(
+            table[:, 0],
+            table[:, 1],
+            table[:, 2],
+            table[:, 3],
+            until,
+            self._moves.moves(self._codes),
+        )
 
     def _leave(self, customer_id: str, at: int, close: Close) -> None:
         """End the span that a customer is in, if it is in one."""

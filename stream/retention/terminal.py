@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.retention.figures import Period, Retention
+from stream.tap.line import shown
 
 _WIDTH = 100
 """Where nobody says how wide it may be."""
@@ -19,7 +20,7 @@ def show(found: Retention, console: Console | None = None) -> None:
         console = Console()
         if not console.is_terminal:
             console = Console(width=_WIDTH)
-    for table in (_periods(found), _cohorts(found)):
+    for table in (_periods(found), *_segments(found), _cohorts(found)):
         console.print(table)
     console.print(
         Text(
@@ -32,13 +33,30 @@ def show(found: Retention, console: Console | None = None) -> None:
 
 def _periods(found: Retention) -> Table:
     table = _table(found.every.value.capitalize())
+    _count_columns(table)
+    for period in found.periods:
+        table.add_row(period.begin, *_counts(period), *_shares(period))
+    return table
+
+
+def _segments(found: Retention) -> list[Table]:
+    """Give the latest period that has figures, by segment; nothing where there are none."""
+    latest = found.segments[-1].begin if found.segments else ""
+    table = _table(f"Segment, {latest}")
+    _count_columns(table)
+    for period in (one for one in found.segments if one.begin == latest):
+        name = shown(period.segment or "") or "(none)"
+        table.add_row(name, *_counts(period), *_shares(period))
+    return [table] if latest else []
+
+
+def _count_columns(table: Table) -> None:
     for name in ("at start", "new", "back", "lapsed", "ended", "at end", "retention", "churn"):
         table.add_column(name, justify="right")
-    for period in found.periods:
-        table.add_row(
-            period.begin, *_counts(period), _share(period.retention), _share(period.churn)
-        )
-    return table
+
+
+def _shares(period: Period) -> tuple[str, str]:
+    return _share(period.retention), _share(period.churn)
 
 
 def _counts(period: Period) -> list[str]:

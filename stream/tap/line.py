@@ -36,11 +36,17 @@ def line(alert: Alert) -> Text:
         when,
         (f"{shown(alert.customer_id):<13}", "cyan"),
         kind,
-        f"{alert.trigger.value:<9}",
+        f"{alert.trigger.value:<11}",
         (f"{alert.severity.value:<7}", _SEVERITY_STYLE[alert.severity.value]),
         f"risk {alert.risk:.2f}  ",
         why,
+        (f"  → {shown(play_of(alert))}" if alert.play else "", "green"),
     )
+
+
+def play_of(alert: Alert) -> str:
+    """Give what an alert suggests, in the policy's words, or by its name where it has none."""
+    return alert.play_text or alert.play
 
 
 def shown(text: str) -> str:

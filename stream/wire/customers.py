@@ -3,7 +3,8 @@
 | version | what it lacks of the next |
 | --- | --- |
 | 1 | `due`; another order of fields; marks of message ids as long numbers, now forgotten |
-| 2 | the last fields may be missing: rows written before there were any |
+| 2 | `due` counted fewer kinds of things |
+| 3 | the last fields may be missing: rows written before there were any |
 
 A row of an earlier version is read as it stands and written anew when its
 customer is next touched: an upgrade needs no migration, a downgrade is refused.
@@ -18,8 +19,10 @@ from stream.detector.customer import Customer
 from stream.wire.state import StateCodec, broken
 
 FIRST: Final = 1
-VERSION: Final = 2
+SECOND: Final = 2
+VERSION: Final = 3
 _FIRST: Final = bytes([FIRST])
+_SECOND: Final = bytes([SECOND])
 
 
 _HEAD = Struct(">B3xBQ")
@@ -42,6 +45,7 @@ _SINCE_FIRST = {
     "false_alarm_at": 0,
     "paused_ms": 0,
     "falling": None,
+    "life": None,
     "identity": None,
 }
 
@@ -58,11 +62,14 @@ class CustomerCodec:
     def __init__(self) -> None:
         """Prepare."""
         self._codec = StateCodec(Customer, VERSION)
+        self._second = StateCodec(Customer, SECOND)
         self._first = StateCodec(list[Any], FIRST)
         self.encode = self._codec.encode
 
     def decode(self, row: bytes) -> Customer:
         """Read a customer, or raise StateError with what an operator does."""
+        if row.startswith(_SECOND):
+            return msgspec.structs.replace(self._second.decode(row), due=0)
         if not row.startswith(_FIRST):
             return self._codec.decode(row)
         try:
@@ -72,7 +79,7 @@ class CustomerCodec:
 
     def due(self, row: bytes) -> int | None:
         """Read when a customer is next due; None where that has to be reckoned."""
-        if row.startswith(_FIRST):
+        if row.startswith((_FIRST, _SECOND)):
             return None
         if len(row) >= _HEAD.size:
             version, mark, due = _HEAD.unpack_from(row)

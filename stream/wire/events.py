@@ -22,6 +22,7 @@ from stream.wire import (
     alias,
     bundle,
     cloud_events,
+    erasure,
     heartbeat,
     identity,
     json_object,
@@ -31,6 +32,7 @@ from stream.wire import (
 )
 from stream.wire.bundle import Bundle
 from stream.wire.cloud_events import Headers
+from stream.wire.erasure import Erasure
 from stream.wire.fields import shown
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.mapping import Mapping, RecordReader
@@ -49,12 +51,12 @@ __all__ = [
     "encode_usage",
 ]
 
-Row = UsageEvent | Heartbeat | Travelled | None
+Row = UsageEvent | Heartbeat | Erasure | Travelled | None
 """None is a row that the policy's mapping calls no event."""
 Decoded = Row | Bundle
-Other = Heartbeat | Travelled | BadEvent | None
-"""A heartbeat, what one partition says to another, a row that is no event, or what cannot be
-used."""
+Other = Heartbeat | Erasure | Travelled | BadEvent | None
+"""A heartbeat, an erasure, what one partition says to another, a row that is no event, or what
+cannot be used."""
 
 _OWN_KEY = "slipaway"
 _MANY, _FEW = 1_024, 32
@@ -86,17 +88,24 @@ class Block(NamedTuple):
 class Decoder:
     """Decodes values and records; keeps nothing but the times it has parsed before."""
 
-    def __init__(self, mappings: Iterable[Mapping] = (), *, aliases: bool = False) -> None:
-        """Take the policy's mappings, in order.
+    def __init__(
+        self,
+        mappings: Iterable[Mapping] = (),
+        traits: frozenset[str] = frozenset(),
+        *,
+        aliases: bool = False,
+    ) -> None:
+        """Take the policy's mappings, in order, and the traits that it asks for.
 
         `aliases` also yields what messages say of who somebody is, as events of names that
         no other event has (`stream.detector.identity`).
         """
         self.mappings = tuple(mappings)
+        self.traits = traits
         self._aliases = aliases
-        self._mapped = tuple(RecordReader(mapping) for mapping in self.mappings)
-        self._segment = segment.SegmentReader()
-        self._presets = PresetReader(self._mapped)
+        self._mapped = tuple(RecordReader(mapping, traits) for mapping in self.mappings)
+        self._segment = segment.SegmentReader(traits)
+        self._presets = PresetReader(self._mapped, traits)
 
     def decode(
         self, value: bytes | None, received_at: int, headers: Headers | None = None
@@ -295,12 +304,14 @@ class Decoder:
         if tag == alias.TAG:
             told = alias.from_record(record, received_at)
             return told if self._aliases else None
+        if tag == erasure.TAG:
+            return erasure.from_record(record)
         if tag in (travel.FORWARDED, travel.HANDOVER):
             return travel.from_record(record, received_at)
         raise BadEvent(
             Code.UNKNOWN_TYPE,
-            f"slipaway is {shown(tag)}: this version reads"
-            f" {usage.TAG!r}, {alias.TAG!r} and {heartbeat.TAG!r}",
+            f"slipaway is {shown(tag)}: this version reads {usage.TAG!r}, {alias.TAG!r},"
+            f" {heartbeat.TAG!r} and {erasure.TAG!r}",
         )
 
     def _spoken_for(self, record: MappingOf[str, object]) -> bool:
@@ -333,8 +344,9 @@ class Decoder:
         if uploaded and not self._mapped:
             return self._presets.read(AMPLITUDE, item, received_at)
         event = self.decode_record(item, received_at)
-        if isinstance(event, Heartbeat | Travelled):
-            raise BadEvent(Code.UNKNOWN_TYPE, "a record of our own among customers' events")
+        if isinstance(event, Heartbeat | Erasure | Travelled):
+            kind = type(event).__name__.lower()
+            raise BadEvent(Code.UNKNOWN_TYPE, f"of kind {kind}, among customers' events")
         return event
 
     def mapping_for(self, columns: Iterable[str]) -> Mapping | None:

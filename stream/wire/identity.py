@@ -16,6 +16,7 @@ import msgspec
 
 from stream.wire import fields
 
+ACCOUNT: Final = "account."
 TRAITS_MAX: Final = 64  # larger: segments by traits that nobody writes, and larger customers
 TELL_IDS: Final = frozenset({"identify", "alias"})
 """The messages that may say that two ids are one customer."""
@@ -57,25 +58,42 @@ def told(record: Mapping[str, object]) -> Iterator[Alias | Traits]:
     if kind == "identify" and (customer_id or before):
         context = record.get("context")
         in_context = context.get("traits") if isinstance(context, dict) else None
-        yield Traits("customer", customer_id or before, _plain(record.get("traits") or in_context))
+        yield Traits(
+            "customer", customer_id or before, plain_traits(record.get("traits") or in_context)
+        )
     account_id = fields.optional(record.get("groupId"), "groupId")
     if kind == "group" and account_id:
-        yield Traits("account", account_id, _plain(record.get("traits")))
+        yield Traits("account", account_id, plain_traits(record.get("traits")))
 
 
-def _plain(traits: object) -> dict[str, Value]:
+def told_of_customer(record: Mapping[str, object]) -> dict[str, Value]:
+    """Give the traits that an `identify` or a `group` message tells of its customer.
+
+    An account's traits are its members' as well, as "account." and their names.
+    """
+    kind = record.get("type")
+    if kind == "identify":
+        context = record.get("context")
+        in_context = context.get("traits") if isinstance(context, dict) else None
+        return plain_traits(record.get("traits") or in_context)
+    if kind == "group":
+        return {ACCOUNT + name: value for name, value in plain_traits(record.get("traits")).items()}
+    return {}
+
+
+def plain_traits(traits: object) -> dict[str, Value]:
     """Take the plain traits, the first `TRAITS_MAX` of them."""
     plain: dict[str, Value] = {}
     if isinstance(traits, dict):
         for name, value in traits.items():
             if len(plain) == TRAITS_MAX:
                 break
-            if _short(name) and (value is None or _is_plain(value)):
+            if _short(name) and (value is None or _isplain_traits(value)):
                 plain[name] = value
     return plain
 
 
-def _is_plain(value: object) -> bool:
+def _isplain_traits(value: object) -> bool:
     if isinstance(value, str):
         return not value or _short(value)
     return isinstance(value, int | float) and -(2**63) <= value < 2**63  # NaN is not

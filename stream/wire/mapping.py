@@ -15,6 +15,7 @@ import msgspec
 
 from stream.detector.events import UsageEvent
 from stream.wire import fields
+from stream.wire.identity import Value, plain_traits
 from stream.wire.times import TimeReader
 
 _REMEMBERED_MAX = 100_000  # larger: fewer texts checked twice, 10 MB for every 100,000
@@ -40,6 +41,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     id_scope: Columns = ""
     """Within what an id is given once only, where that is not the customer."""
     account: Columns = ""
+    traits: tuple[str, ...] = ()
+    """Of who the customer is: a plain value is the trait by the column's name, or the last step of
+    its path; an object holds several."""
     ignore: tuple[tuple[str, str], ...] = ()
     """(column, regex): a row whose value matches one in full is no event."""
     renamed: tuple[tuple[str, str], ...] = ()
@@ -54,7 +58,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> tuple[str, ...]:
         """Name every column that is read, each once."""
         optional = (self.volume, self.id, self.id_scope, self.account)
-        named = chain(*self.required(), *map(alternatives, optional))
+        named = chain(*self.required(), *map(alternatives, optional), self.traits)
         return tuple(dict.fromkeys((*named, *(column for column, _ in self.ignore))))
 
 
@@ -66,8 +70,14 @@ def alternatives(columns: Columns) -> tuple[str, ...]:
 class RowReader:
     """Reads rows of known columns by one mapping: every name is an index already."""
 
-    def __init__(self, mapping: Mapping, columns: Sequence[str]) -> None:
-        """Find the mapping's columns among `columns`; those missing read as None."""
+    def __init__(
+        self, mapping: Mapping, columns: Sequence[str], traits: frozenset[str] = frozenset()
+    ) -> None:
+        """Find the mapping's columns among `columns`; those missing read as None.
+
+        Of the traits it tells, `traits` are asked for.
+        """
+        self._asked = traits
         index = {column: i for i, column in reversed(list(enumerate(columns)))}
         self._width = len(columns)
         self._choices: list[list[int]] = []
@@ -81,6 +91,11 @@ class RowReader:
         self._id = self._place(index, mapping.id)
         self._scope = self._place(index, mapping.id_scope)
         self._account = self._place(index, mapping.account)
+        self._traits = [
+            (column.rpartition(".")[2], index[column])
+            for column in mapping.traits
+            if traits and column in index
+        ]
         self._ignore = [
             (index.get(column, -1), _ignored(pattern)) for column, pattern in mapping.ignore
         ]
@@ -119,7 +134,16 @@ class RowReader:
             if self._volume >= 0
             else 1.0,
             fields.optional(row[self._account], self._what_account) if self._account >= 0 else "",
+            self._told(row) if self._traits else None,
         )
+
+    def _told(self, row: Sequence[Any]) -> dict[str, Value] | None:
+        """Give the traits that a row tells; None: none."""
+        told: dict[str, Value] = {}
+        for name, place in self._traits:
+            found = row[place]
+            told |= plain_traits(found if isinstance(found, dict) else {name: found})
+        return {name: told[name] for name in told if name in self._asked} or None
 
     def _place(self, index: MappingOf[str, int], columns: Columns) -> int:
         """Give where in a row a value stands; a choice of columns gets a place behind the row."""
@@ -155,13 +179,13 @@ class RowReader:
 class RecordReader:
     """Reads records (JSON objects, or rows by name) by one mapping."""
 
-    def __init__(self, mapping: Mapping) -> None:
-        """Compile the mapping's paths."""
+    def __init__(self, mapping: Mapping, traits: frozenset[str] = frozenset()) -> None:
+        """Compile the mapping's paths; of the traits it tells, these are asked for."""
         columns = mapping.columns()
         self.mapping = mapping
         self._required = tuple(tuple(map(lookup, names)) for names in mapping.required())
         self._lookups = tuple(lookup(column) for column in columns)
-        self._row = RowReader(mapping, columns)
+        self._row = RowReader(mapping, columns, traits)
 
     def present(self, record: MappingOf[str, object]) -> int:
         """Count how many of the required values the record has."""

@@ -6,12 +6,16 @@ detector computes with or raises ValueError with a sentence for the author.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
+from enum import StrEnum
 
 from stream.detector.events import DAY_MS
+from stream.detector.segments import Comparison, Condition, FromTrait, Value
 from stream.wire import times
 from stream.wire.durations import format_duration, parse_duration
 from stream.wire.fields import TEXT_BYTES_MAX
+
+WORTH_MAX = 1e15
 
 Read = Callable[[object], object]
 
@@ -154,6 +158,93 @@ def event(value: object) -> tuple[str | tuple[str, ...], str]:
                 raise ValueError(f"the name is longer than {TEXT_BYTES_MAX} bytes")
             return "", name
     raise ValueError(f'{value!r}: expected a column ("action") or a constant ({{const = "order"}})')
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Read a list of names, or one by itself."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not value:
+        raise ValueError(f'{value!r}: expected a list of names, such as ["trial", "team"]')
+    return tuple(map(text, value))
+
+
+def word_of(words: type[StrEnum]) -> Read:
+    """Read one of some words."""
+    read = one_of(*words)
+    return lambda value: words(str(read(value)))
+
+
+def some_of(words: type[StrEnum]) -> Read:
+    """Read a list of some words, or one by itself."""
+
+    def read(value: object) -> tuple[StrEnum, ...]:
+        one = one_of(*words)
+        return tuple(words(str(one(name))) for name in names(value))
+
+    return read
+
+
+def conditions(value: object) -> tuple[Condition, ...]:
+    """Read {trait = value}: a value, a list of them, or a bound such as ">= 50"."""
+    if not isinstance(value, dict) or not value:
+        raise ValueError(
+            f'{value!r}: expected traits and what they are, {{ plan = "trial", seats = ">= 50" }}'
+        )
+    return tuple(_condition(trait, wanted) for trait, wanted in value.items())
+
+
+def _condition(trait: str, wanted: object) -> Condition:
+    if isinstance(wanted, str) and wanted.startswith((">", "<")):
+        found = re.fullmatch(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)", wanted.strip())
+        if not found:
+            raise ValueError(f'{trait} = {wanted!r}: expected a bound such as ">= 50"')
+        return Condition(
+            trait=trait, comparison=Comparison(found.group(1)), bound=float(found.group(2))
+        )
+    values: list[Value] = []
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        if not isinstance(one, str | int | float):
+            raise ValueError(f"{trait} = {one!r}: expected text, a number, true or false")  # noqa: TRY004 - as above
+        values.append(one)
+    if not values:
+        raise ValueError(f"{trait} = []: no customer has one of no values")
+    return Condition(trait=trait, one_of=tuple(values))
+
+
+def from_trait(value: object) -> FromTrait | None:
+    """Read {trait = "mrr"}; None: it is something else."""
+    if isinstance(value, dict) and list(value) == ["trait"]:
+        return FromTrait(text(value["trait"]))
+    return None
+
+
+def worth(value: object) -> FromTrait | float:
+    """Read what a customer is worth: a number, or {trait = "mrr"}."""
+    found = from_trait(value)
+    if found is not None:
+        return found
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f'{value!r}: expected a number, or the trait with it: {{trait = "mrr"}}')  # noqa: TRY004 - as above
+    if not abs(value) <= WORTH_MAX:
+        raise ValueError(f"{value!r} is out of range: at most {WORTH_MAX:.0e} either way")
+    return float(value)
+
+
+def owner(value: object) -> FromTrait | str:
+    """Read who looks after a customer: a name, or {trait = "csm"}."""
+    return from_trait(value) or text(value)
+
+
+def moment(value: object) -> int:
+    """Read a date (its begin in UTC), or a date with a time, as ms since 1970."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if not isinstance(value, datetime):
+        raise ValueError(f"{value!r} is no date: write 2026-10-01, without quotes")  # noqa: TRY004 - as above
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    return times.milliseconds(value)
 
 
 def one_of(*words: str) -> Read:

@@ -43,6 +43,7 @@ PRESETS = {
             time=("timestamp", "event.timestamp"),
             event=("event.event", "event"),
             id=("uuid", "event.uuid", "properties.$insert_id"),
+            traits=("properties.$set", "event.properties.$set", "$set"),
             renamed=(
                 ("$identify", "identify"),
                 ("$set", "identify"),
@@ -66,6 +67,7 @@ PRESETS = {
             time=("event_time", "time"),
             event="event_type",
             id=("$insert_id", "insert_id", "uuid"),
+            traits=("user_properties",),
             renamed=(("$identify", "identify"), ("$groupidentify", "group")),
         ),
         shapes=tuple(
@@ -92,11 +94,13 @@ PRESETS = {
 class PresetReader:
     """Reads records by the presets, where their shape alone tells which."""
 
-    def __init__(self, mapped: Iterable[RecordReader] = ()) -> None:
+    def __init__(
+        self, mapped: Iterable[RecordReader] = (), traits: frozenset[str] = frozenset()
+    ) -> None:
         """Compile the presets; those that the policy's mappings name are read by these."""
         self.named = {reader.mapping.preset: reader for reader in mapped if reader.mapping.preset}
         self._readers = {
-            name: self.named.get(name) or RecordReader(preset.mapping)
+            name: self.named.get(name) or RecordReader(preset.mapping, traits)
             for name, preset in PRESETS.items()
         }
         self._shapes = [

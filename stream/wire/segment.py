@@ -16,16 +16,16 @@ and names every fault; both ways say the same of the same message.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 import orjson
 
-from stream.detector.batch import EventBatch
+from stream.detector.batch import EventBatch, Traits
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
-from stream.wire import fields
+from stream.wire import fields, identity
 from stream.wire.lines import as_lines
 from stream.wire.times import TimeReader
 
@@ -62,15 +62,28 @@ class _Message(
     specversion: None = None  # nor may it be a CloudEvent
 
 
+class _ToldContext(_Context, gc=False):
+    traits: dict[str, Any] | None = None
+
+
+class _Telling(_Message, gc=False):
+    """A message that may say who the customer is, where anybody asks."""
+
+    context: _ToldContext | None = None
+    traits: dict[str, Any] | None = None
+
+
 _decode_lines = msgspec.json.Decoder(_Message).decode_lines
+_decode_telling = msgspec.json.Decoder(_Telling).decode_lines
 
 
 class SegmentReader:
     """Reads Segment messages; remembers the times it has parsed."""
 
-    def __init__(self) -> None:
-        """Start with nothing remembered."""
+    def __init__(self, traits: frozenset[str] = frozenset()) -> None:
+        """Start with nothing remembered; only these traits are asked for."""
         self._times = TimeReader()
+        self._asked = traits
 
     def read_many(
         self, values: Sequence[bytes | None], received_at: Sequence[int]
@@ -80,7 +93,9 @@ class SegmentReader:
         if lines is None:
             return None
         try:
-            messages = _decode_lines(lines)
+            messages: Sequence[_Message] = (
+                _decode_telling(lines) if self._asked else _decode_lines(lines)
+            )
             if len(messages) != len(values):
                 return None
             occurred_at = self._times.read_many([m.timestamp for m in messages], "timestamp")
@@ -104,6 +119,7 @@ class SegmentReader:
             [m.message_id for m in messages],
             np.array(volumes),
             [m.group_id or ("" if (c := m.context) is None else c.group_id) for m in messages],
+            self._told_by(messages) if self._asked else None,
         )
 
     def read(self, record: Mapping[str, object], received_at: int) -> UsageEvent:
@@ -127,7 +143,22 @@ class SegmentReader:
             fields.optional(record.get("messageId"), "messageId"),
             fields.volume(_within(record.get("properties"), "count")) if active else 0.0,
             account_id,
+            self._told(identity.told_of_customer(record)) if self._asked else None,
         )
+
+    def _told_by(self, messages: Sequence[_Message]) -> list[Traits | None] | None:
+        """Give what messages tell of who their customers are; None: none tells anything."""
+        told = [
+            self._told(identity.told_of_customer(_as_record(m)))
+            if isinstance(m, _Telling) and m.type in ("identify", "group")
+            else None
+            for m in messages
+        ]
+        return told if any(told) else None
+
+    def _told(self, traits: dict[str, identity.Value]) -> Traits | None:
+        """Give of these traits those that are asked for; None: there are none."""
+        return {name: traits[name] for name in traits if name in self._asked} or None
 
     def _occurred_at(self, record: Mapping[str, object]) -> int:
         timestamp = record.get("timestamp")
@@ -143,6 +174,16 @@ class SegmentReader:
             return original_at
         skew = self._times.read(received, "receivedAt") - self._times.read(sent, "sentAt")
         return self._times.read_ms(original_at + skew, "originalTimestamp, corrected,")
+
+
+def _as_record(message: _Telling) -> dict[str, object]:
+    """Give of a message what says who its customer is, as it came."""
+    in_context = message.context and message.context.traits
+    return {
+        "type": message.type,
+        "traits": message.traits,
+        "context": {"traits": in_context},
+    }
 
 
 def _absent(value: object) -> bool:

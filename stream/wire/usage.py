@@ -14,6 +14,7 @@ from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import EARLIEST_MS, INTERNAL, UsageEvent
 from stream.wire import fields
+from stream.wire.identity import plain_traits
 from stream.wire.lines import as_lines
 from stream.wire.times import LATEST_MS
 
@@ -74,6 +75,7 @@ def from_record(record: Mapping[str, object], received_at: int) -> UsageEvent:
         message_id=fields.optional(record.get("message_id"), "message_id"),
         volume=_volume(record.get("volume")),
         account_id=fields.optional(record.get("account_id"), "account_id"),
+        traits=plain_traits(record.get("traits")) or None,
     )
 
 

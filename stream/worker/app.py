@@ -6,6 +6,7 @@ raw sources --> [ingest] --> usage --> [detect] --> alerts
 +---------------------------------+
 """
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -24,9 +25,11 @@ from stream.worker.detect import DetectFold
 from stream.worker.failing import StopRule
 from stream.worker.ingest import IngestFold
 from stream.worker.logs import to_stderr
-from stream.worker.metrics import EngineReport, Metrics
+from stream.worker.metrics import EngineReport, Metrics, Role
 from stream.worker.model_log import ModelLog, ModelReader
+from stream.worker.policy_watch import PolicyWatch
 from stream.worker.publishing import Desk
+from stream.worker.renewal import be_deaf, begin_anew, handed_over
 from stream.worker.topics import ensure, state_of_source
 from stream.worker.web import Web
 
@@ -41,7 +44,13 @@ class Worker:
         self.settings = settings
         self.product = product
         self.metrics = Metrics()
-        self.report = EngineReport(self.metrics)
+        self.metrics.serves(
+            app_id=settings.app_id,
+            clock=settings.clock,
+            model=settings.model,
+            policy=product.policy,
+        )
+        self.report = EngineReport(self.metrics, settings.topics.examples)
         self.connection = connection(settings)
         self.models = ModelLog(product.policy, self.metrics)
         self.reader = ModelReader(self.models, settings.topics.model, self.connection)
@@ -49,8 +58,9 @@ class Worker:
             host=settings.web_host,
             port=settings.web_port,
             registry=self.metrics.registry,
-            ready=lambda: self.report.ready,
+            unready=self.report.unready,
         )
+        self.renewed: str | None = None  # the policy to begin anew with, once all is saved
         self.usage_partitions = settings.partitions  # until the broker says how many there are
         self.origins = 0  # partitions of all sources together
 
@@ -69,7 +79,7 @@ class Worker:
         return flows
 
     def run(self) -> NoReturn:
-        """Work until SIGTERM or SIGINT."""
+        """Work until SIGTERM or SIGINT; a changed policy begins the process anew."""
         engine = Engine(
             self.settings.app_id,
             self.flows(),
@@ -87,7 +97,32 @@ class Worker:
             clock=self.settings.clock,
             model=self.settings.model,
         )
-        engine.run(self.web, self.reader)
+        self.metrics.obeys(self.product.policy.version)
+
+        def take_up(text: str) -> None:
+            self.renewed = text
+            engine.stop()
+
+        try:
+            engine.run(self.web, self.reader, *self._watch(take_up))
+        except SystemExit as ended:
+            if self.renewed is None or ended.code or engine.told_to_end:
+                raise
+            begin_anew(self.renewed)
+
+    def _watch(self, take_up: Callable[[str], object]) -> list[PolicyWatch]:
+        """Watch the policy file, if there is one."""
+        if self.settings.policy is None:
+            return []
+        learns = self.settings.model == "learn"
+        watch = PolicyWatch(
+            self.settings.policy,
+            self.product,
+            learns=learns,
+            metrics=self.metrics,
+            take_up=take_up,
+        )
+        return [watch]
 
     async def prepare(self) -> None:
         """Answer on the web, make the topics, and know every model: then the work may begin."""
@@ -95,7 +130,18 @@ class Worker:
         counts = await ensure(self.settings, self.connection)
         self.usage_partitions = counts[self.settings.topics.usage]
         self.origins = sum(counts[source] for source in self.settings.topics.sources)
+        for topic, role in self._roles().items():
+            self.metrics.shares(topic, role, counts[topic])
         await self.reader.read_to_end()
+
+    def _roles(self) -> dict[str, Role]:
+        """Say what each topic that is read is read for."""
+        topics = self.settings.topics
+        roles: dict[str, Role] = dict.fromkeys(topics.sources, "source")
+        roles[topics.usage] = "usage"
+        if self.settings.model == "learn":
+            roles[topics.examples] = "examples"
+        return roles
 
     # ------------------------------------------------------------ who does the work
 
@@ -151,8 +197,8 @@ class Worker:
         )
 
     def _decoder(self) -> Decoder:
-        product = self.product
-        return Decoder(product.mappings, aliases=product.policy.identity.merge)
+        policy = self.product.policy
+        return Decoder(self.product.mappings, policy.traits, aliases=policy.identity.merge)
 
     def _put_aside(self, tp: TP, stage: str) -> PutAside:
         settings = self.settings
@@ -186,7 +232,11 @@ def run(settings: Settings) -> NoReturn:
 
     Raises `PolicyErrors`; everything that goes wrong later ends the process.
     """
-    product = read_policy(settings)
+    be_deaf()
+    text = handed_over()
+    product = (
+        read_policy(settings) if text is None else policy_file.parse(text, str(settings.policy))
+    )
     to_stderr(settings.log_level, settings.log_format)
     Worker(settings, product).run()
 

@@ -16,7 +16,9 @@ import structlog
 from faust.types import TP
 
 from models.timeline import Timeline
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
+from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.identity import Handover, fault
@@ -26,6 +28,7 @@ from stream.detector.roster import Roster
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire.customers import CustomerCodec
+from stream.wire.erasure import Erasure
 from stream.wire.events import Decoder, Heartbeat, Travelled
 from stream.wire.lessons import encode_lesson
 from stream.wire.state import StateCodec
@@ -38,8 +41,9 @@ from stream.worker.publishing import Desk
 
 log = structlog.get_logger("slipaway.worker")
 
-# Customers' ids are text without null bytes, so no customer has a row of this name.
+# Customers' ids are text without null bytes, so no customer has a row of these names.
 SWITCH_KEY = b"\x00model\x00"
+ERASED_KEY = b"\x00erased\x00"
 
 CUSTOMERS = CustomerCodec()
 
@@ -91,6 +95,7 @@ class DetectFold(Fold):
         self._app = app
         self._origins = Origins(origins)
         self._customers = Roster(CUSTOMERS)
+        self._erased = Erasures()
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
         self._timeline: Timeline
         self._detector: Detector
@@ -114,6 +119,8 @@ class DetectFold(Fold):
             version = key.removeprefix(SWITCH_KEY).decode()
             if value is not None:
                 self._switched[version] = int(value)
+        elif key.startswith(ERASED_KEY):
+            self._erased.load(key.removeprefix(ERASED_KEY), value)
         else:
             self._customers.load(key.decode(), value)
 
@@ -130,6 +137,7 @@ class DetectFold(Fold):
             self._timeline,
             customers=self._customers,
             progress=reached.detector,
+            erased=self._erased,
             announces=self._tp.partition == 0,
             alone=False,
         )
@@ -164,21 +172,14 @@ class DetectFold(Fold):
             match other:
                 case BadEvent():
                     refused.append((records[place], other))
-                case Heartbeat():
+                case Heartbeat() | Erasure() | Travelled():
                     decide_until(block.before(place))
                     done = block.before(place)
                     try:
-                        self._hear(other, records[place].timestamp)
+                        self._heed(other, records[place].timestamp, results)
                     except BadEvent as bad:
                         refused.append((records[place], bad))
-                        continue
-                    results["heartbeat"] += not other.origin
-                case Travelled() if other.app == self._app:
-                    decide_until(block.before(place))
-                    done = block.before(place)
-                    wrong = self._arrive(other.what, results)
-                    refused += [(records[place], wrong)] if wrong else []
-                case None | Travelled():
+                case None:
                     results["ignored"] += 1
                 case _:
                     assert_never(other)
@@ -189,16 +190,34 @@ class DetectFold(Fold):
         self._metrics.took(self._tp.topic, results)
         self._say_where()
 
-    def _arrive(self, what: UsageEvent | Handover, results: Counter[str]) -> BadEvent | None:
-        """Take what another customer's state says to one of ours; give what is wrong with it."""
+    def _heed(
+        self, other: Heartbeat | Erasure | Travelled, received_at: int, results: Counter[str]
+    ) -> None:
+        """Do what is said by a record that is no event; raise BadEvent where that is wrong."""
+        if isinstance(other, Heartbeat):
+            self._hear(other, received_at)
+            results["heartbeat"] += not other.origin
+        elif isinstance(other, Erasure):
+            self._erase(other, received_at)
+            results["erasure"] += 1
+        elif other.app == self._app:
+            self._arrive(other.what, results)
+        else:
+            results["ignored"] += 1
+
+    def _arrive(self, what: UsageEvent | Handover, results: Counter[str]) -> None:
+        """Take what another customer's state says to one of ours; raise what is wrong with it."""
         if isinstance(what, Handover):
             self._publish(self._detector.on_handover(what))
             results["handover"] += 1
-            return fault(what)
-        decisions = self._detector.on_events([what])
-        results.update(decisions.counts)
-        self._publish(decisions)
-        return decisions.refused[0][1] if decisions.refused else None
+            wrong = fault(what)
+        else:
+            decisions = self._detector.on_events([what])
+            results.update(decisions.counts)
+            self._publish(decisions)
+            wrong = decisions.refused[0][1] if decisions.refused else None
+        if wrong:
+            raise wrong
 
     def _hear(self, heartbeat: Heartbeat, received_at: int) -> None:
         """Let time pass as far as a heartbeat says."""
@@ -209,6 +228,18 @@ class DetectFold(Fold):
             self._detector.events_move_time = not self._origins.move_time
         if now is not None:
             self._publish(self._detector.on_tick(now))
+
+    def _erase(self, erasure: Erasure, received_at: int) -> None:
+        """Forget a customer, and have every reader of what was said of it do so, too.
+
+        Also where it is not known: whoever asked waits for the tombstones.
+        """
+        customer_id, at = erasure.customer_id, erasure.requested_at
+        if at is not None:
+            check_not_ahead(at, received_at, self._policy.max_future_skew_ms)
+        self._publish(self._detector.erase(customer_id, at))
+        self._rows.append((customer_id.encode(), None))
+        self._outputs += self._desk.erase(customer_id)
 
     def tick(self, now_ms: int, caught_up: bool) -> int | None:  # noqa: FBT001 - see Fold
         """Let the wall clock carry the watermark, where lag cannot pass for silence.
@@ -259,6 +290,8 @@ class DetectFold(Fold):
         rows, self._rows = self._rows, []
         outputs, self._outputs = self._outputs, []
         rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
+        watermark = self._detector.progress.watermark.at
+        rows += [(ERASED_KEY + mark, at) for mark, at in self._erased.save(watermark)]
         return Batch(rows, outputs, REACHED.encode(Reached(self._detector.progress, self._origins)))
 
     # ------------------------------------------------------------ its parts
@@ -270,6 +303,7 @@ class DetectFold(Fold):
             key, value = encode_sent(sent, self._app)
             self._outputs.append(Output(self._tp.topic, None, key, value))
         self._metrics.identified(decisions.aliases)
+        self._metrics.withheld(decisions.withheld)
         if self._examples is not None and decisions.lessons:
             self._outputs += [
                 Output(self._examples, 0, None, encode_lesson(lesson, self._tp.partition))
@@ -293,7 +327,7 @@ class DetectFold(Fold):
     def _say_where(self) -> None:
         """Tell the metrics where this partition stands."""
         watermark = self._detector.progress.watermark.at
-        self._metrics.stands(self._tp, watermark, len(self._customers))
+        self._metrics.stands(self._tp, watermark, len(self._customers), self._detector.here)
 
 
 FAR_AHEAD_MS = 1 << 60

@@ -8,6 +8,7 @@ how far the whole log went, by a heartbeat.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -20,6 +21,7 @@ from stream.engine.connection import wait_for_broker
 from stream.settings import Settings
 from stream.wire import snapshots
 from stream.wire.alias import encode_alias, sides
+from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Heartbeat, encode_heartbeat, encode_usage
 from stream.wire.usage import is_usage
 from stream.worker.connection import connection
@@ -63,10 +65,13 @@ async def feed(
     events: Iterable[UsageEvent],
     *,
     models: Sequence[bytes] = (),
+    erasures: Sequence[Erasure] = (),
     on_sent: Callable[[int], object] = lambda _: None,
 ) -> Sent:
     """Send `models` to the model topic, then `events` to the usage topic; both must exist.
 
+    `erasures` are looked at, and go out, once the first event is known: whoever reads a log in
+    order has read all of it by then.
     `on_sent` hears the number of events, now and then.
     """
     link = connection(settings)
@@ -84,7 +89,12 @@ async def feed(
         await _publish(producer, settings.topics.model, models)
         partitions = [_Partition(producer, usage, number) for number in range(counts[usage])]
         sent, latest = 0, 0
-        for event in events:
+        following = iter(events)
+        first = list(islice(following, 1))
+        for erasure in erasures:
+            key = erasure.customer_id.encode()
+            await partitions[_hash(key) % len(partitions)].send(key, encode_erasure(erasure))
+        for event in chain(first, following):
             for key, value in _records(event):
                 await partitions[_hash(key) % len(partitions)].send(key, value)
             latest = max(latest, event.occurred_at)

@@ -48,6 +48,7 @@ class Guarding:
         self._metrics = metrics
         self.changed = False
         """Something is not as last saved."""
+        self._say()
 
     def hear(self, partition: int, hour: Hour) -> Iterator[int]:
         """Take in that a partition has closed an hour.
@@ -65,13 +66,18 @@ class Guarding:
             watched.sums[hour.hour_end] = returns + hour.returns, customer_ms + hour.customer_ms
         for hour_end in self._hours.due():
             changed = self._guard.turn(hour_end, *watched.sums.pop(hour_end))
-            self._metrics.guards(watched.guard.ratio, suspended=self._guard.suspended)
+            self._say()
             if changed and hour_end % DAY_MS:
                 yield hour_end
 
     def stamp(self, snapshot: Snapshot, effective_from: int) -> Snapshot:
         """Give a snapshot that says what the guard has found, effective from a moment (ms)."""
         return self._guard.stamp(snapshot, effective_from) if self._enabled else snapshot
+
+    def _say(self) -> None:
+        """Tell the metrics what was found."""
+        guard = self._watched.guard
+        self._metrics.guards(guard.ratio, suspended_since=guard.guarded.suspended_since)
 
     def save(self) -> bytes:
         """Give what is to be saved."""

@@ -10,6 +10,7 @@ that moved it, and by the wall clock while nothing is left to read.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import assert_never
 
 from faust.types import TP
@@ -20,6 +21,7 @@ from stream.detector.identity import ALIAS
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record
 from stream.wire.alias import encode_alias, sides
+from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Decoder, Heartbeat, Travelled, encode_usage
 from stream.wire.heartbeat import encode_heartbeat
 from stream.wire.usage import is_usage
@@ -85,35 +87,37 @@ class IngestFold(Fold):
             [record.timestamp for record in records],
             [record.headers for record in records],
         )
-        results = {"ingested": 0, "ignored": 0, "heartbeat": 0}
+        results = {"ingested": 0, "ignored": 0, "heartbeat": 0, "erasure": 0}
         refused: list[tuple[Record, BadEvent]] = []
+        said: list[tuple[int, Output]] = []  # with the places of what they were made of
         for number, event in enumerate(block.events):
             try:
                 self._reach(event.occurred_at, event.received_at)
             except BadEvent as bad:
                 refused.append((records[block.place(number)], bad))
                 continue
-            if is_usage(event):
-                key = event.customer_id.encode()
-                self._outputs.append(Output(self._usage, None, key, encode_usage(event)))
-                results["ingested"] += 1
-            else:
-                self._tell(event)
+            outputs = self._outputs_of(event)
+            results["ingested"] += is_usage(event)
+            said += [(block.place(number), output) for output in outputs]
         for place, other in block.others:
             match other:
                 case BadEvent():
                     refused.append((records[place], other))
-                case Heartbeat():
+                case Heartbeat() | Erasure():
                     try:
-                        self._reach(other.watermark, records[place].timestamp)
+                        passed_on = self._hear(other, records[place].timestamp)
                     except BadEvent as bad:
                         refused.append((records[place], bad))
                         continue
-                    results["heartbeat"] += 1
+                    said += [(place, output) for output in passed_on]
+                    results["erasure" if passed_on else "heartbeat"] += 1
                 case None | Travelled():
                     results["ignored"] += 1
                 case _:
                     assert_never(other)
+        if results["erasure"]:
+            said.sort(key=itemgetter(0))  # what is behind it is of a new customer
+        self._outputs += [output for _, output in said]
         refused.sort(key=lambda entry: entry[0].offset)
         self._outputs += self._put_aside.letters(len(records), refused)
         self._metrics.took(self._source, results)
@@ -135,17 +139,31 @@ class IngestFold(Fold):
             outputs += [Output(self._usage, p, None, beat) for p in range(self._usage_partitions)]
         return Batch(rows=[], outputs=outputs, progress=b"%d" % self._latest)
 
-    def _tell(self, alias: UsageEvent) -> None:
-        """Tell both ids of a customer, which may live in different partitions."""
-        if alias.name != ALIAS:
-            both: tuple[UsageEvent, ...] = (alias,)
-        elif self._aliases_told.is_news(alias.account_id, alias.customer_id, alias.occurred_at):
-            both = sides(alias)
+    def _outputs_of(self, event: UsageEvent) -> list[Output]:
+        """Give what is told of an event; of an alias, both ids, which may live apart, are told."""
+        if is_usage(event):
+            return [Output(self._usage, None, event.customer_id.encode(), encode_usage(event))]
+        if event.name != ALIAS:
+            both: tuple[UsageEvent, ...] = (event,)
+        elif self._aliases_told.is_news(event.account_id, event.customer_id, event.occurred_at):
+            both = sides(event)
         else:
-            return
-        for side in both:
-            key = side.customer_id.encode()
-            self._outputs.append(Output(self._usage, None, key, encode_alias(side)))
+            return []
+        return [
+            Output(self._usage, None, side.customer_id.encode(), encode_alias(side))
+            for side in both
+        ]
+
+    def _hear(self, other: Heartbeat | Erasure, received_at: int) -> list[Output]:
+        """Let time pass as far as a heartbeat says; give the record of an erasure.
+
+        Raises BadEvent where either is of a time to come.
+        """
+        if isinstance(other, Heartbeat):
+            self._reach(other.watermark, received_at)
+            return []
+        check_not_ahead(other.requested_at or 0, received_at, self._future_skew_ms)
+        return [Output(self._usage, None, other.customer_id.encode(), encode_erasure(other))]
 
     def _reach(self, at: int, received_at: int) -> None:
         """Come to a moment (ms); raise BadEvent where a clock runs ahead of its broker's."""

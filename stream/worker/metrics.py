@@ -1,17 +1,21 @@
-"""Metrics: everything Prometheus is told, declared in this one file.
+"""Metrics: everything Prometheus is told of a worker, declared in this one file.
 
 Base units; moments rather than ages, because an age goes stale with its scrape;
 and never a customer's id, which would be a series each.  Counters are raised
 once a block, not once an event.
+
+A metric that is added here, below its question, is described in deploy/METRICS.md
+as well; a test says which line is missing there.
 """
 
 import time
 from collections import Counter as Counts
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from math import nan
-from typing import Any
+from typing import Any, Literal
 
 from faust.types import TP
 from prometheus_client import (
@@ -28,8 +32,20 @@ from prometheus_client.process_collector import ProcessCollector
 from models.protocol import Lesson
 from stream.detector.alerts import Alert
 from stream.detector.errors import Code
+from stream.detector.events import SECOND_MS
+from stream.detector.policy import Policy
+
+Role = Literal["source", "usage", "examples"]
+"""What a topic is read for: raw events, keyed events, or lessons."""
 
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
+LONG = (*SECONDS, 60.0, 600.0)
+
+NEAR_RECORDS = 10_000
+"""A partition no further from its log's end is caught up: one fetched block, well below a second
+of work.  None at all would mean that a busy worker is never ready."""
+HEARD_SECONDS = 15.0
+"""Where a log ends is told once a second; after so long without, nobody knows."""
 
 
 class Metrics:
@@ -41,13 +57,23 @@ class Metrics:
         # They would double the series, and rates need none of them.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         place: dict[str, Any] = {"namespace": "slipaway", "registry": self.registry}
+        self._declare_work(place)
+        self._declare_judgement(place)
+        self._declare_what_runs(place)
+        self.trains_no_more()
+
+    # ------------------------------------------------------------ all there are, by question
+
+    def _declare_work(self, place: dict[str, Any]) -> None:
+        """Declare what is said of partitions: what came in, where they stand, how long it takes."""
         where = ("topic", "partition")
 
         # What came in, and what became of it.
         self.events = Counter(
             "events",
             "Events read, by topic and result: applied, ignored, duplicate, late, heartbeat,"
-            " ingested, alias, forwarded, handover, dead_letter.",
+            " ingested, alias, forwarded, handover, erasure, erased (what came late of an erased"
+            " customer), dead_letter.",
             ("topic", "result"),
             **place,
         )
@@ -70,6 +96,11 @@ class Metrics:
         )
 
         # Where it stands.
+        self.ready = Gauge(
+            "ready",
+            "1 while /readyz says so: partitions are restored, and caught up with their logs.",
+            **place,
+        )
         self.watermark = Gauge(
             "watermark_timestamp_seconds",
             "Event time up to which a partition has decided.",
@@ -95,8 +126,27 @@ class Metrics:
             **place,
         )
         self.customers = Gauge("customers", "Customers whose state is held.", where, **place)
+        self.customers_here = Gauge(
+            "customers_here", "Customers whose visit is under way.", where, **place
+        )
 
         # How long it takes.
+        self.event_wait = Histogram(
+            "event_wait_seconds",
+            "Wall time from a record's own time, as Kafka has it, to its being folded; the first"
+            " record of each turn.",
+            ("topic",),
+            buckets=LONG,
+            **place,
+        )
+        self.publish_delay = Histogram(
+            "publish_delay_seconds",
+            "End to end: wall time from a record's own time to the commit of what it led to; the"
+            " first record of each turn, where anything was published.",
+            ("topic",),
+            buckets=LONG,
+            **place,
+        )
         self.block_seconds = Histogram(
             "block_seconds",
             "Time to fold one fetched block.",
@@ -108,7 +158,7 @@ class Metrics:
             "alert_delay_seconds",
             "Wall time from the moment an alert was due (its time plus the allowed lateness) to"
             " its decision; live alerts only.",
-            buckets=(*SECONDS, 60.0, 600.0),
+            buckets=LONG,
             **place,
         )
         self.checkpoint_seconds = Histogram(
@@ -135,6 +185,13 @@ class Metrics:
         )
 
         # Taking over partitions.
+        self.topic_partitions = Gauge(
+            "topic_partitions",
+            "Partitions that the workers share, by topic and role: source, usage, examples (the"
+            " trainer's).",
+            ("topic", "role"),
+            **place,
+        )
         self.partitions = Gauge(
             "partitions_assigned", "Partitions this worker works on.", ("topic",), **place
         )
@@ -164,7 +221,15 @@ class Metrics:
             ("kind",),
             **place,
         )
+        self.alerts_withheld = Counter(
+            "alerts_withheld",
+            "Episodes that were due and did not open, by reason: the policy's segments say which.",
+            ("reason",),
+            **place,
+        )
 
+    def _declare_judgement(self, place: dict[str, Any]) -> None:
+        """Declare what is said of models, the trainer and the guard."""
         # What judges.
         self.lessons = Counter("lessons", "Lessons for the trainer, by kind.", ("kind",), **place)
         self.model_info = Info("model", "The newest model in use.", **place)
@@ -180,7 +245,7 @@ class Metrics:
             **place,
         )
         self.days_trained = Counter(
-            "trainer_days", "Event days turned into snapshots by this worker.", **place
+            "trainer_turns", "Event days turned into snapshots by this worker.", **place
         )
         self.trained_until = Gauge(
             "trainer_day_timestamp_seconds", "Event time of the last day trained on.", **place
@@ -189,6 +254,11 @@ class Metrics:
         self.suspended = Gauge(
             "alerts_suspended",
             "1 while use has collapsed, and silence and decline alert on nobody; at the trainer.",
+            **place,
+        )
+        self.suspended_since = Gauge(
+            "alerts_suspended_since_timestamp_seconds",
+            "Event time from which on use had collapsed; NaN while it has not. At the trainer.",
             **place,
         )
         self.use_ratio = Gauge(
@@ -201,6 +271,20 @@ class Metrics:
             "matured_log_loss",
             "Log-loss of P(lapse) on matured labels, faded: newton answers, the others run along.",
             ("model",),
+            **place,
+        )
+        self.calibration_error = Gauge(
+            "calibration_error",
+            "Mean distance of P(lapse), as said, from the share that lapsed, by tenths of it, on"
+            " matured labels, faded; 0 to 1. At the trainer.",
+            **place,
+        )
+        self.false_alarms = Gauge(
+            "false_alarms_per_customer_month",
+            "False alarms per customer-month: as set in the policy, as expected at the threshold,"
+            " and as own silence alerts came to (those open by their chance), faded by the horizon."
+            " At the trainer.",
+            ("of",),
             **place,
         )
         self.decline_level = Gauge(
@@ -224,10 +308,55 @@ class Metrics:
             **place,
         )
 
+    def _declare_what_runs(self, place: dict[str, Any]) -> None:
+        """Declare what is said of the process, and the rules it works by."""
+        self.settings_info = Info("settings", "App id, clock and model, as set.", **place)
+        self.policy_info = Info("policy", "The policy in force.", **place)
+        self.horizon = Gauge(
+            "policy_horizon_seconds", "Silence that counts as a lapse, by the policy.", **place
+        )
+        self.allowed_lateness = Gauge(
+            "policy_allowed_lateness_seconds",
+            "How long decisions wait for stragglers, by the policy: a watermark is never nearer.",
+            **place,
+        )
+        self.policy_loaded = Gauge(
+            "policy_loaded_timestamp_seconds",
+            "Wall time since when the policy in force has been so.",
+            **place,
+        )
+        self.policy_file_in_force = Gauge(
+            "policy_file_in_force",
+            "1 while the policy file says what is in force; 0: it was refused, the log says why.",
+            **place,
+        )
+        self.policies_refused = Counter(
+            "policies_refused", "Changes of the policy file that were refused.", **place
+        )
+
         self.build = Info("build", "What runs.", **place)
         self.build.info({"version": version("slipaway")})
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+
+    # ------------------------------------------------------------ what is known from the start
+
+    def serves(self, *, app_id: str, clock: str, model: str, policy: Policy) -> None:
+        """Say by which settings and policy this worker works."""
+        self.settings_info.info({"app_id": app_id, "clock": clock, "model": model})
+        self.horizon.set(policy.horizon_ms / SECOND_MS)
+        self.allowed_lateness.set(policy.allowed_lateness_ms / SECOND_MS)
+
+    def shares(self, topic: str, role: Role, partitions: int) -> None:
+        """Say how many partitions of a topic there are, none of them here yet."""
+        self.topic_partitions.labels(topic, role).set(partitions)
+        self.partitions.labels(topic)
+
+    def obeys(self, policy_version: str) -> None:
+        """Say which policy is in force from now on."""
+        self.policy_info.info({"version": policy_version})
+        self.policy_loaded.set(time.time())
+        self.policy_file_in_force.set(1)
 
     # ------------------------------------------------------------ what the folds report
 
@@ -247,15 +376,44 @@ class Metrics:
             self.dead_letters.labels(topic, code.value).inc(count)
             self.events.labels(topic, "dead_letter").inc(count)
 
-    def stands(self, tp: TP, watermark_ms: int, customers: int) -> None:
+    def stands(self, tp: TP, watermark_ms: int, customers: int, here: int) -> None:
         """Say where a partition stands after a block or a tick."""
         self.watermark.labels(tp.topic, tp.partition).set(watermark_ms / 1000)
         self.customers.labels(tp.topic, tp.partition).set(customers)
+        self.customers_here.labels(tp.topic, tp.partition).set(here)
 
-    def guards(self, ratio: float | None, *, suspended: bool) -> None:
-        """Say what the guard has found in the last hour it judged."""
-        self.suspended.set(suspended)
+    def guards(self, ratio: float | None, *, suspended_since: int) -> None:
+        """Say what the guard has found in the last hour it judged; since when (ms), 0: not."""
+        self.suspended.set(suspended_since > 0)
+        self.suspended_since.set(suspended_since / SECOND_MS if suspended_since else nan)
         self.use_ratio.set(nan if ratio is None else ratio)
+
+    def dials(self, *, asked: float | None, expected: float | None, measured: float | None) -> None:
+        """Say false alarms per customer-month, as set, as expected, and as they came to."""
+        for of, rate in (("set", asked), ("expected", expected), ("measured", measured)):
+            self.false_alarms.labels(of).set(nan if rate is None else rate)
+
+    def calibrated(self, error: float | None) -> None:
+        """Say how far chances of a lapse, as said, were from what came."""
+        self.calibration_error.set(nan if error is None else error)
+
+    def trains_no_more(self) -> None:
+        """Say nothing of what only the trainer knows: it is another worker, or nobody yet."""
+        for gauge in (
+            self.suspended,
+            self.suspended_since,
+            self.use_ratio,
+            self.calibration_error,
+            self.trained_until,
+        ):
+            gauge.set(nan)
+        for gauges in (
+            self.matured_log_loss,
+            self.false_alarms,
+            self.decline_level,
+            self.decline_true,
+        ):
+            gauges.clear()
 
     def taught(self, lessons: Sequence[Lesson]) -> None:
         """Count lessons by kind."""
@@ -267,14 +425,41 @@ class Metrics:
         for alert in alerts:
             self.alerts.labels(alert.kind.value, alert.trigger.value).inc()
 
+    def withheld(self, reasons: Mapping[str, int]) -> None:
+        """Count episodes that were due and did not open."""
+        for reason, count in reasons.items():
+            self.alerts_withheld.labels(reason).inc(count)
+
 
 class EngineReport:
     """The engine's observer: what it sees, said in metrics."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        """Report to `metrics`."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        examples: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Report to `metrics`; whoever reads the topic `examples` trains."""
         self._metrics = metrics
-        self.ready = False  # partitions, if there are any for us, are restored and worked on
+        self._examples = examples
+        self._clock = clock
+        self._assigned = False
+        self._lags: dict[TP, tuple[float, int] | None] = {}  # when heard of, and what
+        # Turns that were folded since the last commit: when, and their first record's time (ms).
+        self._turns: dict[TP, deque[tuple[float, int]]] = {}
+        metrics.ready.set_function(lambda: not self.unready())
+
+    def unready(self) -> str:
+        """Say what keeps this worker from being ready; empty: nothing does."""
+        if not self._assigned:
+            return "restoring or waiting for partitions"
+        since = self._clock() - HEARD_SECONDS
+        near = all(
+            heard is not None and heard[0] >= since and heard[1] <= NEAR_RECORDS
+            for heard in self._lags.values()
+        )
+        return "" if near else "catching up, or waiting for the broker"
 
     def assigned(self, kept: Sequence[TP], restored: Sequence[TP], seconds: float) -> None:
         """Partitions are worked on from now on."""
@@ -285,15 +470,23 @@ class EngineReport:
         for tp in (*kept, *restored):
             metrics.partitions.labels(tp.topic).inc()
             metrics.restore_remaining.labels(tp.topic, tp.partition).set(0)
-        self.ready = True
+            self._lags[tp] = None
+        self._assigned = True
 
     def revoked(self, partitions: Sequence[TP], seconds: float) -> None:  # noqa: ARG002
         """Partitions are no longer worked on: what is said of them here would go stale."""
         metrics = self._metrics
-        self.ready = False
+        self._assigned = False
         metrics.assignments.labels("revoked").inc(len(partitions))
+        # Also of partitions that went elsewhere before they were restored.
+        for gauge in (metrics.restore_records, metrics.restore_remaining):
+            gauge.clear()
         for tp in partitions:
+            self._lags.pop(tp, None)
+            self._turns.pop(tp, None)
             metrics.partitions.labels(tp.topic).dec()
+            if tp.topic == self._examples:
+                metrics.trains_no_more()
             for gauge in (
                 metrics.lag,
                 metrics.caught_up,
@@ -301,6 +494,7 @@ class EngineReport:
                 metrics.checkpointed,
                 metrics.watermark,
                 metrics.customers,
+                metrics.customers_here,
             ):
                 _forget(gauge, tp.topic, tp.partition)
 
@@ -309,10 +503,13 @@ class EngineReport:
         self._metrics.restore_records.labels(tp.topic, tp.partition).set(records)
         self._metrics.restore_remaining.labels(tp.topic, tp.partition).set(remaining)
 
-    def applied(self, tp: TP, records: int, seconds: float) -> None:  # noqa: ARG002
-        """Note that a block was folded."""
-        self._metrics.block_seconds.labels(tp.topic).observe(seconds)
-        self._metrics.processed.labels(tp.topic, tp.partition).set(time.time())
+    def applied(self, tp: TP, records: int, seconds: float, first_ms: int) -> None:  # noqa: ARG002
+        """Note that a turn was folded."""
+        metrics, now = self._metrics, time.time()
+        metrics.block_seconds.labels(tp.topic).observe(seconds)
+        metrics.processed.labels(tp.topic, tp.partition).set(now)
+        metrics.event_wait.labels(tp.topic).observe(max(0.0, now - first_ms / SECOND_MS))
+        self._turns.setdefault(tp, deque()).append((self._clock(), first_ms))
 
     def dropped(self, tp: TP, records: int) -> None:
         """Note that a block from before a seek was dropped."""
@@ -320,14 +517,21 @@ class EngineReport:
 
     def checkpointed(self, tp: TP, seconds: float, rows: int, outputs: int) -> None:
         """Note that a transaction was committed."""
-        metrics = self._metrics
+        metrics, now = self._metrics, time.time()
         metrics.checkpoint_seconds.labels(tp.topic).observe(seconds)
         metrics.checkpoint_rows.labels(tp.topic).inc(rows)
         metrics.checkpoint_outputs.labels(tp.topic).inc(outputs)
-        metrics.checkpointed.labels(tp.topic, tp.partition).set(time.time())
+        metrics.checkpointed.labels(tp.topic, tp.partition).set(now)
+        turns, began = self._turns.get(tp, deque()), self._clock() - seconds
+        while turns and turns[0][0] <= began:  # what came later is of the next one
+            _, first_ms = turns.popleft()
+            if outputs:
+                delay = max(0.0, now - first_ms / SECOND_MS)
+                metrics.publish_delay.labels(tp.topic).observe(delay)
 
     def lag(self, tp: TP, records: int, *, caught_up: bool) -> None:
         """Note how far the end of the log is."""
+        self._lags[tp] = self._clock(), records
         self._metrics.lag.labels(tp.topic, tp.partition).set(records)
         self._metrics.caught_up.labels(tp.topic, tp.partition).set(caught_up)
 

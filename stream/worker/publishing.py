@@ -48,6 +48,12 @@ class Desk:
         ]
         return [*said, *self._latest(alerts, going)]
 
+    def erase(self, customer_id: str) -> list[Output]:
+        """Return the tombstones that tell every reader of alerts to drop a customer."""
+        key = customer_id.encode()
+        topics = (self.topic, self.holdout_topic, self.customers)
+        return [Output(topic, None, key, None) for topic in topics if topic]
+
     def _latest(self, alerts: Sequence[Alert], going: Sequence[Alert]) -> list[Output]:
         """Return the records of how customers stand now, held back or not: that is no news.
 

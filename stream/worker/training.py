@@ -18,7 +18,7 @@ from models.dial import Dial
 from models.falls import Falls
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
-from models.trainer import Trainer, TrainerState
+from models.trainer import WATCHED, Trainer, TrainerState
 from stream.detector import cadence
 from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
@@ -117,6 +117,9 @@ class TrainFold(Fold):
         closed = CLOSED.decode(progress) if progress else None
         self._days = TrainingDays(self._partitions, closed)
         self._guarding = Guarding(self._policy, self._partitions, self._metrics, self._saved_guard)
+        for target in WATCHED:
+            self._metrics.drifts.labels(target)  # a rate needs to have seen it at nought
+        self._say(self._trainer.current())
 
     # ------------------------------------------------------------ the work
 
@@ -181,8 +184,8 @@ class TrainFold(Fold):
         for day_end in days:
             snapshot = self._trainer.turn(day_end)
             self._answer(snapshot, day_end)
-            self._metrics.trained_until.set(day_end / 1000)
-            self._tell(snapshot)
+            self._say(snapshot)
+            self._warn(snapshot)
         if not days:
             return
         self._metrics.days_trained.inc(len(days))
@@ -193,15 +196,27 @@ class TrainFold(Fold):
         self._grown = False
         self._rows[TRAINER_KEY] = TRAINER.encode(self._trainer.state())
 
-    def _tell(self, snapshot: Snapshot) -> None:
-        """Say what the models cost lately, and where that has changed."""
+    def _say(self, snapshot: Snapshot) -> None:
+        """Say how good what was learned is: also after a restart, before another day is over."""
+        if snapshot.effective_from:
+            self._metrics.trained_until.set(snapshot.effective_from / 1000)
         for name, loss in self._trainer.race.log_losses().items():
             self._metrics.matured_log_loss.labels(name).set(loss)
+        self._metrics.calibrated(self._trainer.calibration.error)
+        by_dial = self._policy.notice_days_per_false_alarm is None
+        self._metrics.dials(
+            asked=snapshot.false_alarms_set if by_dial else None,
+            expected=snapshot.false_alarms_expected,
+            measured=self._trainer.false_alarms_measured,
+        )
         for fall, found in snapshot.falls.items():
             level = nan if found.level is None else found.level
             self._metrics.decline_level.labels(fall).set(level)
             for of, share in (("fallen", found.came_true), ("others", found.controls_true)):
                 self._metrics.decline_true.labels(fall, of).set(nan if share is None else share)
+
+    def _warn(self, snapshot: Snapshot) -> None:
+        """Say which targets' log-loss has changed on the day that was turned."""
         for target in snapshot.drifted:
             self._metrics.drifts.labels(target).inc()
             log.warning(

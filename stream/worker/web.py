@@ -1,7 +1,7 @@
-"""Web: what a scraper and a supervisor may ask of a worker, and nothing of a customer.
+"""Web: what a scraper and a supervisor may ask of a process, and nothing of a customer.
 
 `/healthz` says that the process answers; `/readyz` that its partitions are
-restored and worked on.  A worker that waits for the broker is alive, not ready:
+restored and caught up.  A worker that waits for the broker is alive, not ready:
 restarting it would not bring the broker back.
 """
 
@@ -19,17 +19,17 @@ log = structlog.get_logger("slipaway.worker")
 
 
 class Web(Service):
-    """The worker's web server."""
+    """The web server of a worker, or of whoever delivers."""
 
     def __init__(
-        self, *, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], bool]
+        self, *, host: str, port: int, registry: CollectorRegistry, unready: Callable[[], str]
     ) -> None:
-        """Serve `registry` on `host`:`port` (0: any), and what `ready` says."""
+        """Serve `registry` on `host`:`port` (0: any), and what `unready` says: empty if ready."""
         super().__init__()
         self._host = host
         self._port = port
         self._registry = registry
-        self._ready = ready
+        self._unready = unready
         self._runner: web.AppRunner | None = None
 
     async def on_start(self) -> None:
@@ -66,6 +66,6 @@ class Web(Service):
         return web.json_response({"status": "alive"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        if self._ready():
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "restoring or waiting for partitions"}, status=503)
+        if reason := self._unready():
+            return web.json_response({"status": reason}, status=503)
+        return web.json_response({"status": "ready"})

@@ -81,9 +81,9 @@ class Watch(EngineReport):
         self.saved_cpu = 0.0
         self.checkpoints: list[float] = []
 
-    def applied(self, tp: TP, records: int, seconds: float) -> None:
+    def applied(self, tp: TP, records: int, seconds: float, first_ms: int) -> None:
         """Start the watch with the first slice, stop it with the one that holds the last event."""
-        super().applied(tp, records, seconds)
+        super().applied(tp, records, seconds, first_ms)
         if tp.topic != self._topic:
             return
         if not self.folded:

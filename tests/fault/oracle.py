@@ -209,7 +209,13 @@ class Oracle:
         verdict.different["latest"] += sum(latest.get(key) != stands[key] for key in stands)
         verdict.lost["unread"] += refold.unread if finished else 0
         refold.compare(verdict)
-        said = Counter([record.value or b"" async for record in each(log, topics.alerts)])
+        said = Counter(
+            [
+                record.value or b""  # the tombstone of a customer who was erased
+                for topic in (topics.alerts, topics.holdout)
+                async for record in each(log, topic)
+            ]
+        )
         verdict.alerts = said.total()
         _compare_alerts(alerts, said, verdict)
         return letters

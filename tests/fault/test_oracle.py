@@ -25,11 +25,13 @@ from stream.engine.position import (
 )
 from stream.settings import Settings, Topics
 from stream.wire.alerts import decode_alert
+from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Heartbeat, encode_heartbeat
 from stream.worker.app import Worker, read_policy
 
 PARTITIONS = 2
 MESSAGES = 1_500
+ERASE_EVERY = 150
 NOW_MS = 1_800_000_000_000
 
 
@@ -125,20 +127,29 @@ def honest(settings: Settings) -> MemoryLog:
     return left_behind(settings)
 
 
-def left_behind(settings: Settings, *, ending_ahead: bool = False) -> MemoryLog:
-    """Return the topics after a worker's work; what it published last may be ahead of its rows."""
+def left_behind(
+    settings: Settings, *, ending_ahead: bool = False, erased: Sequence[str] = ()
+) -> MemoryLog:
+    """Return the topics after a worker's work; what it published last may be ahead of its rows.
+
+    Customers are `erased` one after the other, and one of them comes again.
+    """
     worker = Worker(settings, read_policy(settings))
     worker.models.take(pinned_model(settings))
     worker.usage_partitions = worker.origins = PARTITIONS
     flows = worker.flows()
     log = MemoryLog()
     topics = settings.topics
-    names = ["raw", topics.usage, topics.alerts, topics.customers, topics.dead_letters]
+    names = ["raw", topics.usage, topics.alerts, topics.holdout]
+    names += [topics.customers, topics.dead_letters]
     for name in [*names, *(flow.state for flow in flows)]:
         log.topics[name] = {number: [] for number in range(PARTITIONS)}
     traffic = Traffic(5, partitions=PARTITIONS, customers=60, poison_share=0.02)
-    for partition, value in islice(traffic.messages, MESSAGES):
+    for number, (partition, value) in enumerate(islice(traffic.messages, MESSAGES)):
         log.add(Output("raw", partition, None, value))
+        if erased and number % ERASE_EVERY == ERASE_EVERY - 1:
+            who = erased[number // ERASE_EVERY % len(erased)]
+            log.add(Output("raw", 0, None, encode_erasure(Erasure(who))))
     for partition in range(PARTITIONS):
         log.add(Output("raw", partition, None, encode_heartbeat(Heartbeat(traffic.ends_at))))
     for flow in flows:
@@ -188,6 +199,31 @@ async def test_what_an_undisturbed_worker_leaves_is_faultless(judge: Judge) -> N
     assert verdict.alerts > 20
     assert verdict.letters > 10
     assert verdict.customers > 40
+
+
+@pytest.mark.parametrize("ending_ahead", [False, True])
+async def test_erasures_among_the_events_leave_nothing_wrong(
+    settings: Settings, *, ending_ahead: bool
+) -> None:
+    """Tombstones are held against what led to them, as alerts are, and rows that are gone."""
+    topics = settings.topics
+    whole = left_behind(settings)
+    erased = sorted(
+        {decode_alert(said.value or b"").customer_id for said in whole.all(topics.alerts)}
+    )
+    erased = [who for who in erased if who][:5]
+    log = left_behind(settings, ending_ahead=ending_ahead, erased=erased)
+    events = origin_of(PARTITIONS)
+    oracle = Oracle(
+        settings,
+        lambda value: 0 if b"erase.v1" in value else events(value),
+        [pinned_model(settings)],
+    )
+    verdict = await oracle.judge(log)
+    assert verdict.faultless, verdict
+    for topic in (topics.alerts, topics.holdout, topics.customers):
+        gone = {record.key for record in log.all(topic) if record.value is None}
+        assert gone == {who.encode() for who in erased}
 
 
 async def test_alerts_ahead_of_their_rows_are_held_against_what_led_to_them(

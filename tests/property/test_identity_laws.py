@@ -14,7 +14,8 @@ from test_detector_laws import NAMES, START, eager_models, end_of
 from stream.detector import detector as detector_module
 from stream.detector.alerts import Alert, Kind
 from stream.detector.customer import Customer
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.identity import ALIAS, Handover, Sent, alias_event
 from stream.detector.policy import Policy

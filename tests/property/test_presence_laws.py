@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_detector_laws import NAMES, POLICY, START, eager_models
+from test_detector_laws import NAMES, PLANS, POLICY, START, eager_models
 
 from stream.detector import detector as module
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, MINUTE_MS, UsageEvent
 from stream.detector.presence import Presence
 from stream.detector.roster import Roster
@@ -40,6 +41,7 @@ def logs(draw: st.DrawFn) -> list[UsageEvent]:
                 received_at=at,
                 message_id=draw(st.sampled_from([f"n{number}"] * 8 + [f"n{number - 1}", *IDS])),
                 volume=draw(st.sampled_from([1.0, 1.0, 0.0, 0.1, 7.0, 1e12])),
+                traits=draw(st.sampled_from([None] * 12 + [*PLANS])),
                 account_id=draw(st.sampled_from(["", "x", "x", "x", "x", "y"])),
             )
         )

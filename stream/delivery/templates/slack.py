@@ -10,11 +10,11 @@ import orjson
 
 from stream.delivery.request import Request
 from stream.detector.alerts import Alert, Trigger
-from stream.tap.line import shown
+from stream.tap.line import play_of, shown
 
 
 def slack(alert: Alert, _event: str) -> Request:
-    """Say it in two lines: what happened to whom, and why."""
+    """Say it in lines: what happened to whom, why, and what to do."""
     reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
     why = escaped(" ".join(reason for reason in reasons if reason))
     if alert.trigger is Trigger.POPULATION:
@@ -25,7 +25,18 @@ def slack(alert: Alert, _event: str) -> Request:
             f"*{escaped(alert.customer_id)}*{account} {alert.kind.value}:"
             f" {alert.trigger.value}, {alert.severity.value}, risk {alert.risk:.2f}\n{why}"
         )
+        text += "".join(f"\n{line}" for line in _to_do(alert))
     return Request(body=orjson.dumps({"text": text}))
+
+
+def _to_do(alert: Alert) -> list[str]:
+    """Say what to do, for whom it is to be done, and what there is to tell."""
+    lines = [f"→ {escaped(play_of(alert))}"] if alert.play else []
+    kind = [alert.segment and f"{alert.segment}, {alert.phase.value}"]
+    worth = [f"worth {alert.value:g}"] if alert.value is not None else []
+    about = [*filter(None, kind), *worth, *([f"owner: {alert.owner}"] if alert.owner else [])]
+    lines += [escaped(" · ".join(about))] if about else []
+    return lines + ([f"New since: {escaped(alert.whats_new)}"] if alert.whats_new else [])
 
 
 def escaped(text: str) -> str:

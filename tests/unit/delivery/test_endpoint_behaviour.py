@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
-from said import NOON_MS, alert, records
+from said import NOON_MS, Record, alert, records
 from standardwebhooks import Webhook
 
 from stream.delivery import sending
@@ -331,3 +331,14 @@ async def test_stopping_waits_for_what_is_under_way_and_not_for_ever(
     await asyncio.wait_for(receiver.during.wait(), 10)
     await way.courier.finish(0.1)
     assert way.positions() == {0: 0}
+
+
+async def test_who_was_erased_is_told_of_no_more(receiver: Any, round_to: Rounds) -> None:
+    """A tombstone behind an alert that waits, as on the topic, takes it away."""
+    way = round_to()
+    found = records(alert(alert_id="1"), alert(customer_id="bob", alert_id="2"))
+    await way.courier.read([*found, Record(None, 2, key=b"ann")])
+    await way.run(1)
+    assert customers(receiver) == ["bob"]
+    assert way.courier.counts == {"delivered": 1, "passed_over": 1, "erased": 1}
+    assert way.positions() == {0: 3}

@@ -120,3 +120,21 @@ def test_a_restart_in_a_restart_knows_what_the_first_one_knew() -> None:
     assert joined(known, 7, (3, 6)) == Progress(9, (3, 6))
     assert joined(known, 10, (3, 6, 9)) == Progress(10, (3, 6, 9))
     assert [offset for offset in range(11) if known.settled(offset)] == [0, 1, 2, 4, 5, 7, 8]
+
+
+def test_who_was_erased_is_sent_nothing_that_still_waits() -> None:
+    """What is under way cannot be held back, and is not tried again."""
+    lanes = Lanes(10)
+    for offset, customer in enumerate("aaba"):
+        lanes.add(waiting(customer, offset))
+    (first, _) = lanes.take(0, 2)
+    assert lanes.erase(0, "a") == 2
+    assert first.erased
+    assert lanes.room == 8
+    assert lanes.progress() == {0: Progress(4, (0, 2))}
+    lanes.settle(first)
+    assert lanes.take(0, 9) == []
+    assert lanes.erase(0, "a") == 0
+    assert lanes.erase(1, "b") == 0
+    assert lanes.erase(0, "b") == 0  # under way
+    assert lanes.room == 9

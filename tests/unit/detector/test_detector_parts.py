@@ -11,15 +11,16 @@ from models.snapshots import cold
 from models.timeline import KEPT, Timeline
 from stream.detector import outcomes, visits
 from stream.detector.cadence import deadline, expected_gap, fresh
-from stream.detector.customer import Customer, Trigger, customer_hash
+from stream.detector.customer import Customer, customer_hash
 from stream.detector.decline import Levels
-from stream.detector.detector import SIGNALS_MAX, Detector
-from stream.detector.episodes import Kind
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.landmarks import Ladder
+from stream.detector.lifecycle import SIGNALS_MAX
 from stream.detector.policy import EventClass, Policy
 from stream.detector.ranking import rank
 from stream.detector.reasons import explain
+from stream.detector.stages import Kind, Trigger
 from stream.detector.visits import Visit
 
 START = 1_700_006_400_000
@@ -288,8 +289,8 @@ def test_who_does_not_teach_is_judged_and_forgotten() -> None:
     )
     timeline.add(OnlineModel(some))
     lessons = subject.on_tick(START + 90 * DAY_MS).lessons
-    taught = {lesson.customer_id for lesson in lessons if isinstance(lesson, Example)}
-    assert taught == {who for who in subject.customers if customer_hash(who) < some.teach_below}
+    taught = {lesson.customer for lesson in lessons if isinstance(lesson, Example)}
+    assert taught == {n for n in map(customer_hash, subject.customers) if n < some.teach_below}
     assert 0 < len(taught) < 4
     judged = sum(lesson.judged for lesson in lessons if isinstance(lesson, Tally))
     assert judged == 4 * (subject.customers["ann"].rung - 4)  # four were in the days before

@@ -114,3 +114,12 @@ def test_more_returns_than_expected_make_everything_open_dearer() -> None:
     assert account.bias == 2.0
     assert account.ease(1) == pytest.approx((30 + 5) / (20 + 2 * 25 + 5))
     assert account.ease(1.5) == pytest.approx((30 + 5) / (1.5 * (20 + 2 * 25) + 5))
+
+
+def test_what_own_alerts_came_to_is_measured_in_the_dials_own_unit() -> None:
+    """Ten false alarms in a thousand customer-months, and as many that are still open."""
+    dial = Dial(0.05, 1e6)
+    assert dial.measured is None
+    days = 1_000 * 30.4375
+    dial.turn([Tally(DAY, 1, days, {}, 0, 10, chance_raised=20.0, chance_settled=10.0)])
+    assert dial.measured == pytest.approx(0.02)

@@ -11,7 +11,7 @@ from models.dial import Dial
 from models.fitting import fit
 from models.inputs import NAMES, freeze, thaw
 from models.online import OnlineModel
-from models.protocol import Example, Facts, Lesson, Sighting, Tally
+from models.protocol import FORGOTTEN, Example, Facts, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import PENDING, SAMPLE, Trainer, TrainerState
@@ -220,3 +220,23 @@ def test_a_fair_sample_teaches_where_many_landmarks_would_wait() -> None:
     assert taught_by([many] * 3) == pytest.approx([0.25] * 3, rel=1e-3)
     assert taught_by([many] * 7 + [many * 3 // 4] * 7)[6:] == pytest.approx([0.25] * 8, rel=1e-3)
     assert taught_by([many] * 7 + [many // 8] * 14)[-1] == 1.0
+
+
+def test_who_is_to_be_forgotten_is_in_no_sample() -> None:
+    """Sightings of an erased customer are dropped, and come again only with itself."""
+    trainer = Trainer(Dial(0.1, 30.0))
+    for number in range(3):
+        trainer.learn(Sighting(DAY - 3, number, 0, DAY - 3, 5))
+    trainer.learn(Sighting(DAY - 2, 1, 0, 0, FORGOTTEN))
+    trainer.learn(Sighting(DAY - 1, 7, 0, 0, FORGOTTEN))  # of whom nothing was known
+    trainer.turn(DAY)
+    assert sorted(trainer._sightings) == [0, 2]
+    trainer.learn(Sighting(DAY + 1, 1, DAY, DAY + 1, 0))
+    trainer.turn(2 * DAY)
+    assert sorted(trainer._sightings) == [0, 1, 2]
+
+
+def test_examples_of_one_moment_are_learned_in_one_order() -> None:
+    """Whichever partition tells first, and whether or not a release before named the customer."""
+    told = lessons(20)
+    assert trained(told, 20)[1][-1].lapse == trained(told[::-1], 20)[1][-1].lapse

@@ -8,6 +8,7 @@ import pytest
 from stream.detector.batch import EventBatch
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.policy import Policy
+from stream.detector.segments import Condition, Segment
 from stream.retention.figures import Retention, retention
 from stream.retention.periods import Every
 from stream.retention.spans import OPEN, Close, Recorder, Spans
@@ -138,4 +139,55 @@ def test_a_rate_waits_until_everybody_could_have_lapsed() -> None:
 def test_an_empty_log_has_no_periods() -> None:
     """And raises nothing."""
     found = retention(spans_of({}), POLICY.horizon_ms, Every.WEEK)
-    assert found == Retention(every=Every.WEEK, horizon_days=H, periods=(), cohorts=())
+    nothing = Retention(every=Every.WEEK, horizon_days=H, periods=(), segments=(), cohorts=())
+    assert found == nothing
+
+
+SEGMENTED = msgspec.structs.replace(
+    POLICY,
+    segments=(
+        Segment(name="trial", where=(Condition(trait="plan", one_of=("trial",)),)),
+        Segment(name="team", where=(Condition(trait="plan", one_of=("team",)),)),
+    ),
+)
+
+
+def test_by_segment_whoever_moved_counts_where_it_was_at_the_start() -> None:
+    """A trial that becomes a team is kept, and was a trial; who was told nothing is in none."""
+    recorder = Recorder(SEGMENTED)
+    events = [
+        *(("bob", day, "use", None) for day in range(-30, 60, 5)),
+        *(("ann", day, "use", None) for day in range(-30, 60, 5)),
+        *(("cat", day, "use", None) for day in range(-30, 8)),
+        *(("dan", day, "use", None) for day in range(9, 60, 5)),
+        ("ann", -40, "identify", {"plan": "trial"}),
+        ("cat", -40, "identify", {"plan": "trial"}),
+        ("ann", 9.5, "identify", {"plan": "team"}),
+        ("cat", 10, "cancel", None),
+        ("dan", 10, "identify", {"plan": "team", "other": 1}),
+        ("eve", 10, "identify", {"plan": "team"}),
+        ("ann", 51, "identify", {"plan": None}),
+    ]
+    for who, day, name, told in sorted(events, key=lambda event: event[1]):
+        at = MONDAY + round(day * DAY_MS)
+        recorder.take(EventBatch.of([UsageEvent(who, name, at, 0, traits=told)]))
+    found = retention(recorder.spans(), SEGMENTED.horizon_ms, Every.WEEK)
+    second = {one.segment: one for one in found.segments if one.begin == "2024-01-15"}
+    figures = {
+        name: (one.at_start, one.new, one.ended, one.at_end, one.retention)
+        for name, one in second.items()
+    }
+    assert figures == {
+        "trial": (2, 0, 1, 1, 0.5),
+        "team": (0, 1, 0, 1, None),
+        "": (1, 0, 0, 1, 1.0),
+    }
+    whole = next(one for one in found.periods if one.begin == "2024-01-15")
+    assert (whole.at_start, whole.new, whole.ended, whole.at_end) == (3, 1, 1, 3)
+    last = {one.segment: one.at_start for one in found.segments if one.begin == "2024-02-26"}
+    assert last == {"team": 2, "": 1}
+
+
+def test_without_segments_there_are_none_to_tell_of() -> None:
+    """One table is enough."""
+    assert weeks({"a": [0, 5, 16]}).segments == ()

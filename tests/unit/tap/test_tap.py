@@ -91,7 +91,7 @@ def test_no_text_of_a_customer_commands_the_terminal(sent: str, seen: str) -> No
 
 async def test_what_is_shown_is_what_was_published() -> None:
     """A pipe gets the bytes of the topic, with what a newer version added."""
-    newer = ANN[:-1] + b',"play":"call"}'
+    newer = ANN[:-1] + b',"mood":"sad"}'
     lines, complaints = await shown_of(ANN, None, b'{\n"new":1}', newer)
     assert lines == [ANN, newer]
     assert len(complaints) == 1

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from stream.detector.batch import EventBatch
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.wire import segment, usage
@@ -73,9 +74,11 @@ USAGE = orjson.loads(USAGE_BYTES)
 EXACT = TRACK | {"timestamp": "2026-03-01T09:30:00.000Z"}  # as most senders write it
 
 
-def as_alone(odd_ones: list[bytes | None], plain: bytes) -> None:
-    """Ask that values among plain ones decode as each of them does alone."""
-    decoder = Decoder()
+def as_alone(
+    odd_ones: list[bytes | None], plain: bytes, traits: frozenset[str] = frozenset()
+) -> EventBatch:
+    """Ask that values among plain ones decode as each of them does alone; give the events."""
+    decoder = Decoder(traits=traits)
     values = [plain] * 9 + odd_ones + [plain] * 9
     received = [NOW + number for number in range(len(values))]
     block = decoder.decode_block(values, received)
@@ -95,6 +98,7 @@ def as_alone(odd_ones: list[bytes | None], plain: bytes) -> None:
             assert repr(others.pop(place)) == repr(alone)
     assert (number, others) == (len(block.events), {})
     assert list(block.events) == [block.events[place] for place in range(number)]
+    return block.events
 
 
 @pytest.mark.parametrize("key", FIELDS)
@@ -171,3 +175,47 @@ def test_one_faulty_value_costs_few_others_the_shortcut(monkeypatch: pytest.Monk
     block = Decoder().decode_block(values, [NOW] * len(values))
     assert (len(block.events), len(block.others)) == (4_999, 1)
     assert singly == 32
+
+
+TOLD = (
+    *({"plan": "team", "seats": 5, "other": "x"}, {"plan": None}, {"plan": ["a"], "seats": 1e400}),
+    *({"plan": "x" * 200}, {"other": 1}, {}, None, [], "team", 3, {"plan": {"seats": 1}}),
+    *({"plan": "\0"}, {"plan": True, "seats": 2.5}, {"": "x", "plan": ""}),
+)
+
+
+@pytest.mark.parametrize("told", TOLD)
+@pytest.mark.parametrize("kind", ["identify", "group", "track", "page"])
+def test_traits_are_read_together_as_alone(told: object, kind: str) -> None:
+    """Those that are asked for, from the message or its context."""
+    asked = frozenset({"plan", "seats", "account.plan"})
+    message = EXACT | {"type": kind, "groupId": "g1"}
+    values: list[bytes | None] = [
+        orjson.dumps(message | {"traits": told}),
+        orjson.dumps(message | {"context": {"traits": told, "active": False}}),
+        orjson.dumps(message | {"context": {"traits": told}, "traits": {"seats": 9}}),
+    ]
+    for plain in (TRACK_BYTES, orjson.dumps(EXACT | {"type": "identify", "traits": {"plan": "z"}})):
+        as_alone(values, plain, asked)
+        assert as_alone(values, plain).traits is None
+
+
+def test_what_is_told_is_what_was_asked_for() -> None:
+    """Of the customer, and of the account it belongs to, under a name of its own."""
+    values: list[bytes | None] = [
+        orjson.dumps(EXACT | {"type": kind, "groupId": "g1", "traits": {"plan": "team", "a": 1}})
+        for kind in ("identify", "group", "track")
+    ]
+    told = as_alone(values, TRACK_BYTES, frozenset({"plan", "account.plan", "b"})).traits
+    assert told is not None
+    assert [one for one in told if one] == [{"plan": "team"}, {"account.plan": "team"}]
+
+
+def test_traits_survive_the_canonical_form() -> None:
+    """What ingest has read is what detect reads."""
+    event = UsageEvent("u1", "identify", AT, AT, traits={"plan": "team", "seats": 5, "old": None})
+    assert Decoder().decode(encode_usage(event), AT) == event
+    plain = UsageEvent("u1", "order", AT, AT)
+    assert b"traits" not in encode_usage(plain)
+    block = Decoder().decode_block([encode_usage(event)] * 40, [AT] * 40)
+    assert list(block.events) == [event] * 40

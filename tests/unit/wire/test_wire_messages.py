@@ -184,6 +184,7 @@ FINITE = st.floats(allow_nan=False)
 LESSONS = st.one_of(
     st.builds(
         Example,
+        customer=st.integers(0, 2**32 - 1) | st.text(),
         at=st.integers(0, LATEST_MS),
         landmark_at=st.integers(0, LATEST_MS),
         labels=st.lists(st.integers(0, 1)).map(tuple),
@@ -224,9 +225,10 @@ def test_lessons_of_the_release_before_are_read() -> None:
     """They wait in the topic while workers are upgraded."""
     told = Sighting(5, 6, 7, 8, 9)
     written = encode_lesson(told, 3)
-    assert decode_lesson(b"\1" + written[1:]) == (3, told)
-    with pytest.raises(LessonError, match="version 3"):
-        decode_lesson(b"\3" + written[1:])
+    for version in (b"\1", b"\2"):
+        assert decode_lesson(version + written[1:]) == (3, told)
+    with pytest.raises(LessonError, match="version 4"):
+        decode_lesson(b"\4" + written[1:])
 
 
 @given(st.none() | st.binary(max_size=64) | st.binary(max_size=64).map(lambda tail: b"\1" + tail))
@@ -371,14 +373,20 @@ def test_a_customers_row_of_version_1_is_taken_over() -> None:
 
 
 def test_a_customers_row_of_before_the_guard_is_taken_over() -> None:
-    """Its fields are the first ones of today's."""
+    """Its fields are the first ones of today's; what is due has to be reckoned anew."""
     now = customer(due=7)
     fields: list[Any] = msgspec.msgpack.decode(CustomerCodec().encode(now)[1:])
-    before = b"\2" + msgspec.msgpack.encode(fields[:-1])
-    assert CustomerCodec().decode(before) == now
+    before = b"\2" + msgspec.msgpack.encode(fields[:-2])
+    assert CustomerCodec().decode(before) == msgspec.structs.replace(now, due=0)
+    assert CustomerCodec().due(before) is None
+    newer = b"\3" + msgspec.msgpack.encode(fields[:-1])
+    assert CustomerCodec().decode(newer) == now
+    assert CustomerCodec().due(newer) == 7
 
 
-@pytest.mark.parametrize("value", [b"\1\x90", b"\1\x91\1", b"\2\x91\1", b"\3\x90", b""])
+@pytest.mark.parametrize(
+    "value", [b"\1\x90", b"\1\x91\1", b"\2\x91\1", b"\3\x91\1", b"\4\x90", b""]
+)
 def test_a_customers_row_that_cannot_be_read_is_refused(value: bytes) -> None:
     """Nobody is judged as new by accident."""
     with pytest.raises(StateError, match=r"Operator action|tombstone"):

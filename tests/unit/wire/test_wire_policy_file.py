@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from stream.detector.life import Phase
+from stream.detector.plays import Play, Release
 from stream.detector.policy import Decline, Guard, Identity, Policy
+from stream.detector.segments import Comparison, Condition, FromTrait, OpenTicket, Segment
+from stream.detector.stages import Kind, Trigger
 from stream.wire.durations import format_duration, parse_duration
 from stream.wire.mapping import Mapping
 from stream.wire.policy_file import LogFormat, PolicyErrors, load, parse
+from stream.wire.policy_keys import LISTS, SECTIONS
 from stream.wire.toml_lines import key_lines
 
 EVERYTHING = """
@@ -146,6 +151,7 @@ event = ["e", "f"]
         time=("event_time", "time"),
         event_const="use",
         id="uuid",
+        traits=("user_properties",),
         renamed=(("$identify", "identify"), ("$groupidentify", "group")),
     )
     assert own == Mapping(customer="c", time=("t", "u"), event=("e", "f"))
@@ -334,3 +340,170 @@ def test_arbitrary_text_is_a_policy_or_its_errors(text: str) -> None:
         parse(text)
     except PolicyErrors as errors:
         assert errors.errors  # noqa: PT017 - both outcomes are right
+
+
+SEGMENTS = """
+[events]
+activation = ["created"]
+contact = ["mail"]
+ticket_opened = ["ticket"]
+
+[[segment]]
+name = "trial"
+where = { plan = "trial", seats = "< 5.5", tested = true, level = [1, 2] }
+eligible = false
+visits_min = 1
+own_gaps_min = 2
+silent_min = "3d"
+silent_max = "9d"
+activate_within = "7d"
+ticket = "raise"
+contact_rest = "12h"
+value = { trait = "mrr" }
+owner = "dana"
+
+[[segment]]
+name = "rest"
+value = 5
+owner = { trait = "csm" }
+
+[[play]]
+name = "call"
+say = "Call them."
+segment = "trial"
+phase = ["onboarding", "active"]
+kind = ["opened"]
+trigger = ["silence"]
+reason = ["less_use"]
+ticket = false
+
+[[release]]
+name = "Boards"
+date = 2026-10-01
+new = "lists side by side"
+segment = ["rest"]
+
+[[release]]
+name = "Exports"
+date = 2026-10-01T12:00:00+02:00
+"""
+
+
+def test_segments_plays_and_releases_are_read() -> None:
+    """Every key, once."""
+    policy = parse(SEGMENTS).policy
+    trial, rest = policy.segments
+    assert trial == Segment(
+        name="trial",
+        where=(
+            Condition(trait="plan", one_of=("trial",)),
+            Condition(trait="seats", comparison=Comparison.LESS, bound=5.5),
+            Condition(trait="tested", one_of=(True,)),
+            Condition(trait="level", one_of=(1, 2)),
+        ),
+        eligible=False,
+        visits_min=1,
+        own_gaps_min=2.0,
+        silent_min_ms=3 * DAY_MS,
+        silent_max_ms=9 * DAY_MS,
+        activate_within_ms=7 * DAY_MS,
+        ticket=OpenTicket.RAISE,
+        contact_rest_ms=DAY_MS // 2,
+        value=FromTrait("mrr"),
+        owner="dana",
+    )
+    assert (rest.value, rest.owner) == (5.0, FromTrait("csm"))
+    assert policy.traits == {"plan", "seats", "tested", "level", "mrr", "csm"}
+    assert policy.plays == (
+        Play(
+            name="call",
+            say="Call them.",
+            segments=("trial",),
+            phases=(Phase.ONBOARDING, Phase.ACTIVE),
+            kinds=(Kind.OPENED,),
+            triggers=(Trigger.SILENCE,),
+            reasons=("less_use",),
+            ticket=False,
+        ),
+    )
+    day = 1_790_812_800_000  # 2026-10-01
+    boards, exports = policy.releases
+    assert boards == Release(name="Boards", at=day, new="lists side by side", segments=("rest",))
+    assert exports.at == day + 10 * DAY_MS // 24
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[[segment]]\nwhere = {a = 1}", "[[segment]]: name is missing"),
+        ('[segment]\nname = "a"', "write [[segment]]"),
+        ('[[segment]]\nname = "a"\n[[segment]]\nname = "b"', "everybody, and no segment after it"),
+        (
+            '[[segment]]\nname = "a"\nwhere = {a = 1}\n[[segment]]\nname = "a"',
+            '"a" is there twice',
+        ),
+        ('[[segment]]\nname = "a"\nwhere = "trial"', "expected traits and what they are"),
+        ('[[segment]]\nname = "a"\nwhere = {}', "expected traits and what they are"),
+        ('[[segment]]\nname = "a"\nwhere = {a = []}', "no customer has one of no values"),
+        ('[[segment]]\nname = "a"\nwhere = {a = 2020-01-01}', "expected text, a number, true"),
+        ('[[segment]]\nname = "a"\nwhere = {a = ">= many"}', 'a bound such as ">= 50"'),
+        ('[[segment]]\nname = "a"\nhorizon = "9d"', "it belongs into [slipping]"),
+        ('[[segment]]\nname = "a"\nsilent_min = "30d"', "shorter than [slipping] horizon (30d)"),
+        ('[[segment]]\nname = "a"\nsilent_max = "30d"', "shorter than [slipping] horizon (30d)"),
+        (
+            '[[segment]]\nname = "a"\nsilent_min = "5d"\nsilent_max = "4d"',
+            "must not be shorter than silent_min",
+        ),
+        ('[[segment]]\nname = "a"\nactivate_within = "7d"', "needs [events] activation"),
+        ('[[segment]]\nname = "a"\nticket = "raise"', "needs [events] ticket_opened"),
+        ('[[segment]]\nname = "a"\nticket = "rise"', 'one of "ignore", "suppress", "raise"'),
+        ('[[segment]]\nname = "a"\ncontact_rest = "7d"', "needs [events] contact"),
+        ('[[segment]]\nname = "a"\nvalue = "mrr"', 'the trait with it: {trait = "mrr"}'),
+        ('[[segment]]\nname = "a"\nvalue = inf', "is out of range"),
+        ('[[segment]]\nname = "a"\nowner = 3', "expected text in quotes"),
+        ('[[segment]]\nname = "a"\nowner = {trait = 3}', "expected text in quotes"),
+        ('[[play]]\nsay = "x"', "[[play]]: name is missing"),
+        ('[[play]]\nname = "a"\nsegment = ["tril"]', 'no segment "tril"; there are none'),
+        (
+            '[[segment]]\nname = "trial"\n[[play]]\nname = "a"\nsegment = ["tril"]',
+            'did you mean "trial"?',
+        ),
+        ('[[play]]\nname = "a"\nreason = ["les_use"]', 'did you mean "less_use"?'),
+        ('[[play]]\nname = "a"\ntrigger = ["silent"]', 'expected one of "silence"'),
+        ('[[play]]\nname = "a"\nphase = []', "expected a list of names"),
+        ('[[play]]\nname = "a"\nticket = true', "needs [events] ticket_opened"),
+        ('[[play]]\nname = "a"\n[[play]]\nname = "b"', "no play after it is ever suggested"),
+        ('[[release]]\nname = "a"', "[[release]]: date is missing"),
+        ('[[release]]\nname = "a"\ndate = "2026-10-01"', "without quotes"),
+        ('[[release]]\nname = "a"\ndate = 2026-10-01\nsegment = "x"', 'no segment "x"'),
+        ('[slipping]\nticket = "raise"', "it belongs into [[segment]]"),
+        ("tickt = 1", "no such section"),
+        ("say = 1", "belongs into a section: [[play]]"),
+    ],
+)
+def test_an_error_in_a_list_of_sections_says_what_to_write_instead(text: str, wanted: str) -> None:
+    """There are several of them, and each has lines of its own."""
+    assert wanted in the_error(text)
+
+
+def test_a_policy_with_ten_errors_gets_ten_messages() -> None:
+    """Each at its line, none because of another."""
+    found = lines_of(
+        "[events]\nengagement = []\n"
+        '[slipping]\nhorizon = "9x"\n'
+        '[[segment]]\nname = "a"\nwhere = {a = []}\nticket = "rise"\nvalue = "x"\n'
+        "[[segment]]\nwhere = {a = 1}\n"
+        '[[play]]\nname = "p"\nphase = ["onbording"]\nkinds = ["opened"]\n'
+        '[[release]]\nname = "r"\ndate = "soon"\n'
+        "[guards]\n"
+    )
+    assert [line for line, _ in found] == [2, 4, 7, 8, 9, 10, 14, 15, 18, 19]
+
+
+def test_the_reference_names_every_key() -> None:
+    """What the grammar reads, POLICY.md explains."""
+    text = (Path(__file__).parents[3] / "POLICY.md").read_text()
+    for section, keys in {**SECTIONS, **LISTS}.items():
+        assert f"[{section}]" in text
+        for key in keys:
+            assert f"`{key}`" in text or f" {key}`" in text, f"{section}: {key}"

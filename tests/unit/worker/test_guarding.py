@@ -154,6 +154,11 @@ def test_the_metrics_say_how_it_stands(record: Any) -> None:
     fold.apply(both(record, hours=DOWN.start + 9))
     assert sample("slipaway_alerts_suspended") == 1
     assert sample("slipaway_use_ratio") == 0
+    since = sample("slipaway_alerts_suspended_since_timestamp_seconds")
+    assert since == fold._guarding._watched.guard.guarded.suspended_since / 1000
+    saved, restarted = fold._guarding.save(), Metrics()
+    Guarding(Policy(), 2, restarted, saved)
+    assert restarted.registry.get_sample_value("slipaway_alerts_suspended") == 1
 
 
 def test_a_policy_without_a_guard_watches_nobody(record: Any) -> None:

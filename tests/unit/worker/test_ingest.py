@@ -8,6 +8,7 @@ from faust.types import TP
 
 from stream.detector.errors import Code
 from stream.wire.dead_letters import original_headers, read_headers
+from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat
 from stream.worker import aliases_told
 from stream.worker.dead_letters import PutAside
@@ -204,3 +205,20 @@ def test_pairs_told_of_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPa
         True,
     ]
     assert told.is_news("a", "u", NOW_MS - 1)
+
+
+def test_an_erasure_keeps_its_place_among_the_events(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """What stands behind it is of a new customer; one of a time to come is put aside."""
+    work = fold(metrics)
+    work.begin(None)
+    erasure, ahead = Erasure("c1", NOW_MS), Erasure("c1", NOW_MS + 60_001)
+    values = [GOOD, encode_erasure(erasure), GOOD, encode_erasure(ahead), GOOD]
+    work.apply([record(value, offset=offset) for offset, value in enumerate(values)])
+    said = [out for out in work.collect().outputs if out.key is not None or out.topic == "dead"]
+    decoded = [Decoder().decode(out.value, NOW_MS) for out in said]
+    assert [out.topic for out in said] == ["usage"] * 4 + ["dead"]
+    assert [found == erasure for found in decoded] == [False, True, False, False, False]
+    assert {out.key for out in said[:4]} == {b"c1"}
+    assert decoded[-1] == ahead

@@ -1,5 +1,6 @@
 """Training: what was heard survives a restart, and days turn the same."""
 
+from math import isnan
 from typing import Any
 
 import pytest
@@ -142,6 +143,36 @@ def test_what_the_models_cost_is_measured_and_a_drift_is_told(
     for name in ("newton", "adagrad", "prior"):
         assert value("slipaway_matured_log_loss", {"model": name}) is not None
     assert (value("slipaway_drifts_total", {"target": "lapse"}) or 0) >= 1
+
+
+@pytest.mark.parametrize("notice", [None, 2.0])
+def test_a_restart_says_at_once_how_good_what_was_learned_is(
+    record: Any, metrics: Metrics, notice: float | None
+) -> None:
+    """Else a roll-out would hide for a day that the dial is missed; where none is set, none is."""
+    batches = run(record, metrics, 1_000, restarting=False)
+    restarted = Metrics()
+    fold = TrainFold(
+        "examples",
+        policy=Policy(notice_days_per_false_alarm=notice),
+        model="model",
+        partitions=2,
+        metrics=restarted,
+    )
+    for batch in batches:
+        for key, value in batch.rows:
+            fold.load(key, value)
+    fold.begin(batches[-1].progress)
+    value = restarted.registry.get_sample_value
+    rate = "slipaway_false_alarms_per_customer_month"
+    assert value("slipaway_trainer_day_timestamp_seconds") == (FIRST + 6) * DAY_MS / 1000
+    asked = value(rate, {"of": "set"})
+    assert asked is not None
+    assert asked == 0.05 if notice is None else isnan(asked)
+    assert value(rate, {"of": "measured"}) == metrics.registry.get_sample_value(
+        rate, {"of": "measured"}
+    )
+    assert value("slipaway_drifts_total", {"target": "lapse"}) == 0
 
 
 def test_a_foreign_message_stops_the_trainer(record: Any, metrics: Metrics) -> None:

@@ -1,0 +1,143 @@
+"""Advice: what the policy adds to an alert, for whoever acts on it.
+
+Which kind of customer it is, where it is on its way, what it is worth and to whom, what
+to do, and what is new since it was last here.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from stream.detector.customer import Customer, Episode
+from stream.detector.life import NOBODY_SPECIAL, Phase, Withheld, open_tickets, withheld
+from stream.detector.plays import Situation, choose, whats_new
+from stream.detector.policy import Policy
+from stream.detector.segments import FromTrait, OpenTicket, Segment, Value, segment_of
+from stream.detector.stages import Kind, Stage, Trigger
+
+
+class Advice(NamedTuple):
+    """What is added to one alert."""
+
+    segment: str
+    phase: Phase
+    play: str
+    play_text: str
+    value: float | None
+    owner: str
+    whats_new: str
+
+
+class Adviser:
+    """Knows the policy's segments, plays and releases."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Advise by this policy."""
+        self._policy = policy
+
+    def segment(self, customer: Customer) -> Segment:
+        """Give the segment of a customer, as of its traits now."""
+        life = customer.life
+        return segment_of(self._policy.segments, (life or NOBODY_SPECIAL).traits)
+
+    def eligible(self, customer: Customer) -> bool:
+        """Tell whether a customer is one to be alerted on, and known well enough."""
+        segment = self.segment(customer)
+        least = segment.visits_min
+        if least is None:
+            least = self._policy.visits_min
+        return segment.eligible and customer.visits >= least
+
+    def early(self, customer: Customer, silent_ms: int, usual_gap: float, silence: float) -> bool:
+        """Tell whether a silence (ms, and as judged in days) is too short for an alert.
+
+        `usual_gap` is the customer's own, in days.
+        """
+        segment = self.segment(customer)
+        least = segment.own_gaps_min
+        if least is None:
+            least = self._policy.own_gaps_min
+        return silent_ms < segment.silent_min_ms or silence < least * usual_gap
+
+    def overdue(self, customer: Customer, silent_ms: int) -> bool:
+        """Tell whether a silence is to be alerted on whatever it is worth."""
+        ceiling = self.segment(customer).silent_max_ms
+        return ceiling is not None and silent_ms >= ceiling
+
+    def withheld(self, customer: Customer, at: int) -> Withheld | None:
+        """Say why no episode of a customer may open at a moment (ms); None: it may."""
+        if customer.life is None:
+            return None
+        return withheld(customer.life, self.segment(customer), at)
+
+    def raised(self, customer: Customer, at: int) -> bool:
+        """Tell whether an open ticket makes whatever happens to a customer more severe."""
+        life = customer.life
+        return bool(
+            life
+            and life.tickets
+            and open_tickets(life, at)
+            and self.segment(customer).ticket is OpenTicket.RAISE
+        )
+
+    def advise(
+        self,
+        customer: Customer,
+        change: tuple[Kind, Episode],
+        reasons: Collection[str],
+        at: int,
+    ) -> Advice:
+        """Advise on a stage that a customer's episode has come to at a moment (ms).
+
+        `reasons` are the codes of the alert's.
+        """
+        kind, episode = change
+        life = customer.life or NOBODY_SPECIAL
+        segment = self.segment(customer)
+        situation = Situation(
+            segment=segment.name,
+            phase=self._phase(customer, kind, episode),
+            kind=kind,
+            trigger=episode.trigger,
+            reasons=reasons,
+            ticket=bool(open_tickets(life, at)),
+        )
+        play = choose(self._policy.plays, situation)
+        return Advice(
+            segment=segment.name,
+            phase=situation.phase,
+            play=play.name if play else "",
+            play_text=play.say if play else "",
+            value=_worth(segment.value, life.traits),
+            owner=_owner(segment.owner, life.traits),
+            whats_new=whats_new(
+                self._policy.releases, segment.name, since=customer.last_at, until=at
+            ),
+        )
+
+    def _phase(self, customer: Customer, kind: Kind, episode: Episode) -> Phase:
+        """Say where a customer is at a stage that its episode has come to."""
+        if episode.stage is Stage.LAPSED:
+            return Phase.LEFT if episode.trigger is Trigger.ENDING else Phase.DORMANT
+        life = customer.life
+        if life and life.paused and not customer.observed and kind is not Kind.RECOVERED:
+            return Phase.PAUSED
+        awaited = self.segment(customer).activate_within_ms is not None
+        done = life is not None and life.activated_at
+        return Phase.ONBOARDING if awaited and not done else Phase.ACTIVE
+
+
+def _worth(value: FromTrait | float | None, traits: dict[str, Value]) -> float | None:
+    """Give what a customer is worth; None where nobody said, or not a number."""
+    if not isinstance(value, FromTrait):
+        return value
+    found = traits.get(value.trait)
+    known = isinstance(found, int | float) and not isinstance(found, bool)
+    return float(found) if known and found is not None else None
+
+
+def _owner(owner: FromTrait | str, traits: dict[str, Value]) -> str:
+    """Give who looks after a customer; empty where nobody is known to."""
+    if not isinstance(owner, FromTrait):
+        return owner
+    found = traits.get(owner.trait, "")
+    return found if isinstance(found, str) else ""

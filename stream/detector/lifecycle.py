@@ -1,0 +1,227 @@
+"""Life cycle: what signals say of a customer, when the watermark has come to them.
+
+Warnings and endings move its episode; ends of observation and pauses take it out of
+what is learned from; traits, activations, tickets and contacts are remembered, for
+what is judged and said later.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from models.protocol import Lesson, RiskModels
+from stream.detector import outcomes
+from stream.detector.customer import TRAITS, Customer, Signal
+from stream.detector.decliners import Decliners
+from stream.detector.episodes import Sign
+from stream.detector.events import UsageEvent
+from stream.detector.judgement import Judge
+from stream.detector.life import TICKETS_MAX, Life, open_tickets
+from stream.detector.policy import EventClass, Policy
+from stream.detector.progress import Progress
+from stream.detector.stages import Trigger
+from stream.detector.voice import Voice
+
+SIGNALS_MAX = 64
+"""Signals one customer may have waiting; the next ones of the same burst say nothing new."""
+
+_decode_traits = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Lifecycle:
+    """Hears the signals of the customers of one partition."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        models: RiskModels,
+        progress: Progress,
+        voice: Voice,
+        *,
+        judge: Judge,
+        decliners: Decliners | None,
+        lessons: list[Lesson],
+    ) -> None:
+        """Hear by this policy; lessons are added to `lessons`."""
+        self._policy = policy
+        self._models = models
+        self._progress = progress
+        self._voice = voice
+        self._judge = judge
+        self._decliners = decliners
+        self._lessons = lessons
+        self._asked = policy.traits
+
+    # ------------------------------------------------------------ until the watermark comes
+
+    def signs(self, event: UsageEvent, event_class: EventClass) -> list[Signal]:
+        """Give what an event says beside being use."""
+        at, found = event.occurred_at, []
+        if event.traits and not self._asked.isdisjoint(event.traits):
+            told = {name: event.traits[name] for name in self._asked if name in event.traits}
+            found.append(Signal(at, _encode(told).decode(), TRAITS))
+        if event_class not in (EventClass.ENGAGEMENT, EventClass.IGNORED):
+            found.append(Signal(at, event.name, event_class.name))
+        return found
+
+    def file(self, customer: Customer, signal: Signal) -> None:
+        """Keep a signal until the watermark reaches it; a late one speaks at once.
+
+        Of traits, what is told late is no news where something later is known.
+        """
+        life, late = customer.life, signal.at < customer.frontier
+        if signal.sign == TRAITS and late and life and signal.at < life.traits_at:
+            return
+        signal.at = max(signal.at, customer.frontier)
+        if len(customer.signals) < SIGNALS_MAX:
+            customer.signals.append(signal)
+            customer.signals.sort(key=lambda s: (s.at, s.sign, s.name))
+
+    # ------------------------------------------------------------ when it has come
+
+    def hear(self, customer_id: str, customer: Customer, signal: Signal) -> None:
+        """Let a signal speak."""
+        at = signal.at
+        if signal.sign == TRAITS:
+            self._learn_traits(customer, at, _decode_traits(signal.name))
+            return
+        match EventClass[signal.sign]:
+            case EventClass.WARNING:
+                self._hear_warning(customer_id, customer, signal)
+            case EventClass.ENDING:
+                self._hear_ending(customer_id, customer, signal)
+            case EventClass.UNOBSERVED:
+                self.stop_watching(customer_id, customer, at)
+                customer.observed = False
+            case EventClass.PAUSED:
+                self.stop_watching(customer_id, customer, at)
+                customer.observed = False
+                _life(customer).paused = True
+            case EventClass.RESUMED:
+                self._resume(customer, at)
+            case EventClass.ACTIVATION:
+                self._hear_activation(customer_id, customer, signal)
+            case noted:
+                _note(_life(customer), noted, at)
+
+    def enter(self, customer: Customer, at: int) -> None:
+        """Take the customer into the population that may be alerted on, if it may from now on."""
+        if not customer.counted and self._voice.adviser.eligible(customer):
+            customer.counted = True
+            self._progress.day.enter(at)
+            if self._policy.ends_observation and not customer.eligible_since:
+                customer.eligible_since = at
+
+    def leave(self, customer: Customer, at: int) -> None:
+        """Take the customer out of the population that false alarms are measured over."""
+        if customer.counted:
+            customer.counted = False
+            self._progress.day.leave(at)
+
+    def lose_sight(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Note that nobody will know what becomes of the customer from `at` (ms) on."""
+        self._judge.hear_end_of_observation(customer_id, customer, at)
+        if self._decliners:
+            self._decliners.hear_end_of_observation(customer, at)
+
+    def stop_watching(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Expect nothing of a customer for now, and learn nothing from what is pending."""
+        self.leave(customer, at)
+        if customer.observed:
+            self.lose_sight(customer_id, customer, at)
+        customer.landmarks.clear()
+        customer.back_released = 0
+        if customer.visits:
+            self._lessons += outcomes.sight(customer, customer_id, at, self._models, until=at)
+
+    def settle_in(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Let what another id of the customer's brought at a moment (ms) count."""
+        if not self._voice.adviser.segment(customer).eligible:
+            self.leave(customer, at)
+        here = customer.visit_open or customer.last_at + self._policy.horizon_ms > at
+        if here and customer.visits and customer.observed and not customer.ended:
+            self.enter(customer, at)
+        activated = customer.life is not None and customer.life.activated_at
+        if activated and customer.episode and customer.episode.trigger is Trigger.ONBOARDING:
+            self._voice.move(customer_id, customer, Sign.CLEARED, at)
+
+    def stalls_at(self, customer: Customer) -> int | None:
+        """Give when a customer who has not got going has stalled (ms); None: never."""
+        segment = self._voice.adviser.segment(customer)
+        within = segment.activate_within_ms if segment.eligible and customer.visits else None
+        if within is None or (customer.life and customer.life.activated_at):
+            return None
+        return customer.first_at + within
+
+    # ------------------------------------------------------------ one signal each
+
+    def _learn_traits(
+        self, customer: Customer, at: int, told: Mapping[str, str | int | float | bool | None]
+    ) -> None:
+        life = _life(customer)
+        life.traits_at = at
+        for name, value in told.items():
+            if value is None:
+                life.traits.pop(name, None)
+            else:
+                life.traits[name] = value
+        if not self._voice.adviser.segment(customer).eligible:
+            self.leave(customer, at)
+
+    def _hear_warning(self, customer_id: str, customer: Customer, signal: Signal) -> None:
+        if customer.episode and customer.episode.trigger is Trigger.WARNING:
+            customer.episode.visits_since = 0
+        self._judge.void(customer)
+        if self._voice.adviser.segment(customer).eligible:
+            self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
+
+    def _hear_ending(self, customer_id: str, customer: Customer, signal: Signal) -> None:
+        self.leave(customer, signal.at)
+        self._judge.hear_loss(customer_id, customer, signal.at)
+        if self._decliners:
+            self._decliners.hear_loss(customer)
+        if self._voice.adviser.segment(customer).eligible:
+            self._voice.move(customer_id, customer, Sign.ENDED, signal.at, cause=signal.name)
+        customer.ended = True
+
+    def _hear_activation(self, customer_id: str, customer: Customer, signal: Signal) -> None:
+        life = _life(customer)
+        life.activated_at = life.activated_at or signal.at
+        if customer.episode and customer.episode.trigger is Trigger.ONBOARDING:
+            self._voice.move(customer_id, customer, Sign.CLEARED, signal.at, cause=signal.name)
+
+    def _resume(self, customer: Customer, at: int) -> None:
+        """Expect a customer again whose pause is over; its silence begins here."""
+        life = _life(customer)
+        if not life.paused:
+            return
+        life.paused = False
+        if customer.observed or customer.visit_open:
+            return
+        customer.observed = True
+        customer.last_at = max(customer.last_at, at)
+        customer.rung = 0
+        customer.paused_ms = 0
+        customer.best_value = None
+        if customer.visits and not customer.ended:
+            self.enter(customer, at)
+
+
+def _life(customer: Customer) -> Life:
+    """Give a customer's life cycle, from now on remembered."""
+    if customer.life is None:
+        customer.life = Life()
+    return customer.life
+
+
+def _note(life: Life, event_class: EventClass, at: int) -> None:
+    """Remember what is said by who speaks with a customer."""
+    match event_class:
+        case EventClass.CONTACT:
+            life.contacted_at = max(life.contacted_at, at)
+        case EventClass.TICKET_OPENED:
+            life.tickets = [*open_tickets(life, at), at][-TICKETS_MAX:]
+        case EventClass.TICKET_CLOSED:
+            life.tickets = open_tickets(life, at)[1:]

@@ -1,0 +1,1 @@
+"""Erasing: a customer's right to be forgotten, asked for, waited for, and read back."""

@@ -1,0 +1,164 @@
+"""The grammar of the policy file: which sections there are, which keys, and what reads each."""
+
+from stream.detector.events import DAY_MS, SECOND_MS
+from stream.detector.life import Phase
+from stream.detector.policy import CLASSES
+from stream.detector.segments import OpenTicket
+from stream.detector.stages import Kind, Trigger
+from stream.wire import policy_values as values
+from stream.wire.presets import PRESETS
+
+Keys = dict[str, tuple[str, values.Read]]
+"""Key -> (field, reader)."""
+
+YEARS_TEN_MS = 3_653 * DAY_MS
+
+SECTIONS: dict[str, Keys] = {
+    "events": {name: (name, values.globs) for name in CLASSES},
+    "slipping": {
+        "horizon": ("horizon_ms", values.duration(least=DAY_MS, most=YEARS_TEN_MS)),
+        "false_alarms_per_customer_month": (
+            "false_alarms_per_customer_month",
+            values.number(above=0, below=100, why="more than 0 and less than 100 a month"),
+        ),
+        "notice_days_per_false_alarm": (
+            "notice_days_per_false_alarm",
+            values.number(above=0, below=3_653, why="more than 0 and less than 3,653 days"),
+        ),
+        "visits_min": ("visits_min", values.whole(least=1, most=1_000)),
+        "own_gaps_min": (
+            "own_gaps_min",
+            values.number(above=-1e-9, below=100, why="0 or more, and less than 100 usual gaps"),
+        ),
+        "escalate_at_risk": (
+            "escalate_at_risk",
+            values.number(above=0, below=1, why="a probability between 0 and 1"),
+        ),
+        "warning_cleared_by_visits": (
+            "warning_cleared_by_visits",
+            values.whole(least=1, most=1_000),
+        ),
+    },
+    "visits": {"gap": ("visit_gap_ms", values.duration(least=SECOND_MS, most=365 * DAY_MS))},
+    "time": {
+        "allowed_lateness": ("allowed_lateness_ms", values.duration(least=0, most=30 * DAY_MS)),
+        "max_future_skew": ("max_future_skew_ms", values.duration(least=0, most=30 * DAY_MS)),
+    },
+    "decline": {
+        "enabled": ("enabled", values.flag),
+        "sharp_ratio": (
+            "sharp_ratio",
+            values.number(above=0, below=1, why="a share of the own rate, between 0 and 1"),
+        ),
+        "slow_ratio": (
+            "slow_ratio",
+            values.number(above=0, below=1, why="a share of the own rate, between 0 and 1"),
+        ),
+        "share": (
+            "share",
+            values.number(above=0, below=1, why="a share of the dial, between 0 and 1"),
+        ),
+        "alarm_nats": (
+            "alarm_nats",
+            values.number(above=0, below=100, why="more than 0 and less than 100 nats"),
+        ),
+        "visits_min": ("visits_min", values.whole(least=2, most=10_000)),
+    },
+    "guard": {
+        "enabled": ("enabled", values.flag),
+        "collapse": (
+            "collapse",
+            values.number(above=0, below=1, why="a share of the usual returns, between 0 and 1"),
+        ),
+        "recover": (
+            "recover",
+            values.number(above=0, below=1, why="a share of the usual returns, between 0 and 1"),
+        ),
+    },
+    "holdout": {
+        "share": (
+            "share",
+            values.number(above=0, below=1, why="a share of the customers, between 0 and 1"),
+        ),
+        "salt": ("salt", values.text),
+    },
+    "identity": {"merge": ("merge", values.flag)},
+    "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
+    "log": {
+        "format": ("format", values.one_of("csv", "jsonl", "parquet")),
+        "delimiter": ("delimiter", values.delimiter),
+    },
+}
+"""Section -> its keys: those that there is one of."""
+
+_MAPPING: Keys = {
+    "preset": ("preset", values.one_of(*PRESETS)),
+    "customer": ("customer", values.columns),
+    "time": ("time", values.columns),
+    "time_format": ("time_format", values.time_format),
+    "time_of_day": ("time_of_day_ms", values.time_of_day),
+    "event": ("event", values.event),
+    "volume": ("volume", values.columns),
+    "id": ("id", values.columns),
+    "account": ("account", values.columns),
+    "traits": ("traits", values.names),
+    "ignore": ("ignore", values.ignore),
+}
+
+_SEGMENT: Keys = {
+    "name": ("name", values.text),
+    "where": ("where", values.conditions),
+    "eligible": ("eligible", values.flag),
+    "visits_min": ("visits_min", values.whole(least=1, most=1_000)),
+    "own_gaps_min": (
+        "own_gaps_min",
+        values.number(above=-1e-9, below=100, why="0 or more, and less than 100 usual gaps"),
+    ),
+    "silent_min": ("silent_min_ms", values.duration(least=0, most=YEARS_TEN_MS)),
+    "silent_max": ("silent_max_ms", values.duration(least=SECOND_MS, most=YEARS_TEN_MS)),
+    "activate_within": ("activate_within_ms", values.duration(least=SECOND_MS, most=YEARS_TEN_MS)),
+    "ticket": ("ticket", values.word_of(OpenTicket)),
+    "contact_rest": ("contact_rest_ms", values.duration(least=0, most=YEARS_TEN_MS)),
+    "value": ("value", values.worth),
+    "owner": ("owner", values.owner),
+}
+
+_PLAY: Keys = {
+    "name": ("name", values.text),
+    "say": ("say", values.text),
+    "segment": ("segments", values.names),
+    "phase": ("phases", values.some_of(Phase)),
+    "kind": ("kinds", values.some_of(Kind)),
+    "trigger": ("triggers", values.some_of(Trigger)),
+    "reason": ("reasons", values.names),
+    "ticket": ("ticket", values.flag),
+}
+
+_RELEASE: Keys = {
+    "name": ("name", values.text),
+    "date": ("at", values.moment),
+    "new": ("new", values.text),
+    "segment": ("segments", values.names),
+}
+
+_OWNER: Keys = {
+    "name": ("name", values.text),
+    "daily": ("daily", values.whole(least=1, most=1_000_000)),
+}
+
+LISTS: dict[str, Keys] = {
+    "mapping": _MAPPING,
+    "segment": _SEGMENT,
+    "play": _PLAY,
+    "release": _RELEASE,
+    "owner": _OWNER,
+}
+"""Section -> its keys: those that there may be several of."""
+
+REQUIRED = {
+    "segment": ("name",),
+    "play": ("name",),
+    "release": ("name", "date"),
+    "owner": ("name", "daily"),
+}
+"""Of them, the keys without which one says nothing."""

@@ -1,0 +1,63 @@
+"""The runbooks: what they tell somebody to type at night can be typed."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from programs import RUNBOOKS
+
+from stream.cli import cli
+
+BOOKS = sorted(RUNBOOKS.glob("*.md"))
+USAGE_ERROR: Any = typer.BadParameter.__base__
+ALL_METRICS = RUNBOOKS.parent / "METRICS.md"
+
+
+def commands(text: str) -> list[str]:
+    """Return what the blocks of a page say to type."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def parse(line: str) -> None:
+    """Parse a command line without running it; raise what is wrong with it."""
+    program, *words = shlex.split(line)
+    assert program == "slipaway"
+    command: Any = typer.main.get_command(cli)
+    context = command.context_class(command, info_name=program)
+    while hasattr(command, "resolve_command"):  # a group of commands
+        _, command, words = command.resolve_command(context, words)
+    command.make_context(line, words, parent=context)
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda path: path.stem)
+def test_a_runbook_says_what_it_means_and_what_to_type_first(book: Path) -> None:
+    """In that order: who is called reads from the top."""
+    text = book.read_text(encoding="utf-8")
+    assert text.startswith(f"# {book.stem}\n")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["What it means", "First", "Then"]
+    assert commands(text)
+    for line in commands(text):
+        parse(line)
+
+
+def test_what_cannot_be_typed_is_noticed() -> None:
+    """Else the test above says nothing."""
+    with pytest.raises(USAGE_ERROR):
+        parse("slipaway diagnose")
+    with pytest.raises(USAGE_ERROR):
+        parse("slipaway tap --sort kind")
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda path: path.stem)
+def test_what_a_runbook_points_at_is_there(book: Path) -> None:
+    """Other runbooks, and metrics by their names."""
+    text = book.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        assert (book.parent / link).is_file(), link
+    known = ALL_METRICS.read_text(encoding="utf-8")
+    for metric in re.findall(r"\bslipaway_[a-z_]+", text):
+        assert f"`{metric}`" in known, metric
