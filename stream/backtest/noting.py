@@ -3,7 +3,7 @@
 from typing import Any
 
 from stream.detector.alerts import Alert, Kind
-from stream.detector.detector import Decisions
+from stream.detector.decisions import Decisions
 from stream.replay.run import Replay
 
 

@@ -20,7 +20,7 @@ from models.protocol import Assessment, Tally
 from stream.backtest.history import Ints
 from stream.backtest.noting import NotingReplay
 from stream.detector.alerts import Trigger
-from stream.detector.detector import Decisions
+from stream.detector.decisions import Decisions
 from stream.detector.events import DAY_MS
 
 _FALLS = {"comes_less": "less", "fewer_kinds": "narrower"}

@@ -345,9 +345,11 @@ def _replay_here(
         of_accounts = sorted(summary.account_alerts.items())
         said = ", ".join(f"{kind} {count:,}" for kind, count in of_accounts)
         typer.echo(f"alerts on accounts: {said or 'none'}", err=True)
+    aliases = ", ".join(f"{what} {count:,}" for what, count in sorted(summary.aliases.items()))
     typer.echo(
         f"{summary.events:,} events of {summary.customers:,} customers;"
-        f" alerts: {kinds or 'none'}; model {summary.model_version}",
+        f" alerts: {kinds or 'none'}; {f'aliases: {aliases}; ' if aliases else ''}"
+        f"model {summary.model_version}",
         err=True,
     )
     say_segments(summary.segments)
@@ -390,7 +392,11 @@ def _replay_to_topic(
         events = read_log(
             logs,
             product.log,
-            Decoder(product.mappings, product.policy.traits),
+            Decoder(
+                product.mappings,
+                product.policy.traits,
+                aliases=product.policy.identity.merge,
+            ),
             received_at=now_ms(),
             max_future_skew_ms=product.policy.max_future_skew_ms,
             refusals=refusals,

@@ -29,7 +29,8 @@ _SUMMARIES = {
     Kind.ESCALATED: "A customer who is slipping away is about to be lost.",
     Kind.RECOVERED: "A customer who was slipping away, or had lapsed, is back.",
     Kind.LAPSED: "A customer counts as lapsed: silent for a horizon, or left in so many words.",
-    Kind.RETRACTED: "An earlier alert was wrong: an event that came late disproves it.",
+    Kind.RETRACTED: "An earlier alert was wrong: an event that came late disproves it, or the"
+    " customer goes on under another id.",
     Kind.SUSPENDED: "Use has collapsed for everybody: silence and decline alert on nobody.",
     Kind.RESUMED: "Use is back after a collapse: alerts go on.",
 }

@@ -51,7 +51,41 @@ class Signal(msgspec.Struct, array_like=True, gc=False):
     name: str
     """The event's; of traits, the traits told, as JSON."""
     sign: str
-    """What it says: the `EventClass` by name, or TRAITS."""
+    """What it says: the `EventClass` by name, TRAITS, or that of an alias that ends this id."""
+
+
+class Wait(msgspec.Struct, array_like=True, gc=False):
+    """The state of another id of this customer, on its way here or waiting for its moment."""
+
+    at: int
+    """Event time of the alias (ms): from here on nothing is decided until it has come."""
+    previous_id: str
+    state: "Customer | None" = None
+    """What has come; None: it is on its way."""
+    back: bool = False
+    """It is this id's own, handed over and refused."""
+
+
+class Identity(msgspec.Struct, array_like=True, gc=False):
+    """What aliases have to do with this id."""
+
+    moved_to: str = ""
+    """The id that goes on in its place: this row is no more than a forward address."""
+    used_at: int = 0
+    """When the address was last used (ms), as of the begin of that day; it expires."""
+    waits: list[Wait] = msgspec.field(default_factory=list)
+    """In order of (time, id)."""
+    answered: bytes = b""
+    """Marks of the aliases that were answered in the last day of any, so that none is waited for
+    that has its answer already."""
+    hops: int = 0
+    """Of how many aliases in a row this customer is the end."""
+    joined: int = 0
+    """Ids merged into it in the day (UTC) that began at `joined_day` (ms)."""
+    joined_day: int = 0
+    came: bytes = b""
+    """Marks of the last states that came: where the usage topic is read again from its beginning,
+    they come once more."""
 
 
 class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
@@ -117,12 +151,13 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
 
     falling: Falling | None = None
     """Only where the policy looks for decline, and the customer is known well enough."""
-
     life: Life | None = None
     """Only where the policy asks for any of it, and something was told."""
     moved: list[tuple[int, str]] = msgspec.field(default_factory=list)
     """Only where the policy looks at accounts: changes of account not yet decided upon, each with
     its time and the account before it, in order of time."""
+    identity: Identity | None = None
+    """Only where an alias named this id."""
 
     @property
     def span_days(self) -> float:

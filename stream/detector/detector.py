@@ -19,11 +19,9 @@ them until the customer's next thing due: a batch of them is added up in columns
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from models.protocol import FORGOTTEN, Hour, Lesson, RiskModels, Sighting
 from stream.detector import cadence, decline, landmarks, outcomes, visits
-from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
 from stream.detector.customer import (
     Customer,
@@ -32,15 +30,17 @@ from stream.detector.customer import (
     prolong,
     whole,
 )
+from stream.detector.decisions import Decisions
 from stream.detector.decliners import Decliners, declines
 from stream.detector.duplicates import is_new, marks_of
 from stream.detector.episodes import Sign
 from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
+from stream.detector.identity import Handover, Identities, Steps
 from stream.detector.judgement import Judge
 from stream.detector.lifecycle import Lifecycle
-from stream.detector.members import MemberNews, Tidings
+from stream.detector.members import Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.presence import Presence
 from stream.detector.progress import Progress
@@ -66,21 +66,6 @@ VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, STALL, CEILING, LAPSE = (
 """By name and as plain numbers: looking up an enum's members takes longer than what is done."""
 
 
-class Decisions(NamedTuple):
-    """What one call of the detector came to."""
-
-    alerts: list[Alert]
-    lessons: list[Lesson]
-    refused: list[tuple[int, BadEvent]]
-    """Index in the batch, and why."""
-    counts: Counter[str]
-    """Events by result: applied, ignored, duplicate, late, erased, refused."""
-    withheld: Counter[str]
-    """Episodes that were due and did not open, by reason."""
-    members: Sequence[MemberNews] = ()
-    """What accounts are told, in order of decision; nothing unless the policy looks at them."""
-
-
 class Detector:
     """Follows the customers of one partition."""
 
@@ -93,11 +78,12 @@ class Detector:
         progress: Progress | None = None,
         erased: Erasures | None = None,
         announces: bool = True,
+        alone: bool = True,
     ) -> None:
         """Take up the customers and the progress of the last checkpoint, or start afresh.
 
         `customers` and `erased` belong to the caller, who saves them.  What is said of everybody
-        is said by the one partition that `announces`.
+        is said by the one partition that `announces`; if it is `alone`, there is no other.
         """
         self.customers = Roster() if customers is None else customers
         self.progress = Progress() if progress is None else progress
@@ -141,6 +127,12 @@ class Detector:
         )
         self._stalls = any(one.activate_within_ms is not None for one in policy.segments)
         self._has_ceilings = any(one.silent_max_ms is not None for one in policy.segments)
+        lifecycle = self._lifecycle
+        steps = Steps(
+            *(self._is_erased, self._rouse, self._take, self._queue),
+            *(lifecycle.stop_watching, lifecycle.settle_in, self._show_up, self._absorb),
+        )
+        self._identities = Identities(policy, self.customers, self._voice, steps, alone=alone)
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
         for customer_id in self.customers:
@@ -186,6 +178,12 @@ class Detector:
         self._decide(self.progress.watermark.follow(now, self._policy.allowed_lateness_ms))
         return self._collect([])
 
+    def on_handover(self, handover: Handover) -> Decisions:
+        """Take what was known of a customer under another id."""
+        self._identities.receive(handover)
+        self._decide(self.progress.watermark.at)
+        return self._collect([])
+
     def erase(self, customer_id: str, at: int | None = None) -> Decisions:
         """Forget a customer, and whatever may still come of it from up to `at` (ms).
 
@@ -218,14 +216,6 @@ class Detector:
     def unsettled(self) -> int:
         """Count the customers who are not up to date."""
         return self._here.changed
-
-    def segments(self) -> dict[str, int]:
-        """Count the customers of each of the policy's segments, and of none (under "")."""
-        counts = dict.fromkeys([*(one.name for one in self._policy.segments), ""], 0)
-        for customer_id in self.customers:
-            customer = self.customers.look(customer_id)
-            counts[self._voice.adviser.segment(customer).name] += 1
-        return counts
 
     @property
     def here(self) -> int:
@@ -287,15 +277,17 @@ class Detector:
         signs = [] if engages and not event.traits else self._lifecycle.signs(event, event_class)
         uses = event.volume and (engages or event_class.engages)
         if not (signs or uses):
-            return "ignored"
+            return self._identities.hear(event)
         customer_id, at = event.customer_id, event.occurred_at
-        if self.erased.marks and self.erased.covers(customer_id, at, self.progress.watermark.at):
+        if self._is_erased(customer_id, at):
             return "erased"
         customer = self._customer(customer_id)
         if event.message_id and not is_new(customer, event.message_id):
             return DUPLICATE
         if not customer.touched:
             self.customers.touch(customer_id, customer)
+        if customer.identity is not None and self._identities.forward(customer, event):
+            return "forwarded"
         if event.account_id and event.account_id != customer.account_id:
             self._telling.move(customer, event.account_id, at)
         if signs:
@@ -305,6 +297,11 @@ class Detector:
         if not uses:
             return APPLIED
         return self._engage(customer_id, customer, at, event.volume, kind_bit)
+
+    def _is_erased(self, customer_id: str, at: int) -> bool:
+        """Tell whether what a customer did at a moment (ms) is to be forgotten."""
+        erased = self.erased
+        return bool(erased.marks) and erased.covers(customer_id, at, self.progress.watermark.at)
 
     def _customer(self, customer_id: str) -> Customer:
         """Give a customer up to date and awake, or make the acquaintance of a new one."""
@@ -318,6 +315,13 @@ class Detector:
         rhythm = cadence.fresh(self._horizon_days)
         new = self.customers.entries[customer_id] = Customer(rhythm=rhythm, levels=decline.Levels())
         return new
+
+    def _rouse(self, customer_id: str) -> Customer:
+        """Give a customer as it is by now, to be saved again."""
+        customer = self._customer(customer_id)
+        if not customer.touched:
+            self.customers.touch(customer_id, customer)
+        return customer
 
     def _classify(self, name: str) -> tuple[EventClass, int]:
         """Give an event name's class and its bit in the set of kinds."""
@@ -349,7 +353,7 @@ class Detector:
         if at <= customer.last_at:
             customer.volume_total = whole(customer.volume_total + volume)
         else:
-            self._return_late(customer_id, customer, at, volume, kinds)
+            self._show_up(customer_id, customer, visits.Visit(at, at, volume, kinds))
             self._queue(customer_id, customer)
         return "late"
 
@@ -362,11 +366,9 @@ class Detector:
             customer.visit_kinds |= absorbed.kinds
             customer.last_at = max(customer.last_at, absorbed.end)
 
-    def _return_late(
-        self, customer_id: str, customer: Customer, at: int, volume: float, kinds: int
-    ) -> None:
-        """Take back what was decided on a silence that a late visit at `at` had ended."""
-        decided = customer.frontier
+    def _show_up(self, customer_id: str, customer: Customer, visit: visits.Visit) -> None:
+        """Take back what was decided on a silence that a late visit had ended."""
+        at, decided = visit.begin, customer.frontier
         landmarks.forget_after(customer.landmarks, at)
         customer.back_released = min(customer.back_released, len(customer.landmarks))
         episode = customer.episode
@@ -374,11 +376,11 @@ class Detector:
             self.judge.void(customer)
             self._voice.move(customer_id, customer, Sign.DISPROVED, decided)
         if at - customer.last_at < self._visit_gap:
-            prolong(customer, at, volume)
+            prolong(customer, visit.end, visit.volume)
         else:
-            self._begin_visit(customer_id, customer, visits.Visit(at, at, volume, kinds))
+            self._begin_visit(customer_id, customer, visit)
             self._absorb(customer)
-        customer.rung = self._ladder.first_after(at, decided)
+        customer.rung = self._ladder.first_after(visit.end, decided)
 
     # ------------------------------------------------------------ what falls due
 
@@ -426,10 +428,11 @@ class Detector:
             first = min(first, customer.waiting[0].begin * KINDS + VISIT_BEGINS)
         if customer.signals:
             first = min(first, customer.signals[0].at * KINDS + SIGNAL)
-        if customer.landmarks:
-            labels = outcomes.next_release(customer, self._back_ms, self._horizon_ms)
-            if labels is not None:
-                first = min(first, labels * KINDS + LABEL)
+        labels = outcomes.next_release(customer, self._back_ms, self._horizon_ms)
+        if labels:
+            first = min(first, labels * KINDS + LABEL)
+        if customer.identity is not None:
+            first = self._identities.next_due(customer, first)
         return 0 if first == NEVER else first
 
     def _next_of_silence(self, customer: Customer) -> int:
@@ -501,6 +504,8 @@ class Detector:
     def _do(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
         """Do one thing due at `at`."""
         customer.frontier = max(customer.frontier, at)
+        if customer.identity and self._identities.do(customer_id, customer, at, due):
+            return
         match due:  # what is most frequent first
             case Due.LANDMARK:
                 self.judge.judge(customer_id, customer, at)
@@ -585,9 +590,8 @@ class Detector:
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""
         said, withheld = self._voice.collect()
-        decisions = Decisions(
-            said, [*self._lessons], refused, +self._counts, withheld, self._telling.collect()
-        )
+        told = said, [*self._lessons], refused, +self._counts, withheld, self._telling.collect()
+        decisions = Decisions(*told, *self._identities.collect())
         self._lessons.clear()
         self._counts = Counter()
         return decisions

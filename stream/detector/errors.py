@@ -32,6 +32,14 @@ class Code(StrEnum):
     BAD_TIME = "bad_time"
     TOO_OLD = "too_old"
     FUTURE = "future"
+    ALIAS_CYCLE = "alias_cycle"
+    """An alias that makes an id, over others, an alias of itself."""
+    ALIAS_CHAIN = "alias_chain"
+    """More aliases in a row than are followed."""
+    ALIAS_STORM = "alias_storm"
+    """More ids of one customer in a day than a person has."""
+    BAD_HANDOVER = "bad_handover"
+    """A customer's state, sent from one partition to another, that cannot be read."""
 
 
 class BadEvent(Exception):  # noqa: N818 - it names what the sender sent, not an error of ours

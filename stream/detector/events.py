@@ -16,6 +16,10 @@ DAY_MS = 24 * HOUR_MS
 EARLIEST_MS = 631_152_000_000
 """1990-01-01: an event from before it carries a broken clock, not a memory."""
 
+INTERNAL = "\0"
+"""Begins the name of what is no use, but said among events in its time: see `identity`.
+From outside nothing of this name comes, for no text there may hold a null character."""
+
 
 class UsageEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Something one customer did, once.

@@ -97,9 +97,11 @@ class Lifecycle:
             case EventClass.ENDING:
                 self._hear_ending(customer_id, customer, signal)
             case EventClass.UNOBSERVED:
-                self._stop_watching(customer_id, customer, at)
+                self.stop_watching(customer_id, customer, at)
+                customer.observed = False
             case EventClass.PAUSED:
-                self._stop_watching(customer_id, customer, at)
+                self.stop_watching(customer_id, customer, at)
+                customer.observed = False
                 _life(customer).paused = True
             case EventClass.RESUMED:
                 self._resume(customer, at)
@@ -127,6 +129,28 @@ class Lifecycle:
         self._judge.hear_end_of_observation(customer_id, customer, at)
         if self._decliners:
             self._decliners.hear_end_of_observation(customer, at)
+
+    def stop_watching(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Expect nothing of a customer for now, and learn nothing from what is pending."""
+        self.leave(customer, at)
+        self._telling.tell(customer_id, customer, Tidings.UNOBSERVED, at)
+        if customer.observed:
+            self.lose_sight(customer_id, customer, at)
+        customer.landmarks.clear()
+        customer.back_released = 0
+        if customer.visits:
+            self._lessons += outcomes.sight(customer, customer_id, at, self._models, until=at)
+
+    def settle_in(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Let what another id of the customer's brought at a moment (ms) count."""
+        if not self._voice.adviser.segment(customer).eligible:
+            self.leave(customer, at)
+        here = customer.visit_open or customer.last_at + self._policy.horizon_ms > at
+        if here and customer.visits and customer.observed and not customer.ended:
+            self.enter(customer, at)
+        activated = customer.life is not None and customer.life.activated_at
+        if activated and customer.episode and customer.episode.trigger is Trigger.ONBOARDING:
+            self._voice.move(customer_id, customer, Sign.CLEARED, at)
 
     def stalls_at(self, customer: Customer) -> int | None:
         """Give when a customer who has not got going has stalled (ms); None: never."""
@@ -173,18 +197,6 @@ class Lifecycle:
         life.activated_at = life.activated_at or signal.at
         if customer.episode and customer.episode.trigger is Trigger.ONBOARDING:
             self._voice.move(customer_id, customer, Sign.CLEARED, signal.at, cause=signal.name)
-
-    def _stop_watching(self, customer_id: str, customer: Customer, at: int) -> None:
-        """Expect nothing of a customer any longer, and learn nothing from what is pending."""
-        self.leave(customer, at)
-        self._telling.tell(customer_id, customer, Tidings.UNOBSERVED, at)
-        if customer.observed:
-            self.lose_sight(customer_id, customer, at)
-        customer.observed = False
-        customer.landmarks.clear()
-        customer.back_released = 0
-        if customer.visits:
-            self._lessons += outcomes.sight(customer, customer_id, at, self._models, until=at)
 
     def _resume(self, customer: Customer, at: int) -> None:
         """Expect a customer again whose pause is over; its silence begins here."""

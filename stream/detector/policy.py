@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from stream.detector.events import DAY_MS, MINUTE_MS, SECOND_MS
+from stream.detector.events import DAY_MS, INTERNAL, MINUTE_MS, SECOND_MS
 from stream.detector.plays import Play, Release
 from stream.detector.segments import Segment
 
@@ -102,6 +102,13 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     smaller: fewer, later alerts."""
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether what is said of who somebody is, is believed."""
+
+    merge: bool = True
+    """Two ids that an alias joins become one customer; false: each stays its own."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One product's definition, validated as a whole before it gets here.
 
@@ -148,6 +155,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard = Guard()
     holdout: Holdout = Holdout()
     accounts: Accounts = Accounts()
+    identity: Identity = Identity()
     segments: tuple[Segment, ...] = ()
     """Kinds of customers, in the order in which they are asked for."""
     plays: tuple[Play, ...] = ()
@@ -163,7 +171,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Hash of the policy file: every alert carries it."""
 
     def classify(self, name: str) -> EventClass:
-        """Say what an event of this name means."""
+        """Say what an event of this name means; what only says who is who, means nothing here."""
+        if name.startswith(INTERNAL):
+            return EventClass.IGNORED
         for field, event_class in CLASSES.items():
             if any(fnmatchcase(name, glob) for glob in getattr(self, field)):
                 return event_class

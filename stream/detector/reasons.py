@@ -74,8 +74,9 @@ def explain(
 ) -> list[Reason]:
     """Give up to three reasons, the fact first.
 
-    `cause` is the event name behind a warning, an ending or an activation, `fall` what shows a
-    decline; contributions are logits of P(lapse) by input name.
+    `cause` is the event name behind a warning, an ending or an activation, or the id that goes on
+    in this one's place; `fall` is what shows a decline; contributions are logits of P(lapse) by
+    input name.
     """
     fact = _fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)
     reasons = [fall.reason if fall else fact]
@@ -93,12 +94,15 @@ def explain(
 def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_days: float) -> Reason:
     """State what triggered this stage."""
     silence, horizon = duration(facts.silence), duration(horizon_days)
-    if kind is Kind.RETRACTED:
+    if kind is Kind.RETRACTED and cause:
+        reason = Reason("same_customer", f"Is “{cause}”, and followed under that id from now on.")
+    elif kind is Kind.RETRACTED:
         reason = Reason("late_event", "A visit that arrived late shows that the silence never was.")
     elif kind is Kind.RECOVERED and trigger in (Trigger.SILENCE, Trigger.ENDING):
         reason = Reason("back", f"Back after {silence} of silence.")
     elif kind is Kind.RECOVERED and trigger is Trigger.ONBOARDING:
-        reason = Reason("activated", f"Got going: “{cause}”.")
+        how = f"“{cause}”" if cause else "it had, under another id"
+        reason = Reason("activated", f"Got going: {how}.")
     elif kind is Kind.RECOVERED:
         reason = Reason("worn_off", f"Keeps coming; the {trigger.value} has worn off.")
     elif trigger is Trigger.WARNING:
@@ -188,7 +192,7 @@ GROUPS = (
 
 CODES = (
     *("silence", "comes_less", "fewer_kinds", "warning_event", "not_activated", "open_ticket"),
-    *("ending_event", "lapsed", "back", "worn_off", "activated", "late_event"),
+    *("ending_event", "lapsed", "back", "worn_off", "activated", "late_event", "same_customer"),
     *(group.code for group in GROUPS),
 )
 """Every code a customer's alert may have."""

@@ -72,8 +72,13 @@ class Roster:
         return self._codec.decode(entry)
 
     def due(self, customer_id: str) -> int | None:
-        """Say when a customer is due, as `Customer.due` does; None: its row is too old to say."""
-        entry = self.entries[customer_id]
+        """Say when a customer is due, as `Customer.due` does; None: its row is too old to say.
+
+        Who was forgotten never is.
+        """
+        entry = self.entries.get(customer_id)
+        if entry is None:
+            return 0
         if isinstance(entry, Customer):
             return entry.due
         assert self._codec is not None
@@ -86,6 +91,11 @@ class Roster:
         else:
             self.entries[customer_id] = row
 
+    def forget(self, customer_id: str) -> None:
+        """Drop a customer of whom nothing is to be remembered; its row is to go, too."""
+        del self.entries[customer_id]
+        self.touched.append(customer_id)
+
     def erase(self, customer_id: str) -> None:
         """Forget a customer, if there is one; whoever saves is not told of it here."""
         self.entries.pop(customer_id, None)
@@ -97,16 +107,17 @@ class Roster:
             customer.touched = False
             self.entries[customer_id] = self._codec.encode(customer)
 
-    def save(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the row of everybody touched; who is not here goes to sleep with it."""
+    def save(self) -> Iterator[tuple[str, bytes | None]]:
+        """Yield the row of everybody touched, None of who was forgotten.
+
+        Who is not here goes to sleep with it.
+        """
         assert self._codec is not None
         encode, entries = self._codec.encode, self.entries
         touched, self.touched = self.touched, []
         for customer_id in touched:
             customer = entries.get(customer_id)
-            if customer is None:  # was erased
-                continue
-            if isinstance(customer, bytes):  # was let rest
+            if customer is None or isinstance(customer, bytes):  # is no more, or was let rest
                 yield customer_id, customer
                 continue
             customer.touched = False

@@ -60,6 +60,7 @@ class Waiting:
                 or not volume
                 or ((account := batch.account_ids[place]) and account != customer.account_id)
                 or not customer.touched
+                or customer.identity is not None
                 or (batch.traits and batch.traits[place])
             ):
                 results[take(batch[place])] += 1

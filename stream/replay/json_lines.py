@@ -17,7 +17,7 @@ from stream.detector.watermark import ahead
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
 from stream.replay.source import BYTE_ORDER_MARK
 from stream.wire.erasure import Erasure
-from stream.wire.events import Block, Decoder, Heartbeat
+from stream.wire.events import Block, Decoder, Heartbeat, Travelled
 from stream.wire.json_object import BYTES_MAX
 
 _CHUNK_BYTES = 1 << 18  # larger: more to be read again where a line is faulty, and no faster
@@ -86,7 +86,7 @@ class JsonLines:
                 self._refusals.heartbeats += 1
             elif isinstance(other, Erasure):
                 self._refusals.erasures.append(other)
-            elif other is None:
+            elif other is None or isinstance(other, Travelled):
                 self._refusals.ignored += 1
             elif lines[place] and not lines[place].isspace():
                 self._trial.refuse(first + place, other, lines[place])

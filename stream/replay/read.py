@@ -26,7 +26,7 @@ from stream.replay.json_lines import JsonLines
 from stream.replay.refusals import TRIAL_ROWS, FileTrial, Refusals
 from stream.replay.source import BYTE_ORDER_MARK, OnBytes, open_log
 from stream.wire.erasure import Erasure
-from stream.wire.events import Decoder, Row
+from stream.wire.events import Bundle, Decoded, Decoder, Heartbeat, Travelled
 from stream.wire.mapping import RowReader
 from stream.wire.policy_file import LogFormat
 
@@ -52,7 +52,7 @@ Numbered = Iterator[tuple[int, Any]]
 class ReadRow(Protocol):
     """Reads what one format calls a row."""
 
-    def __call__(self, row: Any, /, received_at: int) -> Row:
+    def __call__(self, row: Any, /, received_at: int) -> Decoded:
         """Give what the row says, or raise BadEvent."""
         ...
 
@@ -92,16 +92,17 @@ def read_log(
                 yield EventBatch.of(some)
 
 
-def _believed(read: ReadRow, received_at: int, max_future_skew_ms: int, row: Any) -> Row:
+def _believed(read: ReadRow, received_at: int, max_future_skew_ms: int, row: Any) -> Decoded:
     """Read a row, and refuse it if its clock runs ahead."""
-    event = read(row, received_at=received_at)
+    decoded = read(row, received_at=received_at)
+    event = decoded.events[0] if isinstance(decoded, Bundle) else decoded
     if isinstance(event, UsageEvent):
         check_not_ahead(event.occurred_at, received_at, max_future_skew_ms)
-    return event
+    return decoded
 
 
 def _events(
-    rows: Numbered, read: Callable[[Any], Row], trial: FileTrial, refusals: Refusals
+    rows: Numbered, read: Callable[[Any], Decoded], trial: FileTrial, refusals: Refusals
 ) -> Iterator[UsageEvent]:
     count = ignored = heartbeats = 0
     try:
@@ -114,14 +115,16 @@ def _events(
             except BadEvent as bad:
                 trial.refuse(number, bad, row)
             else:
-                if event.__class__ is UsageEvent:
+                if isinstance(event, UsageEvent):
                     yield event
-                elif event is None:
-                    ignored += 1
-                elif isinstance(event, Erasure):
-                    refusals.erasures.append(event)
+                elif isinstance(event, Bundle):
+                    yield from event.events
+                    if event.bad:
+                        trial.refuse(number, event.bad, row)
                 else:
-                    heartbeats += 1
+                    heartbeats += isinstance(event, Heartbeat)
+                    ignored += event is None or isinstance(event, Travelled)
+                    refusals.erasures += [event] if isinstance(event, Erasure) else []
             if count == TRIAL_ROWS:
                 trial.judge(count)
         if count < TRIAL_ROWS:
@@ -199,7 +202,7 @@ def _row_reader(columns: Sequence[str], decoder: Decoder) -> ReadRow:
     if mapping is not None:
         return RowReader(mapping, columns, decoder.traits).read
 
-    def by_name(row: Sequence[object], received_at: int) -> Row:
+    def by_name(row: Sequence[object], received_at: int) -> Decoded:
         # One value more than columns, by design: see `RowReader.read`.
         record: MappingOf[str, object] = dict(zip(columns, row, strict=False))
         return decoder.decode_record(record, received_at)

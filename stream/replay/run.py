@@ -26,12 +26,15 @@ from models.timeline import Timeline
 from models.trainer import Trainer
 from stream.detector.accounts.everybody import of_everybody
 from stream.detector.accounts.roll_up import RollUp
+from stream.detector.advice import Adviser
 from stream.detector.batch import EventBatch
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS
 from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.detector.ranking import rank
+from stream.detector.roster import Roster
 from stream.replay.erasing import without
 from stream.replay.order import in_order
 from stream.replay.read import read_log
@@ -84,7 +87,9 @@ class Summary(msgspec.Struct, kw_only=True):
     account_alerts: Counter[str] = msgspec.field(default_factory=Counter)
     """By kind; none unless they are asked for."""
     results: Counter[str] = msgspec.field(default_factory=Counter)
-    """Events by result: applied, ignored, duplicate, late, refused."""
+    """Events by result: applied, ignored, duplicate, late, refused, alias, forwarded."""
+    aliases: Counter[str] = msgspec.field(default_factory=Counter)
+    """Aliases by what became of them."""
     withheld: Counter[str] = msgspec.field(default_factory=Counter)
     """Episodes that were due and did not open, by reason."""
     segments: dict[str, int] = msgspec.field(default_factory=dict)
@@ -115,6 +120,7 @@ class Replay:
         self.alerts: Counter[str] = Counter()
         self.account_alerts: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
+        self.aliases: Counter[str] = Counter()
         self.withheld: Counter[str] = Counter()
         self._policy = policy
         self._lateness = policy.allowed_lateness_ms
@@ -234,6 +240,7 @@ class Replay:
     def _keep(self, decisions: Decisions) -> None:
         """Write the alerts, and teach the trainer."""
         self.results.update(decisions.counts)
+        self.aliases.update(decisions.aliases)
         self.withheld.update(decisions.withheld)
         for alert in decisions.alerts:
             self.alerts[alert.kind.value] += 1
@@ -265,16 +272,18 @@ def read_in_order(
     refusals: Refusals,
     batch_events: int = BATCH_EVENTS,
     watcher: Watcher | None = None,
+    aliases: bool = False,
 ) -> Iterator[EventBatch]:
     """Yield a log's events by their times, at most `batch_events` together.
 
-    `watcher` hears that a batch is decided when the next one is asked for.
+    `aliases` has among them what is said of who is who.  `watcher` hears that a batch is
+    decided when the next one is asked for.
     LogError: the log cannot be read, or most of it cannot be used.
     """
     events = read_log(
         files,
         policy_file.log,
-        Decoder(policy_file.mappings, policy_file.policy.traits),
+        Decoder(policy_file.mappings, policy_file.policy.traits, aliases=aliases),
         received_at=received_at,
         max_future_skew_ms=policy_file.policy.max_future_skew_ms,
         refusals=refusals,
@@ -311,6 +320,7 @@ def replay(
         refusals=summary.refusals,
         batch_events=batch_events,
         watcher=watcher,
+        aliases=policy_file.policy.identity.merge,
     )
     with ExitStack() as files_open:
         alerts_file = (
@@ -349,8 +359,10 @@ def replay(
     summary.alerts = run.alerts
     summary.account_alerts = run.account_alerts
     summary.results = run.results
+    summary.aliases = run.aliases
+    summary.events -= run.results["alias"]  # each stands beside the event that told it
     summary.withheld = run.withheld
-    summary.segments = run.detector.segments()
+    summary.segments = _by_segment(policy_file.policy, run.detector.customers)
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 
@@ -377,3 +389,12 @@ def _parts(batches: Iterable[EventBatch], size: int) -> Iterator[EventBatch]:
 def _midnight_after(moment: int) -> int:
     """Give the first UTC midnight after a moment (ms)."""
     return (moment // DAY_MS + 1) * DAY_MS
+
+
+def _by_segment(policy: Policy, customers: Roster) -> dict[str, int]:
+    """Count the customers of each of the policy's segments, and of none (under "")."""
+    adviser = Adviser(policy)
+    counts = dict.fromkeys([*(one.name for one in policy.segments), ""], 0)
+    for customer_id in customers:
+        counts[adviser.segment(customers.look(customer_id)).name] += 1
+    return counts

@@ -47,6 +47,7 @@ _SINCE_FIRST = {
     "falling": None,
     "life": None,
     "moved": [],
+    "identity": None,
 }
 
 

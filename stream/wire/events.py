@@ -17,7 +17,19 @@ import numpy as np
 from stream.detector.batch import EventBatch, Moments
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import UsageEvent
-from stream.wire import bundle, cloud_events, erasure, heartbeat, json_object, segment, usage
+from stream.detector.identity import alias_event
+from stream.wire import (
+    alias,
+    bundle,
+    cloud_events,
+    erasure,
+    heartbeat,
+    identity,
+    json_object,
+    segment,
+    travel,
+    usage,
+)
 from stream.wire.bundle import Bundle
 from stream.wire.cloud_events import Headers
 from stream.wire.erasure import Erasure
@@ -25,15 +37,26 @@ from stream.wire.fields import shown
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
 from stream.wire.mapping import Mapping, RecordReader
 from stream.wire.presets import AMPLITUDE, CLOUD_EVENTS, PRESETS, PresetReader
+from stream.wire.travel import Travelled
 from stream.wire.usage import encode_usage
 
-__all__ = ["Block", "Bundle", "Decoded", "Decoder", "Heartbeat", "encode_heartbeat", "encode_usage"]
+__all__ = [
+    "Block",
+    "Bundle",
+    "Decoded",
+    "Decoder",
+    "Heartbeat",
+    "Travelled",
+    "encode_heartbeat",
+    "encode_usage",
+]
 
-Row = UsageEvent | Heartbeat | Erasure | None
+Row = UsageEvent | Heartbeat | Erasure | Travelled | None
 """None is a row that the policy's mapping calls no event."""
 Decoded = Row | Bundle
-Other = Heartbeat | Erasure | BadEvent | None
-"""A heartbeat, an erasure, a row that is no event, or what cannot be used."""
+Other = Heartbeat | Erasure | Travelled | BadEvent | None
+"""A heartbeat, an erasure, what one partition says to another, a row that is no event, or what
+cannot be used."""
 
 _OWN_KEY = "slipaway"
 _MANY, _FEW = 1_024, 32
@@ -66,11 +89,20 @@ class Decoder:
     """Decodes values and records; keeps nothing but the times it has parsed before."""
 
     def __init__(
-        self, mappings: Iterable[Mapping] = (), traits: frozenset[str] = frozenset()
+        self,
+        mappings: Iterable[Mapping] = (),
+        traits: frozenset[str] = frozenset(),
+        *,
+        aliases: bool = False,
     ) -> None:
-        """Take the policy's mappings, in order, and the traits that it asks for."""
+        """Take the policy's mappings, in order, and the traits that it asks for.
+
+        `aliases` also yields what messages say of who somebody is, as events of names that
+        no other event has (`stream.detector.identity`).
+        """
         self.mappings = tuple(mappings)
         self.traits = traits
+        self._aliases = aliases
         self._mapped = tuple(RecordReader(mapping, traits) for mapping in self.mappings)
         self._segment = segment.SegmentReader(traits)
         self._presets = PresetReader(self._mapped, traits)
@@ -117,8 +149,29 @@ class Decoder:
             put_behind()
             batches.append(batch)
             places.append(np.arange(begin, end))
+            singly += self._aliases_of(batch, begin, values, others)
         put_behind()
-        return Block(EventBatch.joined(batches), np.concatenate(places), others)
+        return _in_order(EventBatch.joined(batches), np.concatenate(places), others)
+
+    def _aliases_of(
+        self,
+        batch: EventBatch,
+        begin: int,
+        values: Sequence[bytes | None],
+        others: list[tuple[int, Other]],
+    ) -> Iterator[tuple[UsageEvent, int]]:
+        """Yield what values that were read together, from place `begin` on, say of who is who."""
+        names = batch.names
+        if not self._aliases or not any(kind in names for kind in identity.TELL_IDS):
+            return
+        for number, name in enumerate(names):
+            value = values[begin + number]
+            if name in identity.TELL_IDS and value and not value.startswith(usage.PREFIX):
+                found = self._told(batch[number], json_object.parse(value))
+                if isinstance(found, Bundle):
+                    yield from ((event, begin + number) for event in found.events[1:])
+                    if found.bad:
+                        others.append((begin + number, found.bad))
 
     def decode_text(self, text: bytes, received_at: int) -> EventBatch | None:
         """Decode lines that are all faultless events of one form, each on a line of its own.
@@ -192,11 +245,11 @@ class Decoder:
                 others.append((place, decoded))
         return events
 
-    def decode_record(self, record: MappingOf[str, object], received_at: int) -> Row:
+    def decode_record(self, record: MappingOf[str, object], received_at: int) -> Decoded:
         """Decode a JSON object, or a row of a table by name, or raise BadEvent."""
         own = record.get(_OWN_KEY)
         if own is not None:
-            return _own(own, record, received_at)
+            return self._own(own, record, received_at)
         for mapped in self._mapped:
             if mapped.fits(record):
                 return mapped.read(record, received_at)
@@ -204,7 +257,7 @@ class Decoder:
             return self._cloud_event(record, received_at)
         kind = record.get("type")
         if isinstance(kind, str) and kind in segment.TYPES:
-            return self._segment.read(record, received_at)
+            return self._told(self._segment.read(record, received_at), record)
         if self._mapped:
             # The mapping that comes closest says what is missing.
             nearest = max(self._mapped, key=lambda mapped: mapped.present(record))
@@ -214,7 +267,22 @@ class Decoder:
             raise _unknown(kind, record)
         return self._presets.read(shape, record, received_at)
 
-    def _cloud_event(self, record: MappingOf[str, object], received_at: int) -> Row:
+    def _told(self, event: UsageEvent, record: MappingOf[str, object]) -> UsageEvent | Bundle:
+        """Give a Segment message's event, with what else it says: of who is who."""
+        if not self._aliases or event.name not in identity.TELL_IDS:
+            return event
+        at, received_at = event.occurred_at, event.received_at
+        try:
+            aliases = [
+                alias_event(told.previous_id, told.customer_id, at, received_at)
+                for told in identity.told(record)
+                if isinstance(told, identity.Alias)
+            ]
+        except BadEvent as bad:
+            return Bundle((event,), bad)
+        return Bundle((event, *aliases), None) if aliases else event
+
+    def _cloud_event(self, record: MappingOf[str, object], received_at: int) -> Decoded:
         """Read a CloudEvent: by the policy's mappings, by its subject, or what is inside of it."""
         data = record.get("data")
         for view in (record, data):
@@ -236,6 +304,25 @@ class Decoder:
                 ' Say so: [[mapping]] preset = "cloudevents", customer = "data...."',
             ) from bad
 
+    def _own(self, tag: object, record: MappingOf[str, object], received_at: int) -> Row:
+        """Read a record of our own form."""
+        if tag == usage.TAG:
+            return usage.from_record(record, received_at)
+        if tag == heartbeat.TAG:
+            return heartbeat.from_record(record)
+        if tag == alias.TAG:
+            told = alias.from_record(record, received_at)
+            return told if self._aliases else None
+        if tag == erasure.TAG:
+            return erasure.from_record(record)
+        if tag in (travel.FORWARDED, travel.HANDOVER):
+            return travel.from_record(record, received_at)
+        raise BadEvent(
+            Code.UNKNOWN_TYPE,
+            f"slipaway is {shown(tag)}: this version reads {usage.TAG!r}, {alias.TAG!r},"
+            f" {heartbeat.TAG!r} and {erasure.TAG!r}",
+        )
+
     def _spoken_for(self, record: MappingOf[str, object]) -> bool:
         """Tell whether a record is of our own form, or one that the policy maps."""
         own = record.get(_OWN_KEY) is not None
@@ -247,20 +334,26 @@ class Decoder:
         bad: list[tuple[int, BadEvent]] = []
         for place, item in enumerate(found.items):
             try:
-                event = self._bundled(item, received_at, uploaded=found.uploaded)
+                decoded = self._bundled(item, received_at, uploaded=found.uploaded)
             except BadEvent as fault:
                 bad.append((place, fault))
-            else:
-                events += [event] if event is not None else []
+                continue
+            if isinstance(decoded, UsageEvent):
+                events.append(decoded)
+            elif isinstance(decoded, Bundle):
+                events += decoded.events
+                bad += [(place, decoded.bad)] if decoded.bad else []
         return Bundle(tuple(events), bundle.fault(bad, len(found.items)))
 
-    def _bundled(self, item: object, received_at: int, *, uploaded: bool) -> UsageEvent | None:
+    def _bundled(
+        self, item: object, received_at: int, *, uploaded: bool
+    ) -> UsageEvent | Bundle | None:
         if not isinstance(item, dict):
             raise BadEvent(Code.NOT_AN_OBJECT, f"a {type(item).__name__}: expected an object")
         if uploaded and not self._mapped:
             return self._presets.read(AMPLITUDE, item, received_at)
         event = self.decode_record(item, received_at)
-        if isinstance(event, Heartbeat | Erasure):
+        if isinstance(event, Heartbeat | Erasure | Travelled):
             kind = type(event).__name__.lower()
             raise BadEvent(Code.UNKNOWN_TYPE, f"of kind {kind}, among customers' events")
         return event
@@ -286,18 +379,12 @@ def _pieces(begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, end)
 
 
-def _own(tag: object, record: MappingOf[str, object], received_at: int) -> Row:
-    if tag == usage.TAG:
-        return usage.from_record(record, received_at)
-    if tag == heartbeat.TAG:
-        return heartbeat.from_record(record)
-    if tag == erasure.TAG:
-        return erasure.from_record(record)
-    raise BadEvent(
-        Code.UNKNOWN_TYPE,
-        f"slipaway is {shown(tag)}: this version reads {usage.TAG!r}, {heartbeat.TAG!r} and"
-        f" {erasure.TAG!r}",
-    )
+def _in_order(events: EventBatch, places: Moments, others: list[tuple[int, Other]]) -> Block:
+    """Give a block of events that stand in the order of their values, or nearly so."""
+    if (places[1:] < places[:-1]).any():
+        order = np.argsort(places, kind="stable")
+        events, places = events.taken(order), places[order]
+    return Block(events, places, others)
 
 
 def _unknown(kind: object, record: MappingOf[str, object]) -> BadEvent:

@@ -18,6 +18,8 @@ from stream.wire import fields
 
 ACCOUNT: Final = "account."
 TRAITS_MAX: Final = 64  # larger: segments by traits that nobody writes, and larger customers
+TELL_IDS: Final = frozenset({"identify", "alias"})
+"""The messages that may say that two ids are one customer."""
 Value = str | float | bool | None
 """None: the trait is taken back."""
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from stream.detector.plays import Play, Release
-from stream.detector.policy import CLASSES, Accounts, Decline, Guard, Holdout, Policy
+from stream.detector.policy import CLASSES, Accounts, Decline, Guard, Holdout, Identity, Policy
 from stream.detector.segments import Segment
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
@@ -155,6 +155,7 @@ class _Reading:
         guard = Guard(**sections.pop("guard"))
         holdout = Holdout(**sections.pop("holdout"))
         accounts = Accounts(**sections.pop("accounts"))
+        identity = Identity(**sections.pop("identity"))
         log = LogFormat(**sections.pop("log"))
         merged = {field: value for section in sections.values() for field, value in section.items()}
         policy = Policy(
@@ -163,6 +164,7 @@ class _Reading:
             guard=guard,
             holdout=holdout,
             accounts=accounts,
+            identity=identity,
             segments=self._made("segment", Segment, lists["segment"]),
             plays=self._made("play", Play, lists["play"]),
             releases=self._made("release", Release, lists["release"]),

@@ -102,6 +102,7 @@ SECTIONS: dict[str, Keys] = {
             values.number(above=0, below=0.5, why="a share of silences, between 0 and 0.5"),
         ),
     },
+    "identity": {"merge": ("merge", values.flag)},
     "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),

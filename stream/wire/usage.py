@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.detector.batch import EventBatch, Moments
 from stream.detector.errors import BadEvent, Code
-from stream.detector.events import EARLIEST_MS, UsageEvent
+from stream.detector.events import EARLIEST_MS, INTERNAL, UsageEvent
 from stream.wire import fields
 from stream.wire.identity import plain_traits
 from stream.wire.lines import as_lines, count_lines
@@ -28,6 +28,11 @@ _decode_lines = msgspec.json.Decoder(UsageEvent).decode_lines
 def encode_usage(event: UsageEvent) -> bytes:
     """Write an event in the canonical form, version 1."""
     return PREFIX + _ENCODER.encode(event)[1:]
+
+
+def is_usage(event: UsageEvent) -> bool:
+    """Tell whether an event is one, and not what is said of ids among them."""
+    return not event.name.startswith(INTERNAL)
 
 
 def read_many(values: Sequence[bytes | None], received_at: Sequence[int]) -> EventBatch | None:
@@ -69,14 +74,8 @@ def from_record(record: Mapping[str, object], received_at: int) -> UsageEvent:
     the last one's.  A sender cannot vouch for its own future by claiming that
     it was received there.
     """
-    occurred_at = _time(record, "occurred_at")
-    if occurred_at is None:
-        raise BadEvent(Code.NO_TIME, "occurred_at is missing")
-    if occurred_at < EARLIEST_MS:
-        raise BadEvent(Code.TOO_OLD, f"occurred_at is {occurred_at}: before 1990, a broken clock")
-    first_received_at = _time(record, "received_at")
-    if first_received_at is not None:
-        received_at = min(received_at, first_received_at)
+    occurred_at = moment(record, "occurred_at")
+    received_at = min(received_at, moment(record, "received_at", or_else=received_at))
     return UsageEvent(
         customer_id=fields.customer(record.get("customer_id"), "customer_id"),
         name=fields.event(record.get("name"), "name"),
@@ -96,13 +95,21 @@ def _volume(value: object) -> float:
     return fields.volume(value)
 
 
-def _time(record: Mapping[str, object], key: str) -> int | None:
+def moment(record: Mapping[str, object], key: str, or_else: int | None = None) -> int:
+    """Give a time (ms) of a canonical record; `or_else` where there is none, or raise BadEvent.
+
+    Where a time has to be there, it is an event's, and no older than events are.
+    """
     value = record.get(key)
     if value is None:
-        return None
+        if or_else is None:
+            raise BadEvent(Code.NO_TIME, f"{key} is missing")
+        return or_else
     if isinstance(value, bool) or not isinstance(value, int):
         found = fields.shown(value)
         raise BadEvent(Code.WRONG_TYPE, f"{key} is {found}: expected integer milliseconds")
     if not 0 <= value <= LATEST_MS:
         raise BadEvent(Code.BAD_TIME, f"{key} is {value}: not within 1970 to 9999")
+    if or_else is None and value < EARLIEST_MS:
+        raise BadEvent(Code.TOO_OLD, f"{key} is {value}: before 1990, a broken clock")
     return value

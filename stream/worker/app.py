@@ -190,6 +190,7 @@ class Worker:
             wall_clock=settings.clock == "wall",
             origins=self.origins,
             teller=self._teller(tp),
+            app=settings.app_id,
         )
 
     def _teller(self, tp: TP) -> Teller | None:
@@ -233,7 +234,8 @@ class Worker:
         )
 
     def _decoder(self) -> Decoder:
-        return Decoder(self.product.mappings, self.product.policy.traits)
+        policy = self.product.policy
+        return Decoder(self.product.mappings, policy.traits, aliases=policy.identity.merge)
 
     def _put_aside(self, tp: TP, stage: str) -> PutAside:
         settings = self.settings

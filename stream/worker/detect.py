@@ -16,10 +16,12 @@ import structlog
 from faust.types import TP
 
 from models.timeline import Timeline
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
-from stream.detector.events import HOUR_MS, MINUTE_MS
+from stream.detector.events import HOUR_MS, MINUTE_MS, UsageEvent
+from stream.detector.identity import Handover, fault
 from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
@@ -27,9 +29,10 @@ from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire.customers import CustomerCodec
 from stream.wire.erasure import Erasure
-from stream.wire.events import Decoder, Heartbeat
+from stream.wire.events import Decoder, Heartbeat, Travelled
 from stream.wire.lessons import encode_lesson
 from stream.wire.state import StateCodec
+from stream.wire.travel import encode_sent
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
 from stream.worker.model_log import ModelLog
@@ -75,10 +78,12 @@ class DetectFold(Fold):
         wall_clock: bool,
         origins: int = 0,
         teller: Teller | None = None,
+        app: str = "",
     ) -> None:
         """Prepare; `examples` is where lessons go, None if nobody learns.
 
-        `origins` is how many partitions of raw sources feed the topic; `teller`
+        `app` is the application's id: of what customers here say to each other, only its
+        own counts.  `origins` is how many partitions of raw sources feed the topic; `teller`
         tells accounts, None if nobody looks at them.
         """
         self._tp = tp
@@ -90,6 +95,7 @@ class DetectFold(Fold):
         self._metrics = metrics
         self._examples = examples
         self._wall_clock = wall_clock
+        self._app = app
         self._origins = Origins(origins)
         self._teller = teller
         self._customers = Roster(CUSTOMERS)
@@ -138,6 +144,7 @@ class DetectFold(Fold):
             progress=reached.detector,
             erased=self._erased,
             announces=self._tp.partition == 0,
+            alone=False,
         )
         self._detector.events_move_time = not self._origins.move_time
         if self._teller is not None:
@@ -172,24 +179,13 @@ class DetectFold(Fold):
             match other:
                 case BadEvent():
                     refused.append((records[place], other))
-                case Heartbeat():
+                case Heartbeat() | Erasure() | Travelled():
                     decide_until(block.before(place))
                     done = block.before(place)
                     try:
-                        self._hear(other, records[place].timestamp)
+                        self._heed(other, records[place].timestamp, results)
                     except BadEvent as bad:
                         refused.append((records[place], bad))
-                        continue
-                    results["heartbeat"] += not other.origin
-                case Erasure():
-                    decide_until(block.before(place))
-                    done = block.before(place)
-                    try:
-                        self._erase(other, records[place].timestamp)
-                    except BadEvent as bad:
-                        refused.append((records[place], bad))
-                        continue
-                    results["erasure"] += 1
                 case None:
                     results["ignored"] += 1
                 case _:
@@ -200,6 +196,35 @@ class DetectFold(Fold):
         self._outputs += self._put_aside.letters(len(records), refused)
         self._metrics.took(self._tp.topic, results)
         self._say_where()
+
+    def _heed(
+        self, other: Heartbeat | Erasure | Travelled, received_at: int, results: Counter[str]
+    ) -> None:
+        """Do what is said by a record that is no event; raise BadEvent where that is wrong."""
+        if isinstance(other, Heartbeat):
+            self._hear(other, received_at)
+            results["heartbeat"] += not other.origin
+        elif isinstance(other, Erasure):
+            self._erase(other, received_at)
+            results["erasure"] += 1
+        elif other.app == self._app:
+            self._arrive(other.what, results)
+        else:
+            results["ignored"] += 1
+
+    def _arrive(self, what: UsageEvent | Handover, results: Counter[str]) -> None:
+        """Take what another customer's state says to one of ours; raise what is wrong with it."""
+        if isinstance(what, Handover):
+            self._publish(self._detector.on_handover(what))
+            results["handover"] += 1
+            wrong = fault(what)
+        else:
+            decisions = self._detector.on_events([what])
+            results.update(decisions.counts)
+            self._publish(decisions)
+            wrong = decisions.refused[0][1] if decisions.refused else None
+        if wrong:
+            raise wrong
 
     def _hear(self, heartbeat: Heartbeat, received_at: int) -> None:
         """Let time pass as far as a heartbeat says."""
@@ -281,10 +306,14 @@ class DetectFold(Fold):
     # ------------------------------------------------------------ its parts
 
     def _publish(self, decisions: Decisions) -> None:
-        """Give alerts and lessons their places."""
+        """Give alerts, lessons and what is for other customers their places."""
         self._outputs += self._desk.outputs(decisions.alerts)
         if self._teller is not None:
             self._outputs += self._teller.outputs(decisions.members, decisions.alerts)
+        for sent in decisions.sent:
+            key, value = encode_sent(sent, self._app)
+            self._outputs.append(Output(self._tp.topic, None, key, value))
+        self._metrics.identified(decisions.aliases)
         self._metrics.withheld(decisions.withheld)
         if self._examples is not None and decisions.lessons:
             self._outputs += [

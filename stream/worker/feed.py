@@ -6,7 +6,7 @@ end of the log: what the others hold may be later.  So every partition is told
 how far the whole log went, by a heartbeat.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
@@ -16,11 +16,14 @@ from aiokafka.partitioner import murmur2
 
 from models.snapshots import Snapshot
 from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.identity import ALIAS
 from stream.engine.connection import wait_for_broker
 from stream.settings import Settings
 from stream.wire import snapshots
+from stream.wire.alias import encode_alias, sides
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Heartbeat, encode_heartbeat, encode_usage
+from stream.wire.usage import is_usage
 from stream.worker.connection import connection
 
 BATCH_BYTES = 256 << 10
@@ -92,8 +95,8 @@ async def feed(
             key = erasure.customer_id.encode()
             await partitions[_hash(key) % len(partitions)].send(key, encode_erasure(erasure))
         for event in chain(first, following):
-            key = event.customer_id.encode()
-            await partitions[_hash(key) % len(partitions)].send(key, encode_usage(event))
+            for key, value in _records(event):
+                await partitions[_hash(key) % len(partitions)].send(key, value)
             latest = max(latest, event.occurred_at)
             sent += 1
             if sent % REPORT_EVENTS == 0:
@@ -108,6 +111,15 @@ async def feed(
         return Sent(sent, watermark)
     finally:
         await producer.stop()
+
+
+def _records(event: UsageEvent) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what is sent of an event; of an alias, both ids are told."""
+    if is_usage(event):
+        yield event.customer_id.encode(), encode_usage(event)
+    else:
+        for side in sides(event) if event.name == ALIAS else (event,):
+            yield side.customer_id.encode(), encode_alias(side)
 
 
 async def publish(settings: Settings, models: Sequence[bytes]) -> int:

@@ -16,11 +16,16 @@ from typing import assert_never
 from faust.types import TP
 
 from stream.detector.errors import BadEvent
+from stream.detector.events import UsageEvent
+from stream.detector.identity import ALIAS
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record
+from stream.wire.alias import encode_alias, sides
 from stream.wire.erasure import Erasure, encode_erasure
-from stream.wire.events import Decoder, Heartbeat, encode_usage
+from stream.wire.events import Decoder, Heartbeat, Travelled, encode_usage
 from stream.wire.heartbeat import encode_heartbeat
+from stream.wire.usage import is_usage
+from stream.worker.aliases_told import AliasesTold
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
 
@@ -57,6 +62,7 @@ class IngestFold(Fold):
         self._future_skew_ms = future_skew_ms
         self._put_aside = put_aside
         self._metrics = metrics
+        self._aliases_told = AliasesTold()
         self._outputs: list[Output] = []
         self._latest = 0
         self._busy = True
@@ -81,7 +87,7 @@ class IngestFold(Fold):
             [record.timestamp for record in records],
             [record.headers for record in records],
         )
-        results = {"ingested": len(block.events), "ignored": 0, "heartbeat": 0, "erasure": 0}
+        results = {"ingested": 0, "ignored": 0, "heartbeat": 0, "erasure": 0}
         refused: list[tuple[Record, BadEvent]] = []
         said: list[tuple[int, Output]] = []  # with the places of what they were made of
         for number, event in enumerate(block.events):
@@ -89,10 +95,10 @@ class IngestFold(Fold):
                 self._reach(event.occurred_at, event.received_at)
             except BadEvent as bad:
                 refused.append((records[block.place(number)], bad))
-                results["ingested"] -= 1
                 continue
-            key = event.customer_id.encode()
-            said.append((block.place(number), Output(self._usage, None, key, encode_usage(event))))
+            outputs = self._outputs_of(event)
+            results["ingested"] += is_usage(event)
+            said += [(block.place(number), output) for output in outputs]
         for place, other in block.others:
             match other:
                 case BadEvent():
@@ -105,7 +111,7 @@ class IngestFold(Fold):
                         continue
                     said += [(place, output) for output in passed_on]
                     results["erasure" if passed_on else "heartbeat"] += 1
-                case None:
+                case None | Travelled():
                     results["ignored"] += 1
                 case _:
                     assert_never(other)
@@ -132,6 +138,21 @@ class IngestFold(Fold):
             )
             outputs += [Output(self._usage, p, None, beat) for p in range(self._usage_partitions)]
         return Batch(rows=[], outputs=outputs, progress=b"%d" % self._latest)
+
+    def _outputs_of(self, event: UsageEvent) -> list[Output]:
+        """Give what is told of an event; of an alias, both ids, which may live apart, are told."""
+        if is_usage(event):
+            return [Output(self._usage, None, event.customer_id.encode(), encode_usage(event))]
+        if event.name != ALIAS:
+            both: tuple[UsageEvent, ...] = (event,)
+        elif self._aliases_told.is_news(event.account_id, event.customer_id, event.occurred_at):
+            both = sides(event)
+        else:
+            return []
+        return [
+            Output(self._usage, None, side.customer_id.encode(), encode_alias(side))
+            for side in both
+        ]
 
     def _hear(self, other: Heartbeat | Erasure, received_at: int) -> list[Output]:
         """Let time pass as far as a heartbeat says; give the record of an erasure.

@@ -72,8 +72,17 @@ class Metrics:
         self.events = Counter(
             "events",
             "Events read, by topic and result: applied, ignored, duplicate, late, heartbeat,"
-            " ingested, erasure, erased (what came late of an erased customer), dead_letter.",
+            " ingested, alias, forwarded, handover, erasure, erased (what came late of an erased"
+            " customer), dead_letter.",
             ("topic", "result"),
+            **place,
+        )
+        self.aliases = Counter(
+            "aliases",
+            "Aliases decided on, by result: merged, unknown (nothing was known of the old id),"
+            " repeated, kept (the old id goes by another one already), alias_cycle, alias_chain,"
+            " alias_storm, bad_handover.",
+            ("result",),
             **place,
         )
         self.dead_letters = Counter(
@@ -363,6 +372,11 @@ class Metrics:
         """Count events of one block by what became of them."""
         for result, count in results.items():
             self.events.labels(topic, result).inc(count)
+
+    def identified(self, aliases: Sequence[str]) -> None:
+        """Count aliases by what became of them."""
+        for result in aliases:
+            self.aliases.labels(result).inc()
 
     def put_aside(self, topic: str, codes: Mapping[Code, int]) -> None:
         """Count dead letters of one block."""

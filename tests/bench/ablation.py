@@ -25,7 +25,7 @@ from stream.backtest.history import Recorder
 from stream.backtest.judging import Alerts, Court, Score
 from stream.backtest.run import NOTICE_SHARES
 from stream.backtest.sweep import Sweep, SweptReplay
-from stream.detector.detector import Decisions
+from stream.detector.decisions import Decisions
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
 from stream.replay.refusals import Refusals

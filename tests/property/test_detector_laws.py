@@ -14,7 +14,8 @@ from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind
 from stream.detector.customer import Customer
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.duplicates import REMEMBERED
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.landmarks import PENDING_PER_RUNG, RUNGS

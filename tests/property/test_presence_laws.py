@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from test_detector_laws import NAMES, PLANS, POLICY, START, eager_models
 
 from stream.detector import detector as module
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, MINUTE_MS, UsageEvent
 from stream.detector.presence import Presence
 from stream.detector.roster import Roster

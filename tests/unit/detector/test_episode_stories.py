@@ -10,7 +10,8 @@ from models.protocol import Tally
 from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.episodes import TRANSITIONS, Sign
 from stream.detector.errors import Code
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent

@@ -9,7 +9,8 @@ from models.online import OnlineModel
 from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Severity
-from stream.detector.detector import Decisions, Detector
+from stream.detector.decisions import Decisions
+from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.life import Phase
 from stream.detector.policy import Policy

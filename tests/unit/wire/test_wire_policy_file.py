@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from stream.detector.life import Phase
 from stream.detector.plays import Play, Release
-from stream.detector.policy import Decline, Guard, Policy
+from stream.detector.policy import Decline, Guard, Identity, Policy
 from stream.detector.segments import Comparison, Condition, FromTrait, OpenTicket, Segment
 from stream.detector.stages import Kind, Trigger
 from stream.wire.durations import format_duration, parse_duration
@@ -46,6 +46,8 @@ visits_min = 10
 enabled = false
 collapse = 0.2
 recover = 0.7
+[identity]
+merge = false
 [log]
 format = "csv"
 delimiter = "whitespace"
@@ -109,6 +111,7 @@ def test_every_key_arrives() -> None:
             enabled=True, sharp_ratio=0.2, slow_ratio=0.5, alarm_nats=5.0, visits_min=10
         ),
         guard=Guard(enabled=False, collapse=0.2, recover=0.7),
+        identity=Identity(merge=False),
         version=file.policy.version,
     )
     assert file.log == LogFormat(format="csv", delimiter="whitespace")

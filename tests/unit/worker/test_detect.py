@@ -11,15 +11,19 @@ from models.online import OnlineModel
 from models.snapshots import Snapshot, cold, name
 from models.timeline import Timeline
 from stream.detector.detector import Detector
+from stream.detector.errors import Code
 from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.identity import Handover, alias_event
 from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.engine.exits import Exit, Fatal
 from stream.engine.flow import Batch
 from stream.wire import snapshots
 from stream.wire.alerts import encode_alert
+from stream.wire.alias import encode_alias, sides
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat, encode_usage
 from stream.wire.lessons import decode_lesson
+from stream.wire.travel import encode_sent
 from stream.worker import detect
 from stream.worker.dead_letters import PutAside
 from stream.worker.detect import DetectFold
@@ -66,7 +70,7 @@ def models(metrics: Metrics) -> ModelLog:
 def make(metrics: Metrics, models: ModelLog) -> Make:
     """Return what makes the work on one partition."""
 
-    def fold(*, wall: bool = False) -> DetectFold:
+    def fold(*, wall: bool = False, app: str = "") -> DetectFold:
         desk = Desk(
             topic="alerts",
             holdout_topic="holdout",
@@ -88,13 +92,14 @@ def make(metrics: Metrics, models: ModelLog) -> Make:
         return DetectFold(
             TP("usage", 0),
             policy=POLICY,
-            decoder=Decoder(),
+            decoder=Decoder(aliases=bool(app)),
             models=models,
             desk=desk,
             put_aside=put_aside,
             metrics=metrics,
             examples="examples",
             wall_clock=wall,
+            app=app,
         )
 
     return fold
@@ -254,3 +259,50 @@ def test_lessons_name_their_partition_and_bad_events_are_put_aside(make: Make, r
     assert lessons
     assert {partition for partition, _ in lessons} == {0}
     assert {out.partition for out in outputs if out.topic == "examples"} == {0}
+
+
+def test_two_partitions_make_one_customer_of_two_ids(
+    make: Make, record: Any, metrics: Metrics
+) -> None:
+    """The state goes through the usage topic; that of another application is none of ours."""
+    old, new = restored(make(app="a"), []), restored(make(app="a"), [])
+    visits = [UsageEvent("anon", "opened", BEGIN + day * DAY_MS, NOW_MS) for day in range(4)]
+    alias = alias_event("anon", "u", BEGIN + 4 * DAY_MS, NOW_MS)
+    joins, moves = map(encode_alias, sides(alias))
+    beat = encode_heartbeat(Heartbeat(BEGIN + 5 * DAY_MS))
+    old.apply([record(value) for value in [*map(encode_usage, visits), moves, beat]])
+    (handed,) = [o for o in old.collect().outputs if o.topic == "usage"]
+    assert handed.key == b"u"
+    late = encode_usage(UsageEvent("anon", "opened", BEGIN + 6 * DAY_MS, NOW_MS))
+    old.apply([record(late)])
+    (forwarded,) = [o for o in old.collect().outputs if o.topic == "usage"]
+    foreign = [o.value.replace(b'"app":"a"', b'"app":"b"') for o in (handed, forwarded)]
+    values = [joins, beat, *foreign, handed.value, handed.value, forwarded.value]
+    new.apply([record(value) for value in values])
+    rows = kept([new.collect()])
+    customer = detect.CUSTOMERS.decode(rows[b"u"] or b"")
+    assert customer.visits == 4
+    assert len(customer.waiting) == 1
+    counted = metrics.registry.get_sample_value
+    assert counted("slipaway_aliases_total", {"result": "merged"}) == 1
+    assert counted("slipaway_events_total", {"topic": "usage", "result": "handover"}) == 2
+
+
+def test_a_message_read_without_ingest_asks_for_the_other_id(make: Make, record: Any) -> None:
+    """Where the usage topic has the sender's own messages, the old id may live elsewhere."""
+    fold = restored(make(app="a"), [])
+    said = b'{"type":"identify","userId":"u","anonymousId":"a","timestamp":"2026-01-05T10:00:00Z"}'
+    fold.apply([record(said)])
+    (asked,) = [o for o in fold.collect().outputs if o.topic == "usage"]
+    assert asked.key == b"a"
+    assert b'"side":"previous"' in (asked.value or b"")
+
+
+def test_a_refused_alias_is_a_dead_letter(make: Make, record: Any) -> None:
+    """Its letter is the answer that says so."""
+    fold = restored(make(app="a"), [])
+    answer = Handover(previous_id="a", customer_id="u", at=BEGIN, refused=Code.ALIAS_CHAIN.value)
+    _, value = encode_sent(answer, "a")
+    fold.apply([record(value)])
+    (letter,) = [o for o in fold.collect().outputs if o.topic == "dead"]
+    assert letter.value == value

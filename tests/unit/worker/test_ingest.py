@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from faust.types import TP
 
 from stream.detector.errors import Code
 from stream.wire.dead_letters import original_headers, read_headers
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat
+from stream.worker import aliases_told
 from stream.worker.dead_letters import PutAside
 from stream.worker.failing import StopRule
 from stream.worker.ingest import IngestFold
@@ -19,7 +21,7 @@ GOOD = b'{"type":"track","userId":"c1","event":"opened","timestamp":"2026-01-05T
 FUTURE = GOOD.replace(b"2026", b"2099")
 
 
-def fold(metrics: Metrics, *, wall_clock: bool = False) -> IngestFold:
+def fold(metrics: Metrics, *, wall_clock: bool = False, aliases: bool = False) -> IngestFold:
     """Return ingest's work on one partition."""
     put_aside = PutAside(
         topic="dead",
@@ -35,7 +37,7 @@ def fold(metrics: Metrics, *, wall_clock: bool = False) -> IngestFold:
         usage_partitions=2,
         origins=3,
         wall_clock=wall_clock,
-        decoder=Decoder(),
+        decoder=Decoder(aliases=aliases),
         future_skew_ms=60_000,
         put_aside=put_aside,
         metrics=metrics,
@@ -171,6 +173,38 @@ def test_a_heartbeat_of_the_source_moves_its_time(
     work.begin(None)
     work.apply([record(encode_heartbeat(Heartbeat(77)))])
     assert heard(work) == Heartbeat(77, "raw:2", 3, busy=True)
+
+
+def test_both_ids_of_an_alias_are_told_once_a_day(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """Each in its own partition; a sender says so with every message."""
+    work = fold(metrics, aliases=True)
+    said = (
+        b'{"type":"identify","userId":"u","anonymousId":"a","timestamp":"2026-01-%02dT10:00:00Z"}'
+    )
+    work.apply([record(said % day, offset=day) for day in (5, 5, 5, 6, 6, 7)])
+    outputs = [o for o in work.collect().outputs if o.key and b"alias.v1" in (o.value or b"")]
+    assert [output.key for output in outputs] == [b"u", b"a"] * 3
+    assert {output.topic for output in outputs} == {"usage"}
+    again = fold(metrics, aliases=True)
+    again.apply([record(output.value, offset=n) for n, output in enumerate(outputs[:2])])
+    assert [o[2:4] for o in again.collect().outputs if o.key] == [o[2:4] for o in outputs[:2]]
+
+
+def test_pairs_told_of_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is forgotten is told once more, and that changes nothing."""
+    monkeypatch.setattr(aliases_told, "PAIRS_MAX", 2)
+    told = aliases_told.AliasesTold()
+    assert [told.is_news(old, "u", NOW_MS) for old in "aabbca"] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert told.is_news("a", "u", NOW_MS - 1)
 
 
 def test_an_erasure_keeps_its_place_among_the_events(
