@@ -97,7 +97,7 @@ class Roster:
         self.touched.append(customer_id)
 
     def erase(self, customer_id: str) -> None:
-        """Forget a customer, if there is one; whoever saves is not told of it here."""
+        """Forget a customer, if there is one; that its row is to go, is for others to say."""
         self.entries.pop(customer_id, None)
 
     def rest(self, customer_id: str) -> None:

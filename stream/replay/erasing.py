@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from stream.detector.batch import EventBatch
+from stream.detector.events import INTERNAL
 from stream.wire.erasure import Erasure
 
 EVER = 1 << 62
@@ -26,7 +27,7 @@ def until(erasures: Iterable[Erasure]) -> dict[str, int]:
 
 
 def without(batches: Iterable[EventBatch], erasures: Iterable[Erasure]) -> Iterator[EventBatch]:
-    """Yield the events of a log that no erasure covers.
+    """Yield the events of a log that no erasure covers; aliases are of both their ids.
 
     `erasures` are looked at once the first batch is there: whoever puts a log in
     order has read all of it by then.
@@ -35,11 +36,20 @@ def without(batches: Iterable[EventBatch], erasures: Iterable[Erasure]) -> Itera
     for batch in batches:
         if moments is None:
             moments = until(erasures)
-        if not moments or moments.keys().isdisjoint(batch.customer_ids):
+        if not moments or moments.keys().isdisjoint([*batch.customer_ids, *batch.account_ids]):
             yield batch
             continue
         covered = np.fromiter(
-            (moments.get(customer_id, -1) for customer_id in batch.customer_ids), np.int64
+            (
+                max(
+                    moments.get(who, -1),
+                    moments.get(other, -1) if name.startswith(INTERNAL) else -1,
+                )
+                for who, name, other in zip(
+                    batch.customer_ids, batch.names, batch.account_ids, strict=True
+                )
+            ),
+            np.int64,
         )
         kept = np.flatnonzero(batch.occurred_at > covered)
         if len(kept):

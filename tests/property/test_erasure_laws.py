@@ -46,7 +46,11 @@ class Subject:
     def save(self) -> None:
         """Save everything, and go on from there."""
         self.detector.settle()
-        self.rows.update(self.detector.customers.save())
+        for customer_id, row in self.detector.customers.save():
+            if row is None:
+                self.rows.pop(customer_id, None)
+            else:
+                self.rows[customer_id] = row
         for mark, at in self.detector.erased.save(self.detector.progress.watermark.at):
             if at is None:
                 self.marks.pop(mark, None)

@@ -20,6 +20,7 @@ from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.identity import ALIAS, Handover, Sent, alias_event
 from stream.detector.policy import Policy
 from stream.detector.roster import Roster
+from stream.detector.segments import Comparison, Condition, OpenTicket, Segment
 from stream.wire.alerts import encode_alert
 from stream.wire.alias import sides
 from stream.wire.customers import CustomerCodec
@@ -33,6 +34,28 @@ POLICY = Policy(
     warning=("warn",),
     ending=("end",),
     unobserved=("unwatch",),
+    paused=("pause",),
+    resumed=("resume",),
+    activation=("activate",),
+    ticket_opened=("ask",),
+    ticket_closed=("answer",),
+    contact=("call",),
+    segments=(
+        Segment(name="ours", where=(Condition(trait="plan", one_of=("own",)),), eligible=False),
+        Segment(
+            name="trial",
+            where=(Condition(trait="plan", one_of=("trial",)),),
+            activate_within_ms=5 * DAY_MS,
+            ticket=OpenTicket.SUPPRESS,
+        ),
+        Segment(
+            name="large",
+            where=(Condition(trait="seats", comparison=Comparison.LEAST, bound=3),),
+            visits_min=1,
+            silent_max_ms=4 * DAY_MS,
+            contact_rest_ms=2 * DAY_MS,
+        ),
+    ),
 )
 IDS = ("a", "b", "c", "d", "e", "f")
 DECODER = Decoder(aliases=True)
@@ -41,7 +64,9 @@ DECODER = Decoder(aliases=True)
 _GAPS = st.one_of(
     st.integers(1, 40 * 60_000), st.integers(1, 2 * DAY_MS), st.integers(1, 15 * DAY_MS)
 )
-_SAYS = ("open", "open", "open", *NAMES, "alias", "alias", "alias")
+_LIFE = ("pause", "resume", "activate", "ask", "answer", "call")
+_SAYS = ("open", "open", "open", *NAMES, *_LIFE, "tell", "tell", "alias", "alias", "alias")
+_TOLD = ({"plan": "trial"}, {"plan": "own"}, {"plan": None}, {"seats": 5}, {"seats": 2}, {"x": 1})
 _STEPS = st.lists(
     st.tuples(_GAPS, st.sampled_from(_SAYS), st.integers(0, 5), st.integers(0, 5)), max_size=40
 )
@@ -62,6 +87,8 @@ def log_of(steps: Sequence[tuple[int, str, int, int]], *, plain: bool) -> list[U
             continue
         if says != "alias":
             events.append(UsageEvent(who, says, at, at, f"m{number}", 1.0 + 3 * (other % 2)))
+            if says == "tell":
+                events[-1] = msgspec.structs.replace(events[-1], traits=_TOLD[other])
         elif who != new and not (plain and new in moved):
             events.append(alias_event(who, new, at, at))
             moved.add(who)

@@ -21,7 +21,9 @@ from stream.detector.identity import (
     alias_event,
     fault,
 )
+from stream.detector.life import TICKETS_MAX, Life
 from stream.detector.policy import Identity, Policy
+from stream.detector.segments import Condition, Segment
 
 START = 1_700_006_400_000  # a Wednesday, 00:00 UTC
 POLICY = Policy(
@@ -50,6 +52,11 @@ class Story:
             at = START + round(day * DAY_MS)
             self._tell(UsageEvent(who, name, at, at))
         return self
+
+    def tells(self, who: str, day: float, **traits: str | int) -> "Story":
+        """Let somebody tell these traits on a day."""
+        at = START + round(day * DAY_MS)
+        return self._tell(UsageEvent(who, "identify", at, at, volume=0.0, traits=traits))
 
     def is_called(self, old: str, new: str, day: float) -> "Story":
         """Let an alias join two ids on a day."""
@@ -256,6 +263,118 @@ def test_who_cancelled_under_the_old_id_has_left() -> None:
     assert story.of("new").ended
     assert story.said("new") == []
     assert [a.trigger for a in story.alerts if a.kind is Kind.LAPSED] == [Trigger.ENDING]
+
+
+LIVES = msgspec.structs.replace(
+    POLICY,
+    paused=("pause",),
+    activation=("go",),
+    ticket_opened=("ask",),
+    contact=("call",),
+    segments=(
+        Segment(name="ours", where=(Condition(trait="plan", one_of=("own",)),), eligible=False),
+        Segment(
+            name="trial",
+            where=(Condition(trait="plan", one_of=("trial",)),),
+            activate_within_ms=9 * DAY_MS,
+        ),
+    ),
+)
+
+
+def test_what_was_told_of_both_is_put_together() -> None:
+    """The later trait counts, who got going has, tickets of both are open."""
+    story = Story(LIVES).comes("u", 0, 1).comes("anon", 1, 2)
+    story.comes("u", 2, name="ask").tells("u", 2, plan="own", mail="x")
+    story.comes("anon", 2.5, name="go").comes("anon", 3, name="ask").comes("u", 3, name="go")
+    story.comes("u", 4, name="ask").tells("anon", 4, plan="trial", seats=3)
+    story.comes("anon", 5, name="call").until(6)
+    assert not story.of("u").counted
+    story.is_called("anon", "u", 6).until(7)
+    days = [START + day * DAY_MS for day in (0, 2, 3, 4, 5)]
+    assert story.of("u").life == Life(
+        traits={"plan": "trial"},
+        traits_at=days[3],
+        activated_at=START + round(2.5 * DAY_MS),
+        tickets=days[1:4],
+        contacted_at=days[4],
+    )
+    assert story.of("u").counted  # was ours, and is a trial
+    assert story.of("anon").life is None
+    story.tells("b", 7, plan="own").is_called("b", "u", 8).until(9)
+    assert not story.of("u").counted
+
+
+def test_tickets_of_both_are_bounded() -> None:
+    """The latest count, as of one id."""
+    story = Story(LIVES).comes("u", *range(6), name="ask").comes("a", *range(6, 12), name="ask")
+    story.is_called("a", "u", 12).until(13)
+    life = story.of("u").life
+    assert life is not None
+    assert life.tickets == [START + day * DAY_MS for day in range(12)][-TICKETS_MAX:]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_pause_goes_with_the_visits_it_follows(known: bool) -> None:  # noqa: FBT001
+    """Who has been here under the new id, too, is paused if that one is."""
+    story = Story(LIVES).comes("a", 0, 1, 2).comes("a", 3, name="pause")
+    story.comes("u", *([1, 2] if known else [])).is_called("a", "u", 4).until(5)
+    life = story.of("u").life
+    assert life is not None
+    assert life.paused is not known
+    assert story.of("u").observed is known
+
+
+def test_who_got_going_under_another_id_has_not_stalled() -> None:
+    """The episode of the id that goes on ends with the alias, and says why."""
+    story = Story(LIVES).comes("anon", 0, 1).comes("anon", 2, name="go")
+    story.comes("u", 2).tells("u", 2.5, plan="trial").comes("u", 10).until(11.9)
+    assert [a.trigger for a in story.alerts if a.customer_id == "u"] == [Trigger.ONBOARDING]
+    story.is_called("anon", "u", 12).until(13)
+    last = [alert for alert in story.alerts if alert.customer_id == "u"][-1]
+    assert last.kind is Kind.RECOVERED
+    assert (last.reason_1, last.reason_1_text) == (
+        "activated",
+        "Got going: it had, under another id.",
+    )
+
+
+def test_an_erasure_is_of_one_id() -> None:
+    """The address is dropped, and what was joined stays with the id that goes on."""
+    story = Story().comes("anon", *range(8)).is_called("anon", "u", 8).until(9)
+    story.detector.erase("anon")
+    assert "anon" not in story.detector.customers.entries
+    assert story.of("u").visits == 8
+    story.comes("anon", 8.5, 10).until(11)
+    assert (story.of("anon").visits, story.of("anon").identity) == (1, None)
+    story.detector.erase("u")
+    assert list(story.detector.customers) == ["anon"]
+
+
+@pytest.mark.parametrize("gone", ["anon", "u"])
+def test_an_alias_brings_nobody_back_who_was_erased(gone: str) -> None:
+    """What comes late of it is answered, so that nobody waits, and brings nothing."""
+    story = Story().comes("anon", *range(4)).comes("u", 5, 6, 7)
+    story.detector.erase(gone)
+    story.is_called("anon", "u", 6.5).until(9)
+    left = {"anon": "u", "u": "anon"}[gone]
+    assert gone not in story.detector.customers.entries
+    if left == "u":
+        assert (story.of("u").visits, story.of("u").identity.waits) == (3, [])  # type: ignore[union-attr]
+        assert story.aliases == ["unknown"]
+
+
+def test_a_state_on_its_way_to_who_was_erased_is_dropped() -> None:
+    """It was the erased customer's from the alias on."""
+    old = Story(alone=False).comes("anon", *range(8))
+    at = START + 8 * DAY_MS
+    old.detector.on_events([UsageEvent("anon", MOVES, at, at, account_id="u")])
+    (handed,) = old.detector.on_tick(at + 1).sent
+    assert isinstance(handed, Handover)
+    new = Story(alone=False).comes("u", 7).is_called("anon", "u", 8).comes("u", 9)
+    new.detector.erase("u")
+    new.detector.on_handover(handed)
+    assert new.until(12).detector.customers.entries == {}
 
 
 def test_a_customer_stands_still_until_the_other_partition_has_answered() -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from stream.detector.events import DAY_MS
+from stream.detector.identity import alias_event
 from stream.detector.policy import Policy
 from stream.replay.order import in_order
 from stream.replay.refusals import Refusals
 from stream.replay.run import Outputs, read_in_order, replay
+from stream.wire.alias import encode_alias, sides
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.policy_file import PolicyFile
 from stream.wire.times import iso
@@ -82,6 +84,22 @@ def test_a_replay_names_nobody_who_was_erased(tmp_path: Path) -> None:
     assert any(b'"ann"' in line for line in plain)
     assert erased == [line for line in plain if b'"ann"' not in line]
     assert erased
+
+
+@pytest.mark.parametrize("gone", ["anon", "ann"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_alias_of_who_was_erased_joins_nobody(tmp_path: Path, gone: str, apart: bool) -> None:  # noqa: FBT001
+    """Nor does anybody wait for the other id: what is left is followed as it stands."""
+    at = START + 4 * DAY_MS
+    alias = alias_event("anon", "ann", at, at)
+    told = [encode_alias(side) for side in (sides(alias) if apart else (alias,))]
+    before = [use(who, day) for day in range(4) for who in ("anon", "ann")]
+    erasure = encode_erasure(Erasure(gone, START + 5 * DAY_MS))
+    alerts = tmp_path / "alerts.jsonl"
+    files = written(tmp_path, *before, *told, use("bob", 90), erasure)
+    replay(files, POLICY, received_at=END, outputs=Outputs(alerts=alerts), pinned=[])
+    said = {json.loads(line)["customer_id"] for line in alerts.read_bytes().splitlines()}
+    assert said == {"anon", "ann"} - {gone}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from stream.detector.customer import Customer, Signal
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.identity import ALIAS, JOINS, MOVES, Handover, alias_event
+from stream.detector.life import Life
 from stream.detector.visits import Visit
 from stream.wire.alias import encode_alias, sides
 from stream.wire.events import Bundle, Decoder, Travelled, encode_usage
@@ -78,6 +79,26 @@ def test_many_read_together_say_the_same(count: int) -> None:
         if value is IDENTIFY:
             expected.append(("u1", ALIAS, place))
     assert names(values) == expected
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_message_tells_traits_and_an_alias(count: int) -> None:
+    """Both come through, read together or one by one, whoever asks for both."""
+    decoder = Decoder((), frozenset({"plan", "seats"}), aliases=True)
+    told = IDENTIFY | {"traits": {"plan": "trial", "seats": 5, "name": "Ann"}}
+    in_context = IDENTIFY | {"context": {"traits": {"plan": "team"}}}
+    values = [orjson.dumps(value) for value in (told, in_context, TRACK) * count]
+    block = decoder.decode_block(values, [NOW] * len(values))
+    said = [(e.name, e.traits, block.place(n)) for n, e in enumerate(block.events)]
+    assert not block.others
+    assert said[:5] == [
+        ("identify", {"plan": "trial", "seats": 5}, 0),
+        (ALIAS, None, 0),
+        ("identify", {"plan": "team"}, 1),
+        (ALIAS, None, 1),
+        ("open", None, 2),
+    ]
+    assert [what[:2] for what in said] == [what[:2] for what in said[:5]] * count
 
 
 def test_a_batch_of_calls_may_hold_them() -> None:
@@ -153,6 +174,7 @@ def test_a_handover_arrives_as_it_was_sent(
         visits=visits,
         waiting=tuple(Visit(at, at, 1.5, 3) for at in waiting),
         signals=[Signal(AT, signal, "WARNING")],
+        life=Life({"plan": signal}, AT, AT, [AT], NOW, paused=bool(hops)),
     )
     sent = Handover(
         previous_id="ä",
@@ -172,8 +194,9 @@ def test_a_handover_arrives_as_it_was_sent(
 
 def test_a_forwarded_event_arrives_as_it_was_sent() -> None:
     """It is told from one that came to the topic by itself."""
-    event = UsageEvent("u1", "open", AT, AT, volume=2.0, account_id="acme")
-    assert decode(encode_sent(event, "app")[1]) == Travelled("app", event)
+    for traits in (None, {"plan": "trial", "seats": 5, "owner": None}):
+        event = UsageEvent("u1", "open", AT, AT, volume=2.0, account_id="acme", traits=traits)
+        assert decode(encode_sent(event, "app")[1]) == Travelled("app", event)
 
 
 @pytest.mark.parametrize("row", ["", "AAAA", "/////w==", "aaaaaaaaaaaa"])
