@@ -547,7 +547,7 @@ class Detector:
         self.progress.day.count_visit(watched=customer.counted)
         self.judge.hear_return(customer_id, customer, at)
         if customer.visits:
-            self._welcome_back(customer_id, customer, at)
+            self._lifecycle.welcome_back(customer_id, customer, at)
             customer.visit_gap_ms = max(0, at - customer.last_at)
         else:
             customer.first_at = at
@@ -564,18 +564,6 @@ class Detector:
         customer.observed = True
         if not customer.counted:
             self._lifecycle.enter(customer, at)
-
-    def _welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
-        """Close what the visit at `at` answers."""
-        episode = customer.episode
-        if episode is None:
-            return
-        if episode.trigger in (Trigger.SILENCE, Trigger.ENDING):
-            self._voice.move(customer_id, customer, Sign.BACK, at)
-        elif episode.trigger is Trigger.WARNING:
-            episode.visits_since += 1
-            if episode.visits_since >= self._policy.warning_cleared_by_visits:
-                self._voice.move(customer_id, customer, Sign.CLEARED, at)
 
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""

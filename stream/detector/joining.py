@@ -41,7 +41,7 @@ def join(customer: Customer, other: Customer, visit_gap_ms: int) -> Visit | None
     """
     customer.volume_total = whole(customer.volume_total + other.volume_total)
     if not customer.account_id:
-        customer.account_id = other.account_id
+        customer.account_id, customer.moved = other.account_id, other.moved
     customer.life = _join_life(customer.life, other.life)
     customer.false_alarm_at = max(customer.false_alarm_at, other.false_alarm_at)
     since = [at for at in (customer.eligible_since, other.eligible_since) if at]

@@ -152,6 +152,18 @@ class Lifecycle:
         if activated and customer.episode and customer.episode.trigger is Trigger.ONBOARDING:
             self._voice.move(customer_id, customer, Sign.CLEARED, at)
 
+    def welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Close what the visit at `at` answers."""
+        episode = customer.episode
+        if episode is None:
+            return
+        if episode.trigger in (Trigger.SILENCE, Trigger.ENDING):
+            self._voice.move(customer_id, customer, Sign.BACK, at)
+        elif episode.trigger is Trigger.WARNING:
+            episode.visits_since += 1
+            if episode.visits_since >= self._policy.warning_cleared_by_visits:
+                self._voice.move(customer_id, customer, Sign.CLEARED, at)
+
     def stalls_at(self, customer: Customer) -> int | None:
         """Give when a customer who has not got going has stalled (ms); None: never."""
         segment = self._voice.adviser.segment(customer)

@@ -180,7 +180,10 @@ class Decoder:
         """
         if text.startswith(usage.PREFIX):
             return usage.read_text(text, received_at)
-        return None if self._mapped else self._segment.read_text(text, received_at)
+        events = None if self._mapped else self._segment.read_text(text, received_at)
+        if events is not None and self._aliases and not identity.TELL_IDS.isdisjoint(events.names):
+            return None  # there may be an alias in it
+        return events
 
     def _read_pieces(
         self,

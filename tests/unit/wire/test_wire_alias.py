@@ -226,3 +226,11 @@ def test_a_broken_handover_is_refused(change: dict[str, object]) -> None:
     record = orjson.loads(encode_sent(Handover(previous_id="a", customer_id="u", at=AT), "app")[1])
     with pytest.raises(BadEvent):
         decode(record | change)
+
+
+def test_a_text_that_may_hold_an_alias_is_read_by_the_line() -> None:
+    """A whole text at once has no place for a second event of one line."""
+    both = {k: v for k, v in TRACK.items() if k != "event"} | {"type": "identify"}
+    text = b"\n".join([orjson.dumps(both)] * 3)
+    assert Decoder(aliases=True).decode_text(text, NOW) is None
+    assert Decoder(aliases=False).decode_text(text, NOW) is not None
