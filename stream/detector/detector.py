@@ -416,7 +416,8 @@ class Detector:
         first, watched = NEVER, customer.observed and not customer.ended
         if customer.visit_open:
             first = (customer.last_at + self._visit_gap) * KINDS + VISIT_ENDS
-            if not (customer.waiting or customer.signals or customer.landmarks or self._stalls):
+            pending = customer.waiting or customer.signals or customer.landmarks
+            if not (pending or self._stalls or customer.identity):
                 return first
         elif customer.visits and watched:
             first = self._next_of_silence(customer)
