@@ -99,8 +99,15 @@ def heroes() -> list[Message]:
     waiting = [*daily("walt", 61, SPRING), did("walt", SPRING - 0.4, "ticket_opened")]
     left = [*daily("lea", 61, SPRING), did("lea", SPRING, "subscription_cancelled")]
     back = [*daily("rick", 61, SPRING), *daily("rick", SPRING + 15, LAST_DAY)]
+    # Six people of one office, of whom four stop coming; nobody's account is theirs.
+    office = [
+        message | {"context": {"groupId": "olive"}}
+        for number in range(6)
+        for message in daily(f"olive-{number}", 2, SPRING if number < 4 else LAST_DAY)
+    ]
     return [
         *trial,
+        *office,
         *key,
         *waiting,
         *left,
@@ -159,6 +166,14 @@ async def said_of(broker: LocalBroker, topic: str, who: str, kind: str) -> None:
         await asyncio.sleep(0.5)
 
 
+async def any_said(broker: LocalBroker, topic: str) -> None:
+    """Wait until there is an alert in a topic."""
+    deadline = time.monotonic() + 60
+    while not await said(broker, topic):
+        assert time.monotonic() < deadline, f"nothing in {topic}"
+        await asyncio.sleep(0.5)
+
+
 @pytest.fixture(scope="module")
 def told_of(
     learned: tuple[list[Message], list[bytes]],
@@ -193,12 +208,16 @@ async def _tell(
         await send(broker, raw, [late, *messages[len(first) :]])
         for who in ("dora", "laura", "tina", "vera", "walt"):
             await said_of(broker, names["alerts"], who, "lapsed")
+        await any_said(broker, names["account_alerts"])
         withheld = process.counted("alerts_withheld_total", reason="ticket")
         assert process.stop() == 0
     return {
         "withheld": withheld,
         "worklist": work,
-        **{name: await said(broker, names[name]) for name in ("alerts", "holdout", "customers")},
+        **{
+            name: await said(broker, names[name])
+            for name in ("alerts", "holdout", "customers", "account_alerts")
+        },
     }
 
 
@@ -244,6 +263,15 @@ def test_anybody_else_who_waits_is_left_to_support(told_of: dict[str, Any]) -> N
     """Until the silence is a fact; what was withheld is counted."""
     assert [alert["kind"] for alert in of(told_of, "walt")] == ["lapsed"]
     assert told_of["withheld"] >= 1
+
+
+def test_an_account_that_loses_seats_is_told_of(told_of: dict[str, Any]) -> None:
+    """Four of six do not come any more; those who do say nothing of it."""
+    opened = told_of["account_alerts"][0]
+    assert (opened["account_id"], opened["kind"], opened["trigger"]) == ("olive", "opened", "seats")
+    assert opened["members_active"] < opened["members_usual"]
+    assert at(SPRING) < opened["time"] < at(LAST_DAY)
+    assert not of(told_of, "olive-5")
 
 
 def test_who_left_is_thanked_and_left_alone(told_of: dict[str, Any]) -> None:
