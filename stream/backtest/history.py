@@ -109,7 +109,7 @@ class Recorder:
         self._parts.append((customer[used], batch.occurred_at[used], batch.volumes[used]))
         self._latest = max(self._latest, int(batch.occurred_at.max()))
         for place in np.flatnonzero(~used).tolist():
-            if kinds[place] is EventClass.UNOBSERVED:
+            if kinds[place] in (EventClass.UNOBSERVED, EventClass.PAUSED):
                 code, at = int(customer[place]), int(batch.occurred_at[place])
                 self._unobserved[code] = max(at, self._unobserved.get(code, at))
 

@@ -101,7 +101,7 @@ class Recorder:
                     span[1] = at
             elif kind is EventClass.ENDING:
                 self._leave(customer_id, at, Close.ENDED)
-            elif kind is EventClass.UNOBSERVED:
+            elif kind in (EventClass.UNOBSERVED, EventClass.PAUSED):
                 self._leave(customer_id, at, Close.UNOBSERVED)
         self._until = max(self._until, times[-1] if times else 0)
 

@@ -14,7 +14,7 @@ from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.policy import Policy
 
 H = 10
-POLICY = Policy(horizon_ms=H * DAY_MS, unobserved=("end",))
+POLICY = Policy(horizon_ms=H * DAY_MS, unobserved=("end",), paused=("pause",))
 
 
 def history_of(visits: dict[str, list[float]], *, until: float = 100) -> History:
@@ -70,11 +70,12 @@ def test_an_alert_whose_outcome_nobody_saw_does_not_count() -> None:
     assert found.lapses == 1
 
 
-def test_the_end_of_observation_ends_what_can_be_known() -> None:
+@pytest.mark.parametrize("name", ["end", "pause"])
+def test_the_end_of_observation_ends_what_can_be_known(name: str) -> None:
     """Silence after it means nothing: neither a lapse nor a true alert."""
     recorder = Recorder(POLICY)
-    days = [(1, "opened"), (2, "opened"), (3, "opened"), (9, "end")]
-    events = [UsageEvent("a", name, day * DAY_MS, 0, "") for day, name in days]
+    days = [(1, "opened"), (2, "opened"), (3, "opened"), (9, name)]
+    events = [UsageEvent("a", did, day * DAY_MS, 0, "") for day, did in days]
     events.append(UsageEvent("z", "opened", 100 * DAY_MS, 0, ""))
     recorder.take(EventBatch.of(events))
     found = score(recorder.history(), [("a", 6)])

@@ -19,7 +19,11 @@ Log = dict[str, list[float | tuple[float, str]]]
 """Customer -> days of use from a Monday on, and what else was done on which day."""
 H = 10
 POLICY = Policy(
-    horizon_ms=H * DAY_MS, unobserved=("stop",), ending=("cancel",), engagement=("use",)
+    horizon_ms=H * DAY_MS,
+    unobserved=("stop",),
+    paused=("pause",),
+    ending=("cancel",),
+    engagement=("use",),
 )
 
 
@@ -74,6 +78,14 @@ def test_the_last_span_is_open_where_the_log_ends_within_the_horizon() -> None:
         (0, 90.0, 100.0, Close.LAPSED),
         (1, 93.0, 96.0, Close.UNOBSERVED),
         (2, 95.0, None, Close.NOT),
+    ]
+
+
+def test_a_pause_is_no_loss() -> None:
+    """Nobody knows whether the customer is one meanwhile; the next visit begins a span."""
+    assert days(spans_of({"a": [0, 5, (7, "pause"), 60]})) == [
+        (0, 0.0, 7.0, Close.UNOBSERVED),
+        (0, 60.0, 70.0, Close.LAPSED),
     ]
 
 
