@@ -127,6 +127,9 @@ async def test_alerts_on_accounts_through_kafka_are_those_of_the_file(
                 processes[0] = run.worker(0, failpoints[0] if failpoints else "")
             assert not any(process.poll() for process in processes if not failpoints), run.logs()
             actual = await committed(broker, topic)
+        while not all(map(run.at_work, range(workers))):  # who is still starting dies of a signal
+            assert time.monotonic() < deadline, run.logs()
+            await asyncio.sleep(0.5)
         assert stopped(processes) == [0] * workers, run.logs()
         actual = await committed(broker, topic)
     finally:
