@@ -31,6 +31,7 @@ DEAD = 'slipaway_events_total{job="slipaway",instance="a",topic="raw",result="de
 USED = 'slipaway_events_total{job="slipaway",instance="a",topic="raw",result="ingested"}'
 SUSPENDED = 'slipaway_alerts_suspended{job="slipaway",instance="a"}'
 SUSPENDED_B = 'slipaway_alerts_suspended{job="slipaway",instance="b"}'
+IN_FORCE = 'slipaway_policy_file_in_force{job="slipaway",instance="a"}'
 MODEL = 'slipaway_model_effective_timestamp_seconds{job="slipaway",instance="a"}'
 DRIFTS = 'slipaway_drifts_total{job="slipaway",instance="a",target="lapse"}'
 NEWTON = 'slipaway_matured_log_loss{job="slipaway",instance="a",model="newton"}'
@@ -229,6 +230,11 @@ CASES = {
         at="5m",
         fires=({SUSPENDED: "1x10", SUSPENDED_B: NAN * 10},),
         quiet=({SUSPENDED: "0x10", SUSPENDED_B: NAN * 10}, {SUSPENDED_B: NAN * 10}),
+    ),
+    "SlipawayPolicyRefused": Case(
+        at="10m",
+        fires=({IN_FORCE: "1x2 0x10"},),
+        quiet=({IN_FORCE: "1x12"}, {IN_FORCE: "1x6 0x2 1x4"}),
     ),
     "SlipawayModelStale": Case(
         at="80h",
