@@ -57,7 +57,7 @@ class EventBatch(Sequence[UsageEvent]):
             list(map(_message_id, events)),
             np.fromiter(map(_volume, events), np.float64, count),
             list(map(_account_id, events)),
-            traits if any(told is not None for told in traits) else None,
+            None if traits.count(None) == count else traits,
         )
 
     @classmethod

@@ -66,7 +66,8 @@ class Judge:
     def judge_ceiling(self, customer_id: str, customer: Customer, at: int) -> None:
         """Alert on a silence that has come to its segment's ceiling, whatever it is worth."""
         if customer.counted and not customer.episode:
-            judged = self._models.at(at).assess(facts(customer, at))
+            known = facts(customer, at, customer.paused_ms)
+            judged = self._models.at(at).assess(known)
             self._raise(customer_id, customer, at, 1 - judged.p_lapse)
 
     def hear_return(self, customer_id: str, customer: Customer, at: int) -> None:

@@ -64,7 +64,7 @@ class Lifecycle:
         """Give what an event says beside being use."""
         at, found = event.occurred_at, []
         if event.traits and not self._asked.isdisjoint(event.traits):
-            told = {name: event.traits[name] for name in self._asked if name in event.traits}
+            told = {name: told for name, told in event.traits.items() if name in self._asked}
             found.append(Signal(at, _encode(told).decode(), TRAITS))
         if event_class not in (EventClass.ENGAGEMENT, EventClass.IGNORED):
             found.append(Signal(at, event.name, event_class.name))

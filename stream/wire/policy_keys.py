@@ -13,6 +13,15 @@ Keys = dict[str, tuple[str, values.Read]]
 
 YEARS_TEN_MS = 3_653 * DAY_MS
 
+_WHO: Keys = {
+    "visits_min": ("visits_min", values.whole(least=1, most=1_000)),
+    "own_gaps_min": (
+        "own_gaps_min",
+        values.number(above=-1e-9, below=100, why="0 or more, and less than 100 usual gaps"),
+    ),
+}
+"""Who can be alerted on: for all, and for a segment by itself."""
+
 SECTIONS: dict[str, Keys] = {
     "events": {name: (name, values.globs) for name in CLASSES},
     "slipping": {
@@ -25,11 +34,7 @@ SECTIONS: dict[str, Keys] = {
             "notice_days_per_false_alarm",
             values.number(above=0, below=3_653, why="more than 0 and less than 3,653 days"),
         ),
-        "visits_min": ("visits_min", values.whole(least=1, most=1_000)),
-        "own_gaps_min": (
-            "own_gaps_min",
-            values.number(above=-1e-9, below=100, why="0 or more, and less than 100 usual gaps"),
-        ),
+        **_WHO,
         "escalate_at_risk": (
             "escalate_at_risk",
             values.number(above=0, below=1, why="a probability between 0 and 1"),
@@ -129,11 +134,7 @@ _SEGMENT: Keys = {
     "name": ("name", values.text),
     "where": ("where", values.conditions),
     "eligible": ("eligible", values.flag),
-    "visits_min": ("visits_min", values.whole(least=1, most=1_000)),
-    "own_gaps_min": (
-        "own_gaps_min",
-        values.number(above=-1e-9, below=100, why="0 or more, and less than 100 usual gaps"),
-    ),
+    **_WHO,
     "silent_min": ("silent_min_ms", values.duration(least=0, most=YEARS_TEN_MS)),
     "silent_max": ("silent_max_ms", values.duration(least=SECOND_MS, most=YEARS_TEN_MS)),
     "activate_within": ("activate_within_ms", values.duration(least=SECOND_MS, most=YEARS_TEN_MS)),
