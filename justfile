@@ -77,6 +77,6 @@ deploy-valid:
     {{uv}} run hadolint deploy/Dockerfile
     {{uv}} run check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-# what CI runs: everything but the figures
+# what CI runs: everything but the figures, on two cores at once
 check: lint
-    {{uv}} run pytest
+    {{uv}} run pytest -n 2 --dist loadgroup --no-loadscope-reorder

@@ -18,6 +18,18 @@ from stream.broker import JarsMissingError, LocalBroker
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what stays together where tests run side by side: `uv run pytest -n 2`.
+
+    A file does, since its tests share what it set up; and all that kills and stops processes,
+    so that no two of them crowd the machine at once. Each side has a broker of its own.
+    """
+    for item in items:
+        alone = item.get_closest_marker("fault") or "operations" in item.path.parts
+        group = "processes" if alone else str(item.path.relative_to(ROOT))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def broker() -> Iterator[LocalBroker]:
     """One real broker for the whole run; whoever kills brokers starts one of their own."""
