@@ -1,0 +1,83 @@
+"""Following: what the topics hold and what is added, record by record, without a group."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream.engine.connection import Connection, wait_for_broker
+from stream.engine.exits import judge
+
+WAIT_MS: Final = 100
+AT_ONCE: Final = 2_000
+"""Records between two turns of the loop: a page that is asked for meanwhile is not kept waiting."""
+
+Take = Callable[[bytes, bytes | None], None]
+"""Takes one record's key and value in."""
+
+
+class Following:
+    """Reads topics from their beginning, and says how far it has come."""
+
+    def __init__(self, connection: Connection, takers: Mapping[str, Take]) -> None:
+        """Hand the records of each topic in `takers` to its taker, from `run` on."""
+        self._connection = connection
+        self._takers = takers
+        self._ends: dict[TopicPartition, int] = {}
+        self._behind: set[TopicPartition] | None = None
+
+    @property
+    def caught_up(self) -> bool:
+        """Say whether all that was there at the beginning has been taken in."""
+        return self._behind is not None and not self._behind
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Read for ever; call `changed` after what was read. Raises `Fatal`."""
+        try:
+            async with self._consumer() as consumer:
+                while True:
+                    found = await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)
+                    for partition, records in found.items():
+                        take = self._takers[partition.topic]
+                        for record in records:
+                            take(record.key or b"", record.value)
+                    was_behind = not self.caught_up
+                    if was_behind:
+                        await self._look(consumer)
+                    if found or was_behind:
+                        changed()
+        except Exception as error:
+            raise judge(error, "reading alerts") from error
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """Give a consumer of all partitions, from their beginning."""
+        counts = await wait_for_broker(self._connection, list(self._takers))
+        consumer = AIOKafkaConsumer(
+            **self._connection.client(),
+            group_id=None,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+        )
+        try:
+            await consumer.start()
+            partitions = [
+                TopicPartition(topic, number)
+                for topic in self._takers
+                for number in range(counts[topic])
+            ]
+            consumer.assign(partitions)
+            self._ends = await consumer.end_offsets(partitions)
+            self._behind = set(partitions)
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        """Cross off the partitions that have been read up to where they were."""
+        assert self._behind is not None
+        for partition in sorted(self._behind):
+            if await consumer.position(partition) >= self._ends[partition]:
+                self._behind.discard(partition)

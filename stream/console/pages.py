@@ -1,0 +1,77 @@
+"""Pages: the templates, and what they may ask for; every text of a customer's is escaped."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from stream.console.view import NONE
+from stream.detector.events import DAY_MS, SECOND_MS
+from stream.detector.reasons import duration
+from stream.wire.times import iso
+
+HERE: Final = Path(__file__).parent
+_DAY_SECONDS: Final = DAY_MS / SECOND_MS
+_MINUTES: Final = len("2025-03-14T09:26")
+_SHORT: Final = 40
+_CHOICES: Final = {"segment": "Segment", "trigger": "Trigger", "severity": "Severity"} | {
+    "owner": "Owner"
+}
+_COMMANDS: Final = frozenset(
+    "\x7f\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+"""Controls of the direction of writing; what of them is needed, the page says by itself."""
+_ABSENT: Final = {"segment": "no segment", "owner": "no owner"}
+
+
+def environment() -> Environment:
+    """Give what renders the pages."""
+    pages = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["when"] = when
+    pages.filters["for"] = lambda seconds: duration(seconds / _DAY_SECONDS)
+    pages.filters["percent"] = lambda share: f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    pages.filters["short"] = short
+    pages.globals["choices"] = _CHOICES
+    pages.globals["chosen_name"] = chosen_name
+    return pages
+
+
+def visible(value: Any) -> Any:
+    r"""Write what would command a reader's eye as its escape: `\u202e` turns a name about."""
+    if isinstance(value, Markup) or not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(
+        letter.encode("unicode_escape").decode() if letter in _COMMANDS or letter < " " else letter
+        for letter in value
+    )
+
+
+def when(at: int) -> Markup:
+    """Write a moment (ms since 1970 UTC), for the page to put into its reader's zone."""
+    text = iso(at)
+    return Markup('<time datetime="{}">{} UTC</time>').format(
+        text, text[:_MINUTES].replace("T", " ")
+    )
+
+
+def short(text: str) -> str:
+    """Cut a long text, for a table."""
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+
+
+def chosen_name(choice: str, value: str) -> str:
+    """Name a value of a choice, as people call it."""
+    return _ABSENT.get(choice, value) if value == NONE else value
+
+
+def render(pages: Environment, name: str, **facts: Any) -> str:
+    """Write a page."""
+    return pages.get_template(f"{name}.html.jinja").render(**facts)

@@ -1,0 +1,125 @@
+// What makes the pages live. Without it they are whole, and stand still.
+"use strict";
+
+const GATHER_MS = 200; // changes within this time are one look
+const TYPING_MS = 250;
+const link = document.getElementById("link");
+const choices = document.getElementById("choices");
+let looking = false;
+let lookAgain = false;
+
+document.documentElement.classList.add("live");
+
+function localTimes(root) {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    time.title = time.dateTime;
+    if (!Number.isNaN(moment.valueOf())) time.textContent = format.format(moment);
+  }
+}
+
+// Rows are kept where nothing of them has changed, so that focus and a selection stay.
+function renew(old, fresh) {
+  const rows = old.querySelector("tbody");
+  const freshRows = fresh.querySelector("tbody");
+  if (!rows || !freshRows) {
+    old.replaceChildren(...fresh.childNodes);
+    localTimes(old);
+    return;
+  }
+  const focused = document.activeElement?.closest("tr")?.id;
+  const known = new Map([...rows.rows].map((row) => [row.id, row]));
+  const wanted = [...freshRows.rows].map((row) => {
+    const before = known.get(row.id);
+    if (before && before.dataset.seen === row.outerHTML) return before;
+    row.dataset.seen = row.outerHTML;
+    if (!before && known.size) row.classList.add("new");
+    localTimes(row);
+    return row;
+  });
+  rows.replaceChildren(...wanted);
+  if (focused && !old.contains(document.activeElement)) {
+    document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
+  }
+  const table = rows.closest("table");
+  const freshTable = freshRows.closest("table");
+  const inFront = [...fresh.childNodes];
+  const at = inFront.indexOf(freshTable);
+  const before = [...old.childNodes];
+  before.slice(0, before.indexOf(table)).forEach((node) => node.remove());
+  before.slice(before.indexOf(table) + 1).forEach((node) => node.remove());
+  table.before(...inFront.slice(0, at));
+  table.after(...inFront.slice(at + 1));
+}
+
+async function look(address = location.href) {
+  if (looking) {
+    lookAgain = true;
+    return;
+  }
+  looking = true;
+  try {
+    const answer = await fetch(address, { headers: { Accept: "text/html" }, redirect: "follow" });
+    if (new URL(answer.url).pathname === "/login" && location.pathname !== "/login") {
+      location.reload();
+      return;
+    }
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const old of document.querySelectorAll("[data-live]")) {
+      const found = fresh.getElementById(old.id);
+      if (found && old !== document.activeElement) renew(old, found);
+    }
+  } catch {
+    // the line to the server is gone: its own handler says so
+  } finally {
+    looking = false;
+    if (lookAgain) {
+      lookAgain = false;
+      setTimeout(look, GATHER_MS);
+    }
+  }
+}
+
+function listen() {
+  const source = new EventSource("/live");
+  let told = false;
+  source.addEventListener("changed", () => {
+    link.textContent = "live";
+    link.className = "";
+    if (told && !document.hidden) look();
+    told = true;
+  });
+  source.onerror = () => {
+    link.textContent = "not connected: this is how it was";
+    link.className = "lost";
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) look();
+  });
+}
+
+function choose() {
+  const asked = new URLSearchParams();
+  for (const [name, value] of new FormData(choices)) if (value) asked.append(name, value);
+  const address = asked.size ? `/?${asked}` : "/";
+  history.replaceState(null, "", address);
+  look();
+}
+
+for (const row of document.querySelectorAll("[data-live] tbody tr")) row.dataset.seen = row.outerHTML;
+localTimes(document);
+if (link) listen();
+if (choices) {
+  let typing;
+  choices.addEventListener("change", choose);
+  choices.addEventListener("input", (event) => {
+    if (event.target.type !== "search") return;
+    clearTimeout(typing);
+    typing = setTimeout(choose, TYPING_MS);
+  });
+  choices.addEventListener("submit", (event) => {
+    event.preventDefault();
+    choose();
+  });
+}
