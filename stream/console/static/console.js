@@ -19,8 +19,23 @@ function localTimes(root) {
   }
 }
 
+// A choice keeps what is chosen: new counts are no new choice.
+function renewChoice(old, fresh) {
+  const chosen = old.value;
+  const same = old.length === fresh.length && [...fresh.options].every((one, at) => one.value === old[at].value);
+  if (same) [...fresh.options].forEach((one, at) => (old[at].text = one.text));
+  else {
+    old.replaceChildren(...fresh.options);
+    old.value = chosen;
+  }
+}
+
 // Rows are kept where nothing of them has changed, so that focus and a selection stay.
 function renew(old, fresh) {
+  if (old instanceof HTMLSelectElement) {
+    renewChoice(old, fresh);
+    return;
+  }
   const rows = old.querySelector("tbody");
   const freshRows = fresh.querySelector("tbody");
   if (!rows || !freshRows) {
@@ -112,11 +127,9 @@ localTimes(document);
 if (link) listen();
 if (choices) {
   let typing;
-  choices.addEventListener("change", choose);
   choices.addEventListener("input", (event) => {
-    if (event.target.type !== "search") return;
     clearTimeout(typing);
-    typing = setTimeout(choose, TYPING_MS);
+    typing = setTimeout(choose, event.target.type === "search" ? TYPING_MS : 0);
   });
   choices.addEventListener("submit", (event) => {
     event.preventDefault();

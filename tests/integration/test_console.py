@@ -1,0 +1,270 @@
+"""The console in a real browser, over a real broker, of what a real worker says."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from axe_playwright_python.async_playwright import Axe
+from needs import lacking
+from playwright.async_api import Page, async_playwright, expect
+from said import alert
+from worker_process import TOPICS, create, producer, worker
+
+from stream.broker import LocalBroker
+from stream.detector.alerts import Kind
+from stream.detector.events import DAY_MS
+from stream.wire.alerts import encode_alert
+from stream.wire.times import iso
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+POLICY = """
+[events]
+warning = ["cancel"]
+
+[time]
+allowed_lateness = "1s"
+
+[[segment]]
+name = "trial"
+where = {plan = "trial"}
+
+[[segment]]
+name = "paying"
+where = {plan = ["team", "enterprise"]}
+
+[[play]]
+name = "call"
+trigger = ["warning"]
+say = "Call them: they looked at how to leave."
+"""
+START = 1_700_000_000_000
+PLANS = {"ann": "trial", "bob": "team", "<script>alert(1)</script>": "team"}
+HOSTILE = ['"><img src=x onerror=alert(1)>', "a\u202egnp.exe", "😀 party", "x" * 5_000]
+SECONDS_MAX = 10
+"""For a change to be seen on a crowded machine; without word it would be never."""
+PHONE = {"width": 390, "height": 844}
+
+
+@asynccontextmanager
+async def browser(**kind: object) -> AsyncIterator[Page]:
+    """Open a page of a real Chromium; whatever goes wrong in it fails the test."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        lacking("Chromium is not installed: apt-get install chromium")
+    async with async_playwright() as programs:
+        # Its sandbox needs what a container does not give; it visits nobody but us.
+        chromium = await programs.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        context = await chromium.new_context(**kind)  # type: ignore[arg-type]
+        page = await context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        try:
+            yield page
+        finally:
+            await chromium.close()
+        assert not faults
+
+
+@contextmanager
+def console(broker: LocalBroker, names: dict[str, str], *more: str) -> Iterator[str]:
+    """Run the console over these topics; give its address."""
+    knobs = {f"SLIPAWAY_TOPICS__{name.upper()}": topic for name, topic in names.items()}
+    knobs["SLIPAWAY_BOOTSTRAP_SERVERS"] = broker.bootstrap
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream", "console", "--port", "0", *more],
+        env={**os.environ, **knobs},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        said = ""
+        while not (found := re.search(r"(http://\S+)/$", said)):
+            line = process.stderr.readline()
+            assert line, said
+            said = line.rstrip()
+        yield found[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+class Product:
+    """Customers who do something every day."""
+
+    def __init__(self, broker: LocalBroker, raw: str) -> None:
+        """Begin at the first day."""
+        self._broker = broker
+        self._raw = raw
+        self._day = 0
+
+    async def day(self, event: str, *who: str) -> None:
+        """Send the events of a day, and what shows that it is over."""
+        at = START + self._day * DAY_MS
+        self._day += 1
+        async with producer(self._broker) as sender:
+            for name in (*who, "clock"):
+                late = 60_000 if name == "clock" else 0
+                told = {"userId": name, "timestamp": iso(at + late)}
+                if name in PLANS:
+                    plan = {"plan": PLANS[name]}
+                    await self._send(sender, told | {"type": "identify", "traits": plan})
+                done = "open" if name == "clock" else event
+                await self._send(sender, told | {"type": "track", "event": done})
+
+    async def _send(self, sender: AIOKafkaProducer, said: dict[str, object]) -> None:
+        await sender.send_and_wait(self._raw, json.dumps(said).encode(), partition=0)
+
+
+async def hostile(broker: LocalBroker, names: dict[str, str]) -> None:
+    """Publish alerts on customers whose names would do harm."""
+    async with producer(broker) as sender:
+        for number, name in enumerate(HOSTILE):
+            said = alert(
+                customer_id=name,
+                episode_id=f"e{number}",
+                alert_id=f"e{number}-opened",
+                reason_1_text=f"Saw {name}",
+                segment=name[:300],
+                play="x",
+                play_text=name,
+            )
+            for topic in (names["customers"], names["alerts"]):
+                await sender.send_and_wait(topic, encode_alert(said), key=name.encode())
+
+
+async def no_serious_violation(page: Page) -> None:
+    """Ask axe-core."""
+    found = await Axe().run(page)
+    bad = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert not bad, bad
+
+
+async def test_who_is_slipping_is_seen_as_it_is_said(
+    broker: LocalBroker, unique: str, tmp_path: Path
+) -> None:
+    """A warning reaches the open page without a reload; who comes back leaves it."""
+    names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
+    raw = f"{unique}.raw"
+    await create(broker, raw, {"retention.ms": "-1"})
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY)
+    product = Product(broker, raw)
+    more = {"POLICY": str(policy), "PUBLISH_BACKFILL": "true"}
+    with worker(broker, names, raw, tmp_path, **more) as process:
+        await process.ready()
+        with console(broker, names) as address:
+            async with browser() as page:
+                await page.goto(address)
+                await expect(page.locator(".empty")).to_contain_text("Nobody is slipping")
+                await expect(page.locator("#link")).to_have_text("live")
+                await page.evaluate("window.here = true")  # a reload would forget it
+                for _ in range(3):
+                    await product.day("open", *PLANS)
+                await product.day("cancel", *PLANS)
+                await product.day("open")
+                rows = page.locator("tbody tr")
+                await expect(rows).to_have_count(len(PLANS), timeout=SECONDS_MAX * 1000)
+                await expect(rows.first).to_contain_text("Call them")
+                assert await page.evaluate("window.here") is True
+                await _choose(page, address)
+                await _read(page)
+                await no_serious_violation(page)
+                await page.goto(address)
+                for _ in range(6):
+                    await product.day("open", "bob")
+                left = len(PLANS) - 1
+                await expect(rows).to_have_count(left, timeout=SECONDS_MAX * 1000)
+                await page.goto(f"{address}/over")
+                await expect(rows.first).to_contain_text("recovered")
+
+
+async def _choose(page: Page, address: str) -> None:
+    """Choose by the keyboard alone; the choice is in the address, and holds when it is opened."""
+    await page.locator("#choice-segment").focus()
+    await page.keyboard.type("trial")
+    await page.keyboard.press("Tab")
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(1)
+    assert page.url == f"{address}/?segment=trial"
+    await page.reload()
+    await expect(rows).to_have_count(1)
+    await page.locator("input[name=find]").fill("nobody")
+    await expect(page.locator(".empty")).to_contain_text("Nobody who is slipping matches")
+    await page.get_by_role("link", name="Show all").first.click()
+    await expect(rows).to_have_count(len(PLANS))
+
+
+async def _read(page: Page) -> None:
+    """Go to one customer by the keyboard, and read why."""
+    await page.get_by_role("link", name="ann").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("ann")
+    await expect(page.locator(".play")).to_contain_text("Call them")
+    await expect(page.locator("svg.timeline title").first).to_contain_text("Used on 4 days")
+    await expect(page.locator("ol.episodes > li")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 800}], ids=["phone", "desk"])
+async def test_names_that_would_do_harm_are_text_on_every_screen(
+    broker: LocalBroker, unique: str, tmp_path: Path, scheme: str, size: dict[str, int]
+) -> None:
+    """No script runs, nothing is wider than the screen, and who cannot see it can hear it."""
+    names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
+    for topic in ("customers", "alerts", "account_alerts", "usage", "model"):
+        await create(broker, names[topic], {})
+    await hostile(broker, names)
+    with console(broker, names) as address:
+        async with browser(color_scheme=scheme, viewport=size) as page:
+            await page.goto(address)
+            await expect(page.locator("tbody tr")).to_have_count(len(HOSTILE))
+            addresses = await page.locator("a.who").evaluate_all("all => all.map(one => one.href)")
+            for number, place in enumerate([address, *addresses, f"{address}/accounts"]):
+                await page.goto(place)
+                width = await page.evaluate("document.documentElement.scrollWidth")
+                assert width <= size["width"], place
+                await no_serious_violation(page)
+                if number < 2:
+                    kind = f"{'phone' if size is PHONE else 'desk'}-{scheme}"
+                    await page.screenshot(path=tmp_path / f"{number}-{kind}.png")
+            text = await page.goto(addresses[0])
+            assert text is not None
+            assert "<img src=x" not in await text.text()
+
+
+async def test_a_token_is_asked_for_where_one_is_set(
+    broker: LocalBroker, unique: str, tmp_path: Path
+) -> None:
+    """The form lets in who has it, for as long as the browser is open."""
+    names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
+    for topic in ("customers", "alerts", "account_alerts", "usage", "model"):
+        await create(broker, names[topic], {})
+    secret = tmp_path / "token"
+    secret.write_text("sesame\n")
+    async with producer(broker) as sender:
+        said = encode_alert(alert(customer_id="ann", kind=Kind.OPENED))
+        await sender.send_and_wait(names["customers"], said, key=b"ann")
+    with console(broker, names, "--token-file", str(secret)) as address:
+        async with browser() as page:
+            await page.goto(address)
+            await expect(page).to_have_url(f"{address}/login")
+            await page.get_by_label("Token").fill("sesame")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("a.who")).to_have_text("ann")
+            await no_serious_violation(page)
