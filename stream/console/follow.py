@@ -1,13 +1,12 @@
 """Following: what the topics hold and what is added, record by record, without a group."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from stream.engine.connection import Connection, wait_for_broker
-from stream.engine.exits import judge
+from stream.engine.connection import Connection
+from stream.tap.reading import reader
 
 WAIT_MS: Final = 100
 AT_ONCE: Final = 2_000
@@ -34,46 +33,22 @@ class Following:
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Read for ever; call `changed` after what was read. Raises `Fatal`."""
-        try:
-            async with self._consumer() as consumer:
-                while True:
-                    found = await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)
-                    for partition, records in found.items():
-                        take = self._takers[partition.topic]
-                        for record in records:
-                            take(record.key or b"", record.value)
-                    was_behind = not self.caught_up
-                    if was_behind:
-                        await self._look(consumer)
-                    if found or was_behind:
-                        changed()
-        except Exception as error:
-            raise judge(error, "reading alerts") from error
-
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        """Give a consumer of all partitions, from their beginning."""
-        counts = await wait_for_broker(self._connection, list(self._takers))
-        consumer = AIOKafkaConsumer(
-            **self._connection.client(),
-            group_id=None,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-        )
-        try:
-            await consumer.start()
-            partitions = [
-                TopicPartition(topic, number)
-                for topic in self._takers
-                for number in range(counts[topic])
-            ]
+        async with reader(self._connection, list(self._takers)) as (consumer, found):
+            partitions = [one for of_topic in found.values() for one in of_topic]
             consumer.assign(partitions)
             self._ends = await consumer.end_offsets(partitions)
             self._behind = set(partitions)
-            yield consumer
-        finally:
-            await consumer.stop()
+            while True:
+                batches = await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)
+                for partition, records in batches.items():
+                    take = self._takers[partition.topic]
+                    for record in records:
+                        take(record.key or b"", record.value)
+                was_behind = not self.caught_up
+                if was_behind:
+                    await self._look(consumer)
+                if batches or was_behind:
+                    changed()
 
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
         """Cross off the partitions that have been read up to where they were."""

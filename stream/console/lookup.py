@@ -5,14 +5,13 @@ than somebody waits: an answer says whether it is whole.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from stream.engine.connection import Connection, wait_for_broker
-from stream.engine.exits import judge
+from stream.engine.connection import Connection
+from stream.tap.reading import reader
 
 LATEST: Final = 200_000
 """Records of a partition that are looked through."""
@@ -39,44 +38,35 @@ async def lookup(
 ) -> dict[str, Found]:
     """Read the records of a key from each topic; raise `Fatal` where Kafka refuses."""
     until = clock() + SECONDS
-    counts = await wait_for_broker(connection, topics)
     wanted = key.encode()
     number = int(murmur2(wanted)) & 0x7FFFFFFF
-    places = [TopicPartition(topic, number % counts[topic]) for topic in topics]
     values: dict[str, list[bytes]] = {topic: [] for topic in topics}
-    consumer = AIOKafkaConsumer(
-        **connection.client(),
-        group_id=None,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-    )
-    try:
-        await consumer.start()
+    async with reader(connection, topics) as (consumer, partitions):
+        places = [partitions[topic][number % len(partitions[topic])] for topic in topics]
         consumer.assign(places)
         begins = await consumer.beginning_offsets(places)
         ends = await consumer.end_offsets(places)
         unread = {place for place in places if begins[place] < ends[place]}
         cut = {place for place in unread if ends[place] - begins[place] > LATEST}
-        for place in places:
-            consumer.seek(place, max(begins[place], ends[place] - LATEST))
+        for place in cut:
+            await consumer.position(place)  # or the reset to the beginning overtakes the seek
+            consumer.seek(place, ends[place] - LATEST)
         while unread and clock() < until:
             found = await consumer.getmany(*unread, timeout_ms=WAIT_MS)
             for place, records in found.items():
-                kept = values[place.topic]
-                for record in records:
-                    if record.key != wanted or record.offset >= ends[place]:
-                        continue
-                    if record.value is None:
-                        kept.clear()
-                    else:
-                        kept.append(record.value)
+                _keep(values[place.topic], [r for r in records if r.offset < ends[place]], wanted)
             for place in sorted(unread):
                 if await consumer.position(place) >= ends[place]:
                     unread.discard(place)
-    except Exception as error:
-        raise judge(error, f"reading {', '.join(topics)}") from error
-    finally:
-        await consumer.stop()
     left = {place.topic for place in unread | cut}
     return {topic: Found(values[topic], topic not in left) for topic in topics}
+
+
+def _keep(kept: list[bytes], records: Iterable[Any], key: bytes) -> None:
+    """Add the values of a key; what came before a tombstone is gone."""
+    for record in records:
+        if record.key == key:
+            if record.value is None:
+                kept.clear()
+            else:
+                kept.append(record.value)

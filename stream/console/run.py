@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from stream.console.book import Book
 from stream.console.follow import Following
@@ -28,36 +30,39 @@ async def console(
         raise SettingsError(
             [f"--host {host}: whoever reaches it would see customers: give a token file too"]
         )
-    place = connection(settings)
-    topics = settings.topics
-    book = Book()
-    following = Following(
-        place,
-        {
-            topics.customers: book.customer,
-            topics.account_alerts: book.account,
-            topics.model: book.snapshot,
-        },
-    )
-    server = Server(
-        book,
-        partial(_past, place, topics),
-        caught_up=lambda: following.caught_up,
-        token=token,
-    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with server.serve(host, port) as address:
+        async with serving(
+            connection(settings), settings.topics, host=host, port=port, token=token
+        ) as (address, follow):
             announce(address)
-            await _until(stop, following.run(server.changed))
+            await _until(stop, follow)
     except OSError as error:
         raise Fatal(
             f"{host}:{port} cannot be listened on: {error.strerror}. Operator action: --port"
             " another one, or 0 for any."
         ) from error
+
+
+@asynccontextmanager
+async def serving(
+    place: Connection, topics: Topics, *, host: str, port: int, token: str = ""
+) -> AsyncIterator[tuple[str, Coroutine[Any, Any, None]]]:
+    """Serve what these topics say; give the address, and what has to run to follow them."""
+    book = Book()
+    takers = {
+        topics.customers: book.customer,
+        topics.account_alerts: book.account,
+        topics.model: book.snapshot,
+    }
+    following = Following(place, takers)
+    past = partial(_past, place, topics)
+    server = Server(book, past, caught_up=lambda: following.caught_up, token=token)
+    async with server.serve(host, port) as address:
+        yield address, following.run(server.changed)
 
 
 async def _past(place: Connection, topics: Topics, customer_id: str) -> tuple[Found, Found]:
@@ -66,10 +71,10 @@ async def _past(place: Connection, topics: Topics, customer_id: str) -> tuple[Fo
     return found[topics.alerts], found[topics.usage]
 
 
-async def _until(stop: asyncio.Event, act: Awaitable[None]) -> None:
+async def _until(stop: asyncio.Event, act: Coroutine[Any, Any, None]) -> None:
     """Wait to be told to stop, or until `act` ends, whose error is raised."""
-    acting = asyncio.ensure_future(act)
-    waiting = asyncio.ensure_future(stop.wait())
+    acting = asyncio.create_task(act)
+    waiting = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([acting, waiting], return_when=asyncio.FIRST_COMPLETED)
         if acting.done():

@@ -9,8 +9,8 @@ import contextlib
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 from rich.console import Console
 
+from stream.console.run import serving
 from stream.demo.child import Worker, WorkerDiedError
 from stream.demo.feed import feed
 from stream.demo.gauges import Gauges, Reading
@@ -28,7 +29,8 @@ from stream.demo.simulate import Simulation
 from stream.demo.verdict import judge, table
 from stream.detector.alerts import Alert
 from stream.detector.events import DAY_MS, SECOND_MS
-from stream.settings import OWN_TOPICS
+from stream.engine.connection import Connection
+from stream.settings import OWN_TOPICS, Topics
 from stream.tap.line import line
 from stream.wire.alerts import decode_alert
 from stream.wire.heartbeat import Heartbeat, encode_heartbeat
@@ -95,8 +97,9 @@ class Showing:
             gauges = Gauges(session, port, self._raw, self._usage)
             with self._talk.status("Starting the worker ..."):
                 await _until_ready(worker, gauges)
-            self._announce(gauges.address)
-            acts = (self._perform(ends), self._watch(worker, gauges), self._read_alerts())
+            console, follow = await stack.enter_async_context(self._console())
+            self._announce(gauges.address, console)
+            acts = (self._perform(ends), self._watch(worker, gauges), self._read_alerts(), follow)
             tasks = [asyncio.create_task(act) for act in acts]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -122,19 +125,22 @@ class Showing:
 
     def _environment(self, port: int) -> dict[str, str]:
         """Return the settings of the worker; everything not named here is as in production."""
-        topics = {name: f"{self._app_id}.{name.replace('_', '-')}" for name in OWN_TOPICS}
-        topics |= {"usage": self._usage, "alerts": self._alerts_topic}
         return {
             "SLIPAWAY_BOOTSTRAP_SERVERS": self._bootstrap,
             "SLIPAWAY_APP_ID": self._app_id,
             "SLIPAWAY_PARTITIONS": str(_PARTITIONS),
             "SLIPAWAY_TOPICS__SOURCES": f'["{self._raw}"]',
-            **{f"SLIPAWAY_TOPICS__{name.upper()}": topic for name, topic in topics.items()},
+            **{f"SLIPAWAY_TOPICS__{name.upper()}": topic for name, topic in self._topics().items()},
             "SLIPAWAY_POLICY": str(self._policy_path),
             "SLIPAWAY_CLOCK": "event",
             "SLIPAWAY_PUBLISH_BACKFILL": "true",  # the simulated dates lie in the past
             "SLIPAWAY_WEB_PORT": str(port),
         }
+
+    def _topics(self) -> dict[str, str]:
+        """Name the topics that the worker makes."""
+        topics = {name: f"{self._app_id}.{name.replace('_', '-')}" for name in OWN_TOPICS}
+        return topics | {"usage": self._usage, "alerts": self._alerts_topic}
 
     async def _create_topics(self) -> None:
         """Make the product's own topic; the worker makes the rest."""
@@ -148,13 +154,21 @@ class Showing:
             if code:
                 raise for_code(code)(f"topic {name}: {message}")
 
-    def _announce(self, address: str) -> None:
+    def _console(self) -> AbstractAsyncContextManager[tuple[str, Coroutine[Any, Any, None]]]:
+        """Serve the console of this showing, on any free port of this machine."""
+        topics = Topics(sources=(self._raw,), **self._topics())
+        place = Connection(bootstrap=self._bootstrap)
+        return serving(place, topics, host="127.0.0.1", port=0)
+
+    def _announce(self, address: str, console: str) -> None:
         simulation = self._simulation
         first, last = iso(simulation.starts_at)[:10], iso(simulation.ends_at)[:10]
         self._talk.print(
             f"{len(simulation.truths):,} customers, {len(simulation.events):,} events from {first}"
-            f" to {last}. The worker's metrics: {address}/metrics"
+            f" to {last}."
         )
+        self._talk.print(f"Who is slipping now, in a browser: {console}/", soft_wrap=True)
+        self._talk.print(f"The worker's metrics: {address}/metrics", soft_wrap=True)
 
     # ------------------------------------------------------------ the show itself
 
