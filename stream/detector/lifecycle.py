@@ -22,7 +22,9 @@ from stream.detector.members import Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.progress import Progress
 from stream.detector.stages import Trigger
+from stream.detector.stays import Close
 from stream.detector.telling import Telling
+from stream.detector.turnover import Turnover
 from stream.detector.voice import Voice
 
 SIGNALS_MAX = 64
@@ -46,6 +48,7 @@ class Lifecycle:
         decliners: Decliners | None,
         lessons: list[Lesson],
         telling: Telling,
+        turnover: Turnover,
     ) -> None:
         """Hear by this policy; lessons are added to `lessons`, and accounts told by `telling`."""
         self._policy = policy
@@ -56,6 +59,7 @@ class Lifecycle:
         self._decliners = decliners
         self._lessons = lessons
         self._telling = telling
+        self._turnover = turnover
         self._asked = policy.traits
 
     # ------------------------------------------------------------ until the watermark comes
@@ -97,11 +101,9 @@ class Lifecycle:
             case EventClass.ENDING:
                 self._hear_ending(customer_id, customer, signal)
             case EventClass.UNOBSERVED:
-                self.stop_watching(customer_id, customer, at)
-                customer.observed = False
+                self._lose(customer_id, customer, at)
             case EventClass.PAUSED:
-                self.stop_watching(customer_id, customer, at)
-                customer.observed = False
+                self._lose(customer_id, customer, at)
                 _life(customer).paused = True
             case EventClass.RESUMED:
                 self._resume(customer, at)
@@ -141,6 +143,12 @@ class Lifecycle:
         if customer.visits:
             self._lessons += outcomes.sight(customer, customer_id, at, self._models, until=at)
 
+    def _lose(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Watch a customer no longer: nobody knows whether it still is one."""
+        self._turnover.close(customer, at, Close.UNOBSERVED)
+        self.stop_watching(customer_id, customer, at)
+        customer.observed = False
+
     def settle_in(self, customer_id: str, customer: Customer, at: int) -> None:
         """Let what another id of the customer's brought at a moment (ms) count."""
         if not self._voice.adviser.segment(customer).eligible:
@@ -177,13 +185,18 @@ class Lifecycle:
     def _learn_traits(
         self, customer: Customer, at: int, told: Mapping[str, str | int | float | bool | None]
     ) -> None:
-        life = _life(customer)
+        life, turnover = _life(customer), self._turnover
+        before = turnover.segment(customer)
+        turnover.count(customer, -1)
         life.traits_at = at
         for name, value in told.items():
             if value is None:
                 life.traits.pop(name, None)
             else:
                 life.traits[name] = value
+        if turnover.segment(customer) != before:
+            turnover.move(customer, at, before)
+        turnover.count(customer, 1)
         if not self._voice.adviser.segment(customer).eligible:
             self.leave(customer, at)
 
@@ -196,6 +209,7 @@ class Lifecycle:
 
     def _hear_ending(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         self.leave(customer, signal.at)
+        self._turnover.close(customer, signal.at, Close.ENDED)
         self._telling.tell(customer_id, customer, Tidings.LEFT, signal.at)
         self._judge.hear_loss(customer_id, customer, signal.at)
         if self._decliners:
