@@ -21,6 +21,7 @@ from stream.detector.life import TICKETS_MAX, Life, open_tickets
 from stream.detector.members import Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.progress import Progress
+from stream.detector.reasons import exempt
 from stream.detector.stages import Trigger
 from stream.detector.stays import Close
 from stream.detector.telling import Telling
@@ -93,7 +94,7 @@ class Lifecycle:
         """Let a signal speak."""
         at = signal.at
         if signal.sign == TRAITS:
-            self._learn_traits(customer, at, _decode_traits(signal.name))
+            self._learn_traits(customer_id, customer, at, _decode_traits(signal.name))
             return
         match EventClass[signal.sign]:
             case EventClass.WARNING:
@@ -151,8 +152,7 @@ class Lifecycle:
 
     def settle_in(self, customer_id: str, customer: Customer, at: int) -> None:
         """Let what another id of the customer's brought at a moment (ms) count."""
-        if not self._voice.adviser.segment(customer).eligible:
-            self.leave(customer, at)
+        self._exempt(customer_id, customer, at)
         here = customer.visit_open or customer.last_at + self._policy.horizon_ms > at
         if here and customer.visits and customer.observed and not customer.ended:
             self.enter(customer, at)
@@ -182,8 +182,24 @@ class Lifecycle:
 
     # ------------------------------------------------------------ one signal each
 
+    def _exempt(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Alert on a customer no longer, and take back what is open, if its segment is no one's.
+
+        What was said of its lapse stays said.
+        """
+        segment = self._voice.adviser.segment(customer)
+        if not segment.eligible:
+            self.leave(customer, at)
+            self._judge.void(customer)
+            why = exempt(segment.name)
+            self._voice.move(customer_id, customer, Sign.EXEMPT, at, reason=why)
+
     def _learn_traits(
-        self, customer: Customer, at: int, told: Mapping[str, str | int | float | bool | None]
+        self,
+        customer_id: str,
+        customer: Customer,
+        at: int,
+        told: Mapping[str, str | int | float | bool | None],
     ) -> None:
         life, turnover = _life(customer), self._turnover
         before = turnover.segment(customer)
@@ -197,8 +213,7 @@ class Lifecycle:
         if turnover.segment(customer) != before:
             turnover.move(customer, at, before)
         turnover.count(customer, 1)
-        if not self._voice.adviser.segment(customer).eligible:
-            self.leave(customer, at)
+        self._exempt(customer_id, customer, at)
 
     def _hear_warning(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         if customer.episode and customer.episode.trigger is Trigger.WARNING:

@@ -40,6 +40,7 @@ _REMAINS = {
     " came",
     "members": "days of use told to the customer's account; the account itself has forgotten it",
     "account_alerts": "alerts on its account, where it was the member who was missed",
+    "account_holdout": "the same, of accounts in the holdout",
     "examples": "what the trainer learned from, under a number made of the id (CRC-32)",
 }
 
