@@ -93,6 +93,15 @@ class Topics(BaseModel):
         description="Alerts on accounts, keyed by account, where the policy looks at them"
         " ([accounts] enabled): a topic of their own, since they name no customer.",
     )
+    account_holdout: TopicName = Field(
+        default="slipaway.account-holdout",
+        description="Alerts on accounts in the policy's holdout: recorded, not to be acted on.",
+    )
+    accounts: TopicName = Field(
+        default="slipaway.accounts",
+        description="The latest alert of every account that ever had one, compacted, keyed by"
+        " account: how all of them stand now, in the form of `account_alerts`.",
+    )
     members: TopicName = Field(
         default="slipaway.members",
         description="What accounts are told of their members, keyed by account: a record a visit.",

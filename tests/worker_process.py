@@ -37,6 +37,8 @@ TOPICS = (
     "endpoints",
     "customers",
     "account_alerts",
+    "account_holdout",
+    "accounts",
     "members",
     "accounts_state",
 )

@@ -8,6 +8,7 @@ Times are ISO 8601, UTC.
 import msgspec
 
 from stream.backtest.curve import Difference, Reading
+from stream.retention.figures import Retention
 
 SLIPAWAY = "slipaway"
 BY_DIAL = "slipaway, by its dial"
@@ -214,6 +215,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     as_good: list[AsGood]
     declining: list[Declining] = []
     """Of each fall; empty where the policy does not look for decline."""
+    retention: Retention | None = None
+    """Who stayed, by the policy's periods, over the whole log."""
     against: Against | None = None
     """Beside another policy, if one was given."""
 

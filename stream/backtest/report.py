@@ -11,6 +11,7 @@ from stream.backtest import changes, charts, wording
 from stream.backtest.curve import DRAWS, RATES
 from stream.backtest.findings import SLIPAWAY, Findings
 from stream.backtest.groups import MEANINGS
+from stream.retention.terminal import meaning, share_of
 
 _TEMPLATE = "report.html.jinja"
 _UNBROKEN = "\N{NO-BREAK SPACE}"
@@ -31,6 +32,7 @@ def page(findings: Findings) -> str:
     )
     pages.filters["share"] = lambda value: wording.share(value).replace(" ", _UNBROKEN)
     pages.filters["rate"] = wording.rate
+    pages.filters["kept"] = share_of
     at = wording.headline_rate(findings)
     return pages.get_template(_TEMPLATE).render(
         findings=findings,
@@ -45,6 +47,7 @@ def page(findings: Findings) -> str:
         change_columns=changes.COLUMNS,
         change_cases=list(changes.cases(findings.against)) if findings.against else [],
         change_judged=changes.JUDGED,
+        stayed=meaning(findings.retention) if findings.retention else "",
         as_good=sorted(findings.as_good, key=lambda case: -case.days),
         headline=at,
         best_rule=partial(wording.best_rule, at=at),

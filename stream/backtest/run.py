@@ -42,6 +42,8 @@ from stream.replay import run as replay
 from stream.replay.errors import LogError
 from stream.replay.refusals import Refusals
 from stream.replay.source import STANDARD_INPUT, total_bytes
+from stream.retention.figures import retention
+from stream.retention.spans import Recorder as SpanRecorder
 from stream.wire.durations import format_duration
 from stream.wire.policy_file import PolicyFile
 from stream.wire.times import iso
@@ -91,12 +93,13 @@ def backtest(
     settings = _Settings(policy)
     sweep = Sweep(settings.dials, policy.horizon_ms)
     run = SweptReplay(policy, alerts=None, sweep=sweep)
-    recorder, events, last = Recorder(policy), 0, 0
+    recorder, spans, events, last = Recorder(policy), SpanRecorder(policy), 0, 0
     for batch in replay.read_in_order(
         files, policy_file, received_at=received_at, refusals=refusals, watcher=watcher
     ):
         run.take(batch)
         recorder.take(batch)
+        spans.take(batch)
         events, last = events + len(batch), int(batch.occurred_at[-1])
     if events:
         run.finish(last)
@@ -122,6 +125,7 @@ def backtest(
         left_out=left_out,
         as_good=[case for group in (everybody, *found) for case in as_good(group)],
         declining=declining(by_fall(run.declined, codes), run.falls, court, days),
+        retention=retention(spans.spans(), policy.horizon_ms, policy.retention.every),
         against=beside,
     )
 

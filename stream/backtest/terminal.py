@@ -10,6 +10,7 @@ from rich.text import Text
 from stream.backtest import changes, wording
 from stream.backtest.curve import RATES
 from stream.backtest.findings import SLIPAWAY, Findings
+from stream.retention.terminal import show_periods
 from stream.wire.fields import shown
 
 _WIDTH = 100
@@ -40,6 +41,9 @@ def show(findings: Findings, console: Console | None = None) -> None:
     for sentence in wording.declines(findings):
         console.print(Text(sentence))
     _as_good(findings, console)
+    if findings.retention and findings.retention.periods:
+        console.print(Text("\nWho stayed", style="bold"))
+        show_periods(findings.retention, console)
     console.print(Text(wording.HINDSIGHT))
     _against(findings, console)
 

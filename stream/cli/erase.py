@@ -69,6 +69,16 @@ def erase(
                 err=True,
             )
             raise typer.Exit(WRONG)
+        if findings.unnamed:
+            from stream.wire.fields import shown
+
+            ids = ", ".join(map(shown, findings.unnamed))
+            typer.echo(
+                f"What was known of them before an alias is part of {ids}, and was not erased."
+                " Operator action: if it is the same person, erase that id, too.",
+                err=True,
+            )
+            raise typer.Exit(WRONG)
 
 
 def _ids(given: list[str], file: Path | None) -> list[str]:

@@ -24,7 +24,7 @@ from stream.cli.given import (
 )
 from stream.cli.options import Assign, Brokers, Config, Logs, PolicyPath
 from stream.cli.progress import Bar, now_ms, say_refused
-from stream.retention.periods import Every
+from stream.detector.periods import Every
 from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -229,7 +229,9 @@ def retention(
     logs: Logs,
     *,
     policy: PolicyPath = None,
-    every: Annotated[Every, typer.Option(help="How long a period is.")] = Every.MONTH,
+    every: Annotated[
+        Every | None, typer.Option(help="How long a period is. Unset: as in the policy.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
 ) -> None:
     """Say who stayed, left, came new and came back, by period and by cohort."""
@@ -248,7 +250,10 @@ def retention(
                 logs, product, received_at=now_ms(), refusals=refusals, watcher=bar
             ):
                 recorder.take(batch)
-        found = figures.retention(recorder.spans(), product.policy.horizon_ms, every)
+        rules = product.policy
+        found = figures.retention(
+            recorder.spans(), rules.horizon_ms, every or rules.retention.every
+        )
         if as_json:
             typer.echo(msgspec.json.format(msgspec.json.encode(found)))
         else:
@@ -353,6 +358,13 @@ def _replay_here(
         err=True,
     )
     say_segments(summary.segments)
+    if summary.retained is not None:
+        counts = summary.retained
+        typer.echo(
+            f"retention, the last whole {product.policy.retention.every.value}:"
+            f" {counts.kept / counts.at_start:.1%} of {counts.at_start:,} customers",
+            err=True,
+        )
     if summary.withheld:
         said = ", ".join(f"{reason} {count:,}" for reason, count in summary.withheld.items())
         typer.echo(f"alerts that were due and withheld: {said}", err=True)

@@ -195,7 +195,12 @@ def contract_asyncapi(config: Config = None, assign: Assign = None) -> None:
 
         from stream.contract.asyncapi import document
 
-        found = document(topics.alerts, topics.customers, topics.account_alerts)
+        found = document(
+            alerts=topics.alerts,
+            customers=topics.customers,
+            account_alerts=topics.account_alerts,
+            accounts=topics.accounts,
+        )
         typer.echo(yaml.safe_dump(found, sort_keys=False, width=100, allow_unicode=True), nl=False)
 
 

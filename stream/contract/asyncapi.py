@@ -30,7 +30,7 @@ _SUMMARIES = {
     Kind.RECOVERED: "A customer who was slipping away, or had lapsed, is back.",
     Kind.LAPSED: "A customer counts as lapsed: silent for a horizon, or left in so many words.",
     Kind.RETRACTED: "An earlier alert was wrong: an event that came late disproves it, or the"
-    " customer goes on under another id.",
+    " customer goes on under another id, or is of a segment now of which nobody is alerted on.",
     Kind.SUSPENDED: "Use has collapsed for everybody: silence and decline alert on nobody.",
     Kind.RESUMED: "Use is back after a collapse: alerts go on.",
 }
@@ -45,7 +45,7 @@ _HEADERS = {
 }
 
 
-def document(alerts: str, customers: str, account_alerts: str) -> dict[str, Any]:
+def document(*, alerts: str, customers: str, account_alerts: str, accounts: str) -> dict[str, Any]:
     """Return the document: all alerts, the latest of each customer, and those on accounts."""
     said = examples()
     of_accounts = account_channel.messages(_HEADERS)
@@ -77,6 +77,12 @@ def document(alerts: str, customers: str, account_alerts: str) -> dict[str, Any]
                 list(of_accounts),
                 "delete",
             ),
+            "accounts": _channel(
+                accounts,
+                "The latest alert of each account that ever had one: how all of them stand now.",
+                list(of_accounts),
+                "compact",
+            ),
         },
         "operations": {
             "publishAlerts": {
@@ -93,6 +99,11 @@ def document(alerts: str, customers: str, account_alerts: str) -> dict[str, Any]
                 "action": "send",
                 "channel": {"$ref": "#/channels/accountAlerts"},
                 "summary": "slipaway publishes an alert on an account.",
+            },
+            "publishAccounts": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/accounts"},
+                "summary": "slipaway says how an account stands, in one transaction with alerts.",
             },
         },
         "components": {

@@ -21,7 +21,7 @@ from stream.delivery.request import AccountTemplate, Request, Template
 from stream.delivery.signing import read_secret
 from stream.delivery.templates.known import NEEDS_EVENT, NEEDS_SECRET, TEMPLATES
 from stream.delivery.templates.of_accounts import ACCOUNT_TEMPLATES
-from stream.detector.alerts import Alert, Kind
+from stream.detector.alerts import Kind
 from stream.wire.policy_file import PolicyError, PolicyErrors
 from stream.wire.toml_lines import key_lines
 
@@ -55,7 +55,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def wants(self, alert: Said) -> bool:
         """Say whether an alert is for this endpoint; one on the holdout is for nobody's."""
         wanted = alert.kind in self.kinds and (self.backfill or not alert.backfill)
-        return wanted and not (isinstance(alert, Alert) and alert.holdout)
+        return wanted and not alert.holdout
 
     def request(self, alert: Said) -> Request | None:
         """Make the request about an alert; None where the receiver has no place for it."""

@@ -109,13 +109,15 @@ def compose(
     facts: Facts,
     cause: str,
     fall: Fall | None = None,
+    reason: Reason | None = None,
     model: RiskModel,
     policy: Policy,
     adviser: Adviser,
 ) -> Alert:
     """Say what happened to one customer at `at` (ms), with everything a reader needs to act.
 
-    `cause` is the event behind a warning, an ending or an activation, `fall` what shows a decline.
+    `cause` is the event behind a warning, an ending or an activation, `fall` what shows a decline,
+    `reason` the fact itself, where none of these is.
     """
     kind, episode = change
     horizon_days = cadence.days(policy.horizon_ms)
@@ -130,6 +132,8 @@ def compose(
         horizon_days=horizon_days,
         contributions=model.contributions(judged.inputs),
     )
+    if reason is not None:
+        why = [reason]
     if customer.life and kind in (Kind.OPENED, Kind.ESCALATED):
         why[1:1] = [waits(at - opened) for opened in open_tickets(customer.life, at)[:1]]
         del why[REASONS_MAX:]

@@ -21,6 +21,7 @@ from stream.detector.landmarks import Landmark
 from stream.detector.life import Life
 from stream.detector.policy import Decline
 from stream.detector.stages import Stage, Trigger
+from stream.detector.stays import Tenure
 from stream.detector.visits import Visit
 
 TRAITS = "TRAITS"
@@ -158,6 +159,8 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     its time and the account before it, in order of time."""
     identity: Identity | None = None
     """Only where an alias named this id."""
+    tenure: Tenure | None = None
+    """Only where it left and came back, said that it left, or changed its segment."""
 
     @property
     def span_days(self) -> float:
@@ -168,6 +171,26 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
 def whole(number: Number) -> Number:
     """Give a whole number as an integer, any other as it is."""
     return int(number) if number == int(number) else number
+
+
+def begin_visit(customer: Customer, visit: Visit) -> None:
+    """Let the customer be here."""
+    at = visit.begin
+    if customer.visits:
+        customer.visit_gap_ms = max(0, at - customer.last_at)
+    else:
+        customer.first_at = at
+    customer.visits += 1
+    customer.visit_at = at
+    customer.last_at = visit.end
+    customer.visit_volume = visit.volume
+    customer.visit_kinds = visit.kinds
+    customer.visit_open = True
+    customer.rung = 0
+    customer.best_value = None
+    customer.paused_ms = 0
+    customer.ended = False
+    customer.observed = True
 
 
 def complete_visit(customer: Customer, horizon_days: float, policy: Decline) -> None:

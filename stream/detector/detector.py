@@ -27,7 +27,6 @@ from stream.detector.customer import (
     Customer,
     complete_visit,
     customer_hash,
-    prolong,
     whole,
 )
 from stream.detector.decisions import Decisions
@@ -49,6 +48,7 @@ from stream.detector.stages import Trigger
 from stream.detector.suspension import Suspension
 from stream.detector.telling import Telling
 from stream.detector.timers import Due, Timers
+from stream.detector.turnover import Turnover
 from stream.detector.voice import Voice
 from stream.detector.waiting import APPLIED, DUPLICATE, Waiting
 from stream.detector.watermark import ahead, out_of_time
@@ -115,6 +115,7 @@ class Detector:
         self._timers = Timers(self._due_at)
         self._lessons: list[Lesson] = []
         self._telling = Telling(policy)
+        self.turnover = Turnover(policy, self.progress.turnover)
         self._lifecycle = Lifecycle(
             policy,
             models,
@@ -124,6 +125,7 @@ class Detector:
             decliners=self._decliners,
             lessons=self._lessons,
             telling=self._telling,
+            turnover=self.turnover,
         )
         self._stalls = any(one.activate_within_ms is not None for one in policy.segments)
         self._has_ceilings = any(one.silent_max_ms is not None for one in policy.segments)
@@ -131,10 +133,15 @@ class Detector:
         steps = Steps(
             *(self._is_erased, self._rouse, self._take, self._queue),
             *(lifecycle.stop_watching, lifecycle.settle_in, self._show_up, self._absorb),
+            self.turnover,
         )
         self._identities = Identities(policy, self.customers, self._voice, steps, alone=alone)
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
+        everybody = map(self.customers.look, self.customers)
+        self.progress.turnover = self.turnover.resume(
+            everybody, self.progress.watermark.at, same_policy=same_policy
+        )
         for customer_id in self.customers:
             due = self.customers.due(customer_id) if same_policy else None
             if due is None:
@@ -199,6 +206,7 @@ class Detector:
                 self._here.leave(customer_id)
             customer = self.customers.look(customer_id)
             self._telling.tell(customer_id, customer, Tidings.ERASED, now)
+            self.turnover.count(customer, -1)
             self._lifecycle.leave(customer, now)
             if customer.observed:
                 self._lifecycle.lose_sight(customer_id, customer, now)
@@ -376,7 +384,7 @@ class Detector:
             self.judge.void(customer)
             self._voice.move(customer_id, customer, Sign.DISPROVED, decided)
         if at - customer.last_at < self._visit_gap:
-            prolong(customer, visit.end, visit.volume)
+            self.turnover.prolong(customer, visit)
         else:
             self._begin_visit(customer_id, customer, visit)
             self._absorb(customer)
@@ -452,13 +460,13 @@ class Detector:
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
-        timers, here = self._timers, self._here
+        timers, here, turnover = self._timers, self._here, self.turnover
         day, customers, entries = self.progress.day, self.customers, self.customers.entries
         self._announce(self._decided)
         self._decided = watermark
         while (come := timers.pop_before(watermark)) is not None:
             at, customer_id = come
-            if day.hour_end <= at:
+            if day.hour_end <= at or turnover.until <= at:
                 self._close_hours(at)
             customer = entries[customer_id]
             if customer.__class__ is not Customer:
@@ -481,7 +489,9 @@ class Detector:
             self._close_hours(watermark)
 
     def _close_hours(self, moment: int) -> None:
-        """Close the hours and days that have ended by a moment (ms)."""
+        """Close the hours, days and periods that have ended by a moment (ms)."""
+        if self.turnover.until <= moment:
+            self.turnover.roll(moment)
         for lesson in self.progress.day.close_until(moment):
             self._lessons.append(lesson)
             if isinstance(lesson, Hour):
@@ -549,26 +559,15 @@ class Detector:
         self.judge.hear_return(customer_id, customer, at)
         if customer.visits:
             self._lifecycle.welcome_back(customer_id, customer, at)
-            customer.visit_gap_ms = max(0, at - customer.last_at)
-        else:
-            customer.first_at = at
-        customer.visits += 1
-        customer.visit_at = at
-        customer.last_at = visit.end
-        customer.visit_volume = visit.volume
-        customer.visit_kinds = visit.kinds
-        customer.visit_open = True
-        customer.rung = 0
-        customer.best_value = None
-        customer.paused_ms = 0
-        customer.ended = False
-        customer.observed = True
+        self.turnover.begin_visit(customer, visit)
         if not customer.counted:
             self._lifecycle.enter(customer, at)
 
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""
+        self.turnover.count(customer, -1)
         complete_visit(customer, self._horizon_days, self._policy.decline)
+        self.turnover.count(customer, 1)
         if self._decliners:
             self._decliners.hear_visit(customer_id, customer, at)
         episode = customer.episode

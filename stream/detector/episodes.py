@@ -33,6 +33,8 @@ class Sign(Enum):
     """Silent for the whole horizon."""
     ENDED = auto()
     """The policy's ending event."""
+    EXEMPT = auto()
+    """Is of a kind from now on of which nobody is alerted on."""
     DISPROVED = auto()
     """A late event shows that the episode's silence never was."""
 
@@ -53,6 +55,7 @@ TRANSITIONS: dict[tuple[Stage, Sign], tuple[Stage, Kind]] = {
     **{(stage, Sign.CLEARED): (Stage.STEADY, Kind.RECOVERED) for stage in _OPEN},
     **{(stage, Sign.GONE): (Stage.LAPSED, Kind.LAPSED) for stage in _OPEN},
     **{(stage, Sign.ENDED): (Stage.LAPSED, Kind.LAPSED) for stage in _OPEN},
+    **{(stage, Sign.EXEMPT): (Stage.STEADY, Kind.RETRACTED) for stage in _OPEN},
     **{(stage, Sign.DISPROVED): (Stage.STEADY, Kind.RETRACTED) for stage in (*_OPEN, Stage.LAPSED)},
 }
 

@@ -32,6 +32,7 @@ from stream.detector.joining import join, join_waiting
 from stream.detector.policy import Policy
 from stream.detector.roster import Roster
 from stream.detector.timers import Due
+from stream.detector.turnover import Turnover
 from stream.detector.visits import Visit
 from stream.detector.voice import Voice
 
@@ -91,6 +92,7 @@ class Steps(NamedTuple):
     """Let a visit end the silence of a customer who was thought not to be here."""
     absorb: Callable[[Customer], None]
     """Join the visits that the one under way has come to touch."""
+    turnover: Turnover
 
 
 class Identities:
@@ -269,6 +271,7 @@ class Identities:
             self._answer(customer_id, to, at, "", Code.ALIAS_CHAIN)
             return
         now = max(at, customer.frontier)
+        self._steps.turnover.count(customer, -1)
         self._steps.stop_watching(customer_id, customer, now)
         self._voice.move(customer_id, customer, Sign.DISPROVED, now, cause=to)
         later = [signal for signal in customer.signals if signal.sign == MOVES]
@@ -308,7 +311,8 @@ class Identities:
             self._results.append("unknown" if unknown else "merged")
         hops = other.identity.hops if other.identity else 0
         identity.hops = max(identity.hops, hops + (not wait.back))
-        visit = join(customer, other, self._visit_gap)
+        with self._steps.turnover.joining(customer, other, at):
+            visit = join(customer, other, self._visit_gap)
         if visit is not None:
             self._steps.show_up(customer_id, customer, visit)
             if customer.visit_open and other.visits > 1:

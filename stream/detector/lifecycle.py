@@ -21,8 +21,11 @@ from stream.detector.life import TICKETS_MAX, Life, open_tickets
 from stream.detector.members import Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.progress import Progress
+from stream.detector.reasons import exempt
 from stream.detector.stages import Trigger
+from stream.detector.stays import Close
 from stream.detector.telling import Telling
+from stream.detector.turnover import Turnover
 from stream.detector.voice import Voice
 
 SIGNALS_MAX = 64
@@ -46,6 +49,7 @@ class Lifecycle:
         decliners: Decliners | None,
         lessons: list[Lesson],
         telling: Telling,
+        turnover: Turnover,
     ) -> None:
         """Hear by this policy; lessons are added to `lessons`, and accounts told by `telling`."""
         self._policy = policy
@@ -56,6 +60,7 @@ class Lifecycle:
         self._decliners = decliners
         self._lessons = lessons
         self._telling = telling
+        self._turnover = turnover
         self._asked = policy.traits
 
     # ------------------------------------------------------------ until the watermark comes
@@ -89,7 +94,7 @@ class Lifecycle:
         """Let a signal speak."""
         at = signal.at
         if signal.sign == TRAITS:
-            self._learn_traits(customer, at, _decode_traits(signal.name))
+            self._learn_traits(customer_id, customer, at, _decode_traits(signal.name))
             return
         match EventClass[signal.sign]:
             case EventClass.WARNING:
@@ -97,11 +102,9 @@ class Lifecycle:
             case EventClass.ENDING:
                 self._hear_ending(customer_id, customer, signal)
             case EventClass.UNOBSERVED:
-                self.stop_watching(customer_id, customer, at)
-                customer.observed = False
+                self._lose(customer_id, customer, at)
             case EventClass.PAUSED:
-                self.stop_watching(customer_id, customer, at)
-                customer.observed = False
+                self._lose(customer_id, customer, at)
                 _life(customer).paused = True
             case EventClass.RESUMED:
                 self._resume(customer, at)
@@ -141,10 +144,15 @@ class Lifecycle:
         if customer.visits:
             self._lessons += outcomes.sight(customer, customer_id, at, self._models, until=at)
 
+    def _lose(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Watch a customer no longer: nobody knows whether it still is one."""
+        self._turnover.close(customer, at, Close.UNOBSERVED)
+        self.stop_watching(customer_id, customer, at)
+        customer.observed = False
+
     def settle_in(self, customer_id: str, customer: Customer, at: int) -> None:
         """Let what another id of the customer's brought at a moment (ms) count."""
-        if not self._voice.adviser.segment(customer).eligible:
-            self.leave(customer, at)
+        self._exempt(customer_id, customer, at)
         here = customer.visit_open or customer.last_at + self._policy.horizon_ms > at
         if here and customer.visits and customer.observed and not customer.ended:
             self.enter(customer, at)
@@ -174,18 +182,38 @@ class Lifecycle:
 
     # ------------------------------------------------------------ one signal each
 
+    def _exempt(self, customer_id: str, customer: Customer, at: int) -> None:
+        """Alert on a customer no longer, and take back what is open, if its segment is no one's.
+
+        What was said of its lapse stays said.
+        """
+        segment = self._voice.adviser.segment(customer)
+        if not segment.eligible:
+            self.leave(customer, at)
+            self._judge.void(customer)
+            why = exempt(segment.name)
+            self._voice.move(customer_id, customer, Sign.EXEMPT, at, reason=why)
+
     def _learn_traits(
-        self, customer: Customer, at: int, told: Mapping[str, str | int | float | bool | None]
+        self,
+        customer_id: str,
+        customer: Customer,
+        at: int,
+        told: Mapping[str, str | int | float | bool | None],
     ) -> None:
-        life = _life(customer)
+        life, turnover = _life(customer), self._turnover
+        before = turnover.segment(customer)
+        turnover.count(customer, -1)
         life.traits_at = at
         for name, value in told.items():
             if value is None:
                 life.traits.pop(name, None)
             else:
                 life.traits[name] = value
-        if not self._voice.adviser.segment(customer).eligible:
-            self.leave(customer, at)
+        if turnover.segment(customer) != before:
+            turnover.move(customer, at, before)
+        turnover.count(customer, 1)
+        self._exempt(customer_id, customer, at)
 
     def _hear_warning(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         if customer.episode and customer.episode.trigger is Trigger.WARNING:
@@ -196,6 +224,7 @@ class Lifecycle:
 
     def _hear_ending(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         self.leave(customer, signal.at)
+        self._turnover.close(customer, signal.at, Close.ENDED)
         self._telling.tell(customer_id, customer, Tidings.LEFT, signal.at)
         self._judge.hear_loss(customer_id, customer, signal.at)
         if self._decliners:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from stream.detector.events import DAY_MS, INTERNAL, MINUTE_MS, SECOND_MS
+from stream.detector.periods import Every
 from stream.detector.plays import Play, Release
 from stream.detector.segments import Segment
 
@@ -109,6 +110,13 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Two ids that an alias joins become one customer; false: each stays its own."""
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Over which periods it is counted who stays."""
+
+    every: Every = Every.MONTH
+    """The longer, the less often there are new figures, and the fewer stay in each."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One product's definition, validated as a whole before it gets here.
 
@@ -156,6 +164,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     holdout: Holdout = Holdout()
     accounts: Accounts = Accounts()
     identity: Identity = Identity()
+    retention: Retention = Retention()
     segments: tuple[Segment, ...] = ()
     """Kinds of customers, in the order in which they are asked for."""
     plays: tuple[Play, ...] = ()

@@ -3,6 +3,7 @@
 import msgspec
 
 from stream.detector.population import Day
+from stream.detector.turnover import TurnoverState
 from stream.detector.watermark import Watermark
 
 
@@ -17,3 +18,6 @@ class Progress(msgspec.Struct):
     """Version of the policy by which the customers' next things due were reckoned."""
     told_suspended: int = 0
     """Since when (ms) alerts were said to be suspended; 0: they are not."""
+    turnover: TurnoverState | None = None
+    """Who was a customer when a period began, and what became of them; None: as by a release that
+    did not count it."""

@@ -62,6 +62,11 @@ def waits(since_ms: int) -> Reason:
     return Reason("open_ticket", f"Has waited for support for {duration(since_ms / DAY_MS)}.")
 
 
+def exempt(segment: str) -> Reason:
+    """Say that a customer is in a segment of which nobody is alerted on."""
+    return Reason("not_eligible", f"Is in “{segment}” now, of which nobody is alerted on.")
+
+
 def explain(
     kind: Kind,
     trigger: Trigger,
@@ -193,6 +198,7 @@ GROUPS = (
 CODES = (
     *("silence", "comes_less", "fewer_kinds", "warning_event", "not_activated", "open_ticket"),
     *("ending_event", "lapsed", "back", "worn_off", "activated", "late_event", "same_customer"),
+    "not_eligible",
     *(group.code for group in GROUPS),
 )
 """Every code a customer's alert may have."""

@@ -10,7 +10,7 @@ from stream.detector.customer import Customer
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
 from stream.detector.policy import Policy
-from stream.detector.reasons import Fall
+from stream.detector.reasons import Fall, Reason
 
 _OPENS = (Sign.SILENT, Sign.DECLINED, Sign.WARNED, Sign.STALLED)
 """Signs that may be withheld: what is no guess is said in any case."""
@@ -36,11 +36,12 @@ class Voice:
         *,
         cause: str = "",
         fall: Fall | None = None,
+        reason: Reason | None = None,
     ) -> None:
         """Let a sign at `at` (ms) act on the customer's episode, and say what came of it.
 
         `cause` is the event behind a warning, an ending or an activation, `fall` what shows a
-        decline.
+        decline, `reason` the fact itself, where none of these is.
         """
         if sign in _OPENS and episodes.opens(customer, sign):
             why = self.adviser.withheld(customer, at)
@@ -58,6 +59,7 @@ class Voice:
             facts=facts(customer, at),
             cause=cause,
             fall=fall,
+            reason=reason,
             model=self._models.at(at),
             policy=self._policy,
             adviser=self.adviser,

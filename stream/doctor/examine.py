@@ -134,7 +134,7 @@ class Examination:
         written |= {names.usage} if names.sources else set()
         written |= {names.examples, names.model} if learning else set()
         if product.policy.accounts.enabled:
-            written |= {names.members, names.account_alerts}
+            written |= {names.members, names.account_alerts, names.account_holdout, names.accounts}
         state = names.state if names.state in counts else None
         tried = await self._ask(
             "transaction",

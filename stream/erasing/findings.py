@@ -23,6 +23,9 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
 
     customer_id: str
     places: list[Place]
+    goes_by: str = ""
+    """The id that an alias had moved the customer's state to, as far as anybody looked; empty: none
+    had.  An erasure does not follow it: whose device it was, an alias does not know for sure."""
 
     @property
     def erased(self) -> bool:
@@ -54,6 +57,13 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether all of them are erased, as far as anybody looked."""
         return not self.waited or all(customer.erased for customer in self.customers)
+
+    @property
+    def unnamed(self) -> list[str]:
+        """The ids that customers go by now, and that nobody asked for."""
+        named = {customer.customer_id for customer in self.customers}
+        found = dict.fromkeys(customer.goes_by for customer in self.customers)
+        return [one for one in found if one and one not in named]
 
 
 def encode(findings: Findings) -> str:

@@ -23,13 +23,17 @@ from stream.engine.exits import Fatal, judge
 from stream.erasing.findings import Customer, Findings, Place, Remains
 from stream.erasing.lifetimes import gone_by
 from stream.settings import Settings
+from stream.wire.customers import CustomerCodec
 from stream.wire.erasure import Erasure, encode_erasure
+from stream.wire.state import StateError
 from stream.wire.times import iso
 from stream.worker.connection import connection
 from stream.worker.topics import knobs
 
 READ_MS = 300
 ANSWER_SECONDS = 60
+
+_ROWS = CustomerCodec()
 
 Told = Callable[[int, int], object]
 """Hears how many tombstones can be read, of how many."""
@@ -40,6 +44,7 @@ _REMAINS = {
     " came",
     "members": "days of use told to the customer's account; the account itself has forgotten it",
     "account_alerts": "alerts on its account, where it was the member who was missed",
+    "account_holdout": "the same, of accounts in the holdout",
     "examples": "what the trainer learned from, under a number made of the id (CRC-32)",
 }
 
@@ -55,6 +60,8 @@ class _Trace:
     latest: int = 0
     """When the last of the records was written (ms)."""
     erased: bool = False
+    goes_by: str = ""
+    """The id that an alias moved its state to; empty: it did not."""
 
 
 async def erase(
@@ -99,7 +106,8 @@ async def _erase(
         traces = await _traces(consumer, settings, counts, customer_ids)
         await _ask(link, settings, counts, [Erasure(who, at) for who in customer_ids])
         if wait_seconds is not None:
-            await _follow(consumer, traces, time.monotonic() + wait_seconds, told)
+            deadline = time.monotonic() + wait_seconds
+            await _follow(consumer, traces, deadline, told, settings.topics.state)
     return Findings(
         requested_at=iso(now),
         waited=wait_seconds is not None,
@@ -171,8 +179,12 @@ async def _follow(
     traces: Mapping[TopicPartition, Mapping[bytes, _Trace]],
     deadline: float,
     told: Told,
+    state: str,
 ) -> None:
-    """Read every place from its beginning until each customer's tombstone is there, or too long."""
+    """Read every place from its beginning until each customer's tombstone is there, or too long.
+
+    In the topic `state` stands where customers' states have gone, too.
+    """
     if traces:
         await consumer.seek_to_beginning(*traces)
     everyone = [trace for there in traces.values() for trace in there.values()]
@@ -187,6 +199,8 @@ async def _follow(
                 trace = traces[tp].get(record.key)
                 if trace is not None:
                     _note(trace, record)
+                    if tp.topic == state and not trace.erased:
+                        trace.goes_by = moved_to(record.value)
 
 
 def _note(trace: _Trace, record: Any) -> None:
@@ -198,17 +212,27 @@ def _note(trace: _Trace, record: Any) -> None:
         trace.latest = max(trace.latest, record.timestamp)
 
 
+def moved_to(row: bytes | None) -> str:
+    """Give the id that goes on in a customer's place, by its row; empty: it is still its own."""
+    try:
+        customer = None if row is None else _ROWS.decode(row)
+    except StateError:
+        return ""  # of a newer release: the worker, which is to erase it, knows
+    return customer.identity.moved_to if customer and customer.identity else ""
+
+
 def _customer(
     customer_id: str,
     traces: Mapping[TopicPartition, Mapping[bytes, _Trace]],
     config: Mapping[str, Mapping[str, str]],
 ) -> Customer:
     """Say what was found of one customer."""
-    places = []
+    places, goes_by = [], ""
     for tp, there in traces.items():
         trace = there.get(customer_id.encode())
         if trace is None:
             continue
+        goes_by = goes_by or trace.goes_by
         until = gone_by(config.get(tp.topic, {}), trace.latest, replaced=trace.erased)
         places.append(
             Place(
@@ -218,7 +242,7 @@ def _customer(
                 gone_by=iso(until) if trace.records and until is not None else None,
             )
         )
-    return Customer(customer_id=customer_id, places=places)
+    return Customer(customer_id=customer_id, places=places, goes_by=goes_by)
 
 
 def _remains(

@@ -21,6 +21,8 @@ def lines(findings: Findings) -> Iterator[str]:
 
 def _customer(customer: Customer) -> Iterator[str]:
     yield f"{shown(customer.customer_id)}: {'erased' if customer.erased else 'NOT ERASED YET'}"
+    if customer.goes_by:
+        yield f"  its state had gone to {shown(customer.goes_by)}, by an alias"
     for place in customer.places:
         yield f"  {place.topic}: {_place(place)}"
 

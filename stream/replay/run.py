@@ -35,6 +35,7 @@ from stream.detector.outcomes import back_age_ms
 from stream.detector.policy import Policy
 from stream.detector.ranking import rank
 from stream.detector.roster import Roster
+from stream.detector.turnover import Counts
 from stream.replay.erasing import without
 from stream.replay.order import in_order
 from stream.replay.read import read_log
@@ -94,6 +95,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """Episodes that were due and did not open, by reason."""
     segments: dict[str, int] = msgspec.field(default_factory=dict)
     """Customers by segment, as of the log's end; those that nobody is in as well."""
+    retained: Counts | None = None
+    """Of everybody in the last whole period; None: there is none yet, or nobody was there."""
     refusals: Refusals
     model_version: str = ""
 
@@ -362,6 +365,9 @@ def replay(
     summary.aliases = run.aliases
     summary.events -= run.results["alias"]  # each stands beside the event that told it
     summary.withheld = run.withheld
+    over = run.detector.turnover.told
+    whole = over.everybody if over is not None else Counts()
+    summary.retained = whole if whole.at_start else None
     summary.segments = _by_segment(policy_file.policy, run.detector.customers)
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.detector.events import DAY_MS
-from stream.retention.periods import Every, boundaries
-from stream.retention.spans import Close, Ints, Spans
+from stream.detector.periods import Every, boundaries
+from stream.detector.stays import Close
+from stream.retention.spans import Ints, Spans
 
 Bools = NDArray[np.bool_]
 

@@ -1,36 +1,25 @@
 """Spans: from when to when somebody was a customer, as far as a log tells.
 
 A customer is whoever has been active and has neither been silent for the
-horizon since nor said that it left.  So whether somebody is one at a moment
+horizon since nor said that it left.  What it still does in the visit in which it says so is no
+return.  So whether somebody is one at a moment
 hangs on what came before it alone: the figures of a month never change later.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.detector.batch import EventBatch
 from stream.detector.policy import EventClass, Policy
+from stream.detector.stays import Close
 from stream.retention.moves import MoveRecorder, Moves
 
 Ints = NDArray[np.int64]
 
 OPEN = np.iinfo(np.int64).max
 """The end of a span that has none yet."""
-
-
-class Close(IntEnum):
-    """What a span ended by."""
-
-    NOT = 0
-    LAPSED = 1
-    """Silent for the horizon: it ended when that was over."""
-    ENDED = 2
-    """The customer said so."""
-    UNOBSERVED = 3
-    """Nobody watches any more, so nobody knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +61,13 @@ class Recorder:
         self._open: dict[int, list[int]] = {}
         """Customer -> begin and last activity of the span it is in."""
         self._closed: list[tuple[int, int, int, int]] = []
+        self._parting: dict[int, int] = {}
+        """Customer who is in none -> last activity of the visit in which it left."""
         self._until = 0
         self._moves = MoveRecorder(policy)
 
     def take(self, batch: EventBatch) -> None:
         """Take events that follow the earlier ones in time."""
-        horizon, codes, spans = self._policy.horizon_ms, self._codes, self._open
         classes = self._classes
         for name in set(batch.names) - classes.keys():
             classes[name] = self._policy.classify(name)
@@ -87,18 +77,12 @@ class Recorder:
         ):
             if told:
                 self._moves.take(customer_id, at, told)
-        for customer_id, name, at in zip(batch.customer_ids, batch.names, times, strict=True):
+        columns = batch.customer_ids, batch.names, times, batch.volumes.tolist()
+        for customer_id, name, at, volume in zip(*columns, strict=True):
             kind = classes[name]
             if kind.engages:
-                code = codes.setdefault(customer_id, len(codes))
-                span = spans.get(code)
-                if span is not None and at - span[1] >= horizon:
-                    self._close(code, span[1] + horizon, Close.LAPSED)
-                    span = None
-                if span is None:
-                    spans[code] = [at, at]
-                else:
-                    span[1] = at
+                if volume:
+                    self._use(self._codes.setdefault(customer_id, len(self._codes)), at)
             elif kind is EventClass.ENDING:
                 self._leave(customer_id, at, Close.ENDED)
             elif kind in (EventClass.UNOBSERVED, EventClass.PAUSED):
@@ -124,6 +108,19 @@ class Recorder:
             self._moves.moves(self._codes),
         )
 
+    def _use(self, code: int, at: int) -> None:
+        """Let a customer be active."""
+        horizon, span = self._policy.horizon_ms, self._open.get(code)
+        if span is None and self._still_parting(code, at):
+            return
+        if span is not None and at - span[1] >= horizon:
+            self._close(code, span[1] + horizon, Close.LAPSED)
+            span = None
+        if span is None:
+            self._open[code] = [at, at]
+        else:
+            span[1] = at
+
     def _leave(self, customer_id: str, at: int, close: Close) -> None:
         """End the span that a customer is in, if it is in one."""
         code = self._codes.get(customer_id)
@@ -132,7 +129,20 @@ class Recorder:
             return
         if at - span[1] >= self._policy.horizon_ms:
             at, close = span[1] + self._policy.horizon_ms, Close.LAPSED
+        else:
+            self._parting[code] = span[1]
         self._close(code, at, close)
+
+    def _still_parting(self, code: int, at: int) -> bool:
+        """Tell whether activity at a moment (ms) is of the visit in which a customer left."""
+        last = self._parting.get(code)
+        if last is None:
+            return False
+        if at - last < self._policy.visit_gap_ms:
+            self._parting[code] = at
+            return True
+        del self._parting[code]
+        return False
 
     def _close(self, code: int, end: int, close: Close) -> None:
         """End the span that a customer is in."""

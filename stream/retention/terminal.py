@@ -22,12 +22,22 @@ def show(found: Retention, console: Console | None = None) -> None:
             console = Console(width=_WIDTH)
     for table in (_periods(found), *_segments(found), _cohorts(found)):
         console.print(table)
-    console.print(
-        Text(
-            f"A customer is who was active in the {found.horizon_days:g} days before, and has not"
-            " said that it left. Retention: of those at the start, who still are at the end;"
-            " who came meanwhile counts in neither."
-        )
+    console.print(Text(meaning(found)))
+
+
+def show_periods(found: Retention, console: Console) -> None:
+    """Print the figures by period and by segment alone."""
+    for table in (_periods(found), *_segments(found)):
+        console.print(table)
+    console.print(Text(meaning(found)))
+
+
+def meaning(found: Retention) -> str:
+    """Say what is counted."""
+    return (
+        f"A customer is who was active in the {found.horizon_days:g} days before, and has not"
+        " said that it left. Retention: of those at the start, who still are at the end;"
+        " who came meanwhile counts in neither."
     )
 
 
@@ -56,7 +66,7 @@ def _count_columns(table: Table) -> None:
 
 
 def _shares(period: Period) -> tuple[str, str]:
-    return _share(period.retention), _share(period.churn)
+    return share_of(period.retention), share_of(period.churn)
 
 
 def _counts(period: Period) -> list[str]:
@@ -83,5 +93,6 @@ def _table(first: str) -> Table:
     return table
 
 
-def _share(share: float | None) -> str:
+def share_of(share: float | None) -> str:
+    """Write a share of customers; a dash where nobody knows."""
     return "-" if share is None else f"{share:.1%}"

@@ -16,7 +16,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from stream.detector.plays import Play, Release
-from stream.detector.policy import CLASSES, Accounts, Decline, Guard, Holdout, Identity, Policy
+from stream.detector.policy import (
+    CLASSES,
+    Accounts,
+    Decline,
+    Guard,
+    Holdout,
+    Identity,
+    Policy,
+    Retention,
+)
 from stream.detector.segments import Segment
 from stream.wire import policy_values as values
 from stream.wire.mapping import Mapping
@@ -156,6 +165,7 @@ class _Reading:
         holdout = Holdout(**sections.pop("holdout"))
         accounts = Accounts(**sections.pop("accounts"))
         identity = Identity(**sections.pop("identity"))
+        retention = Retention(**sections.pop("retention"))
         log = LogFormat(**sections.pop("log"))
         merged = {field: value for section in sections.values() for field, value in section.items()}
         policy = Policy(
@@ -165,6 +175,7 @@ class _Reading:
             holdout=holdout,
             accounts=accounts,
             identity=identity,
+            retention=retention,
             segments=self._made("segment", Segment, lists["segment"]),
             plays=self._made("play", Play, lists["play"]),
             releases=self._made("release", Release, lists["release"]),

@@ -2,6 +2,7 @@
 
 from stream.detector.events import DAY_MS, SECOND_MS
 from stream.detector.life import Phase
+from stream.detector.periods import Every
 from stream.detector.policy import CLASSES
 from stream.detector.segments import OpenTicket
 from stream.detector.stages import Kind, Trigger
@@ -108,6 +109,7 @@ SECTIONS: dict[str, Keys] = {
         ),
     },
     "identity": {"merge": ("merge", values.flag)},
+    "retention": {"every": ("every", values.word_of(Every))},
     "model": {"promote": ("promote", values.flag), "forest": ("forest", values.flag)},
     "log": {
         "format": ("format", values.one_of("csv", "jsonl", "parquet")),

@@ -42,10 +42,14 @@ class AccountDesk:
     """Decides about each alert on an account whether it is live, backfill, or no news at all.
 
     As for customers: by the wall clock old news goes out only if it is asked
-    for, and in event time now is when the event says it is.
+    for, and in event time now is when the event says it is; those on the holdout
+    go to a topic of their own.
     """
 
     topic: str
+    holdout_topic: str
+    accounts: str
+    """Topic of each account's latest alert."""
     wall_clock: bool
     max_age_ms: int
     publish_backfill: bool
@@ -57,16 +61,29 @@ class AccountDesk:
         going = self._news(alerts) if self.wall_clock and alerts else alerts
         for alert in going:
             self.metrics.account_alerts.labels(alert.kind.value, alert.trigger.value).inc()
-        return [
-            Output(
-                self.topic,
-                None,
-                alert.account_id.encode(),
-                encode_account_alert(alert),
-                account_alert_headers(alert),
-            )
-            for alert in going
+        said = [
+            _record(self.holdout_topic if alert.holdout else self.topic, alert) for alert in going
         ]
+        return [*said, *self._latest(alerts, going)]
+
+    def forget(self, account_ids: Sequence[str]) -> list[Output]:
+        """Return the tombstones of accounts whose latest alert may name who was erased.
+
+        The account's next alert says anew how it stands, without that name.
+        """
+        return [Output(self.accounts, None, one.encode(), None) for one in account_ids]
+
+    def _latest(
+        self, alerts: Sequence[AccountAlert], going: Sequence[AccountAlert]
+    ) -> list[Output]:
+        """Return the records of how accounts stand now, but for those on the holdout."""
+        live = {alert.alert_id: alert for alert in going}
+        latest = {
+            alert.account_id: live.get(alert.alert_id, alert)
+            for alert in alerts
+            if not alert.holdout
+        }
+        return [_record(self.accounts, alert) for alert in latest.values()]
 
     def _news(self, alerts: Sequence[AccountAlert]) -> list[AccountAlert]:
         """Call recent alerts live, and hold back the others unless they are asked for."""
@@ -82,6 +99,12 @@ class AccountDesk:
         for kind, count in held_back.items():
             self.metrics.alerts_held_back.labels(kind).inc(count)
         return going
+
+
+def _record(topic: str, alert: AccountAlert) -> Output:
+    """Write an alert for a topic."""
+    key, headers = alert.account_id.encode(), account_alert_headers(alert)
+    return Output(topic, None, key, encode_account_alert(alert), headers)
 
 
 class AccountsFold(Fold):
@@ -142,6 +165,8 @@ class AccountsFold(Fold):
         # What was told late is answered at once.
         decided = self._roll_up.progress.decided
         self._outputs += self._desk.outputs(self._roll_up.pass_time(decided))
+        self._outputs += self._desk.forget(self._roll_up.forgot)
+        self._roll_up.forgot.clear()
         self._metrics.took(self._tp.topic, results)
         self._metrics.rolls_up(self._tp, decided, len(self._accounts))
 

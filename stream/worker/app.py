@@ -208,6 +208,8 @@ class Worker:
         settings = self.settings
         desk = AccountDesk(
             topic=settings.topics.account_alerts,
+            holdout_topic=settings.topics.account_holdout,
+            accounts=settings.topics.accounts,
             wall_clock=settings.clock == "wall",
             max_age_ms=round(settings.alerts_max_age_seconds * 1000),
             publish_backfill=settings.publish_backfill,

@@ -339,6 +339,9 @@ class DetectFold(Fold):
         """Tell the metrics where this partition stands."""
         watermark = self._detector.progress.watermark.at
         self._metrics.stands(self._tp, watermark, len(self._customers), self._detector.here)
+        if self._detector.turnover.changed:
+            self._detector.turnover.changed = False
+            self._metrics.turned(self._tp, self._detector.turnover.told)
 
 
 FAR_AHEAD_MS = 1 << 60

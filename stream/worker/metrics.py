@@ -30,10 +30,12 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from models.protocol import Lesson
-from stream.detector.alerts import Alert
+from stream.detector.alerts import Alert, Kind
 from stream.detector.errors import Code
 from stream.detector.events import SECOND_MS
 from stream.detector.policy import Policy
+from stream.detector.turnover import Counted
+from stream.worker.retained import Retained, label_of
 
 Role = Literal["source", "usage", "examples"]
 """What a topic is read for: raw events, keyed events, or lessons."""
@@ -44,6 +46,8 @@ LONG = (*SECONDS, 60.0, 600.0)
 NEAR_RECORDS = 10_000
 """A partition no further from its log's end is caught up: one fetched block, well below a second
 of work.  None at all would mean that a busy worker is never ready."""
+SEGMENTS_MAX = 20
+"""Segments with series of their own, the policy's first; the others are one together."""
 HEARD_SECONDS = 15.0
 """Where a log ends is told once a second; after so long without, nobody knows."""
 
@@ -57,6 +61,7 @@ class Metrics:
         # They would double the series, and rates need none of them.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         place: dict[str, Any] = {"namespace": "slipaway", "registry": self.registry}
+        self._segments: frozenset[str] = frozenset()
         self._declare_work(place)
         self._declare_judgement(place)
         self._declare_what_runs(place)
@@ -215,6 +220,21 @@ class Metrics:
         self.alerts = Counter(
             "alerts", "Alerts published, by kind and trigger.", ("kind", "trigger"), **place
         )
+        self.episodes = Counter(
+            "episodes",
+            "Episodes that were opened, recovered, lapsed or retracted, by segment and trigger;"
+            " also those on the holdout, and those too old to be news.",
+            ("kind", "segment", "trigger"),
+            **place,
+        )
+        self.retention = Gauge(
+            "retention_customers",
+            "Customers of the last whole period of event time, by its first day, and by segment:"
+            " at_start (of it), of those kept, lapsed, ended; and those new and back at its end.",
+            ("period", "segment", "of"),
+            **place,
+        )
+        self.retained = Retained(self.retention)
         self.alerts_held_back = Counter(
             "alerts_held_back",
             "Alerts too old to be news, by kind: see publish_backfill.",
@@ -352,6 +372,7 @@ class Metrics:
     def serves(self, *, app_id: str, clock: str, model: str, policy: Policy) -> None:
         """Say by which settings and policy this worker works."""
         self.settings_info.info({"app_id": app_id, "clock": clock, "model": model})
+        self._segments = frozenset(one.name for one in policy.segments[:SEGMENTS_MAX])
         self.horizon.set(policy.horizon_ms / SECOND_MS)
         self.allowed_lateness.set(policy.allowed_lateness_ms / SECOND_MS)
 
@@ -438,10 +459,24 @@ class Metrics:
         for alert in alerts:
             self.alerts.labels(alert.kind.value, alert.trigger.value).inc()
 
+    def moved(self, alerts: Sequence[Alert]) -> None:
+        """Count episodes by what alerts say became of them, whoever is told."""
+        for alert in alerts:
+            if alert.kind in _OF_EPISODES:
+                segment = label_of(alert.segment, self._segments)
+                self.episodes.labels(alert.kind.value, segment, alert.trigger.value).inc()
+
+    def turned(self, tp: TP, over: Counted | None) -> None:
+        """Say what a partition counted of the period that is over; None: not known."""
+        self.retained.tell(tp, over, self._segments)
+
     def withheld(self, reasons: Mapping[str, int]) -> None:
         """Count episodes that were due and did not open."""
         for reason, count in reasons.items():
             self.alerts_withheld.labels(reason).inc(count)
+
+
+_OF_EPISODES = (Kind.OPENED, Kind.RECOVERED, Kind.LAPSED, Kind.RETRACTED)
 
 
 class EngineReport:
@@ -497,6 +532,7 @@ class EngineReport:
         for tp in partitions:
             self._lags.pop(tp, None)
             self._turns.pop(tp, None)
+            metrics.retained.forget(tp)
             metrics.partitions.labels(tp.topic).dec()
             if tp.topic == self._examples:
                 metrics.trains_no_more()

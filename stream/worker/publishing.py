@@ -43,6 +43,7 @@ class Desk:
             return []
         going = list(alerts) if self.clock_kind == "event" else self._news(alerts)
         self.metrics.said(going)
+        self.metrics.moved(alerts)
         said = [
             _record(self.holdout_topic if alert.holdout else self.topic, alert) for alert in going
         ]

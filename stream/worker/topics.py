@@ -74,6 +74,8 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         # Nobody's state speaks of it: however many partitions it has, they will do.
         Spec(topics.customers, counts.get(topics.customers, settings.partitions), COMPACT),
         Spec(topics.account_alerts, settings.partitions, _deleted_after(365)),
+        Spec(topics.account_holdout, settings.partitions, _deleted_after(365)),
+        Spec(topics.accounts, counts.get(topics.accounts, settings.partitions), COMPACT),
         Spec(topics.members, account_partitions, _deleted_after(settings.usage_retention_days)),
         Spec(topics.accounts_state, account_partitions, COMPACT),
         Spec(

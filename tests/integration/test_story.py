@@ -216,7 +216,7 @@ async def _tell(
         "worklist": work,
         **{
             name: await said(broker, names[name])
-            for name in ("alerts", "holdout", "customers", "account_alerts")
+            for name in ("alerts", "holdout", "customers", "account_alerts", "accounts")
         },
     }
 
@@ -272,6 +272,9 @@ def test_an_account_that_loses_seats_is_told_of(told_of: dict[str, Any]) -> None
     assert opened["members_active"] < opened["members_usual"]
     assert at(SPRING) < opened["time"] < at(LAST_DAY)
     assert not of(told_of, "olive-5")
+    latest = {alert["account_id"]: alert for alert in told_of["accounts"]}
+    assert latest["olive"] == told_of["account_alerts"][-1]
+    assert not opened["holdout"]
 
 
 def test_who_left_is_thanked_and_left_alone(told_of: dict[str, Any]) -> None:

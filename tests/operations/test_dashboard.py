@@ -38,6 +38,9 @@ false_alarms_per_customer_month = 0.5
 
 [time]
 allowed_lateness = "1s"
+
+[retention]
+every = "week"
 """
 ENDPOINTS = """
 [[endpoint]]

@@ -7,6 +7,7 @@ from stream.detector.accounts.reasons import explain
 from stream.detector.accounts.standing import Standing
 from stream.detector.alerts import Kind, Severity
 from stream.detector.events import DAY_MS, SECOND_MS
+from stream.detector.holdout import held_out
 from stream.detector.policy import Policy
 from stream.detector.reasons import REASONS_MAX, Reason
 
@@ -61,6 +62,8 @@ class AccountAlert(msgspec.Struct, frozen=True, kw_only=True):
     """Code of one more; empty if there is none."""
     reason_3_text: str
     """The same in words."""
+    holdout: bool = False
+    """Recorded to compare with, not delivered: act on it, and the comparison is worth nothing."""
     backfill: bool
     """Decided while working off a log, not as it happened."""
     policy_version: str
@@ -119,6 +122,7 @@ def compose(
         reason_2_text=why[1].text,
         reason_3=why[2].code,
         reason_3_text=why[2].text,
+        holdout=held_out(account_id, policy.holdout),
         backfill=True,
         policy_version=policy.version,
     )

@@ -51,6 +51,9 @@ class RollUp:
         self.progress = AccountsProgress() if progress is None else progress
         self.touched: dict[str, None] = {}
         """Which accounts are not as last saved; whoever saves them clears it."""
+        self.forgot: list[str] = []
+        """Accounts that had to forget a member, and what was said of them may name it; whoever
+        answers that clears it."""
         self._policy = policy
         self._horizon_days = cadence.days(policy.horizon_ms)
         self._said: list[AccountAlert] = []
@@ -136,6 +139,7 @@ class RollUp:
                 account.stop_watching(news.customer_id)
             case Tidings.ERASED:
                 account.erase(news.customer_id)
+                self.forgot.append(news.account_id)
             case _:
                 raise AssertionError(f"{news.what} is told of everybody")
 

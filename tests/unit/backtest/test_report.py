@@ -31,6 +31,8 @@ from stream.backtest.findings import (
 from stream.backtest.report import page
 from stream.backtest.run import as_good
 from stream.backtest.terminal import show
+from stream.detector.periods import Every
+from stream.retention.figures import Period, Retention
 
 HOSTILE = '<script>alert("1")</script>&"\'.csv'
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -304,3 +306,34 @@ def test_it_says_what_became_of_who_came_less() -> None:
     assert "Who still comes, but less" in page(findings())
     without = msgspec.structs.replace(findings(), declining=[])
     assert "Who still comes, but less" not in page(without)
+
+
+def test_who_stayed_is_shown_where_the_log_has_a_whole_period() -> None:
+    """On the page and the terminal, the segments of the last period with it."""
+    period = Period(
+        begin="2026-02-01",
+        at_start=1_000,
+        new=40,
+        back=7,
+        lapsed=180,
+        ended=20,
+        at_end=847,
+        retention=0.8,
+        churn=0.2,
+    )
+    hostile = msgspec.structs.replace(period, segment=HOSTILE, retention=None, churn=None)
+    found = Retention(
+        every=Every.MONTH, horizon_days=30.0, periods=(period,), segments=(hostile,), cohorts=()
+    )
+    whole = msgspec.structs.replace(findings(), retention=found)
+    html, out = page(whole), io.StringIO()
+    show(whole, Console(file=out, width=120))
+    for said in (html, out.getvalue()):
+        assert "Who stayed" in said
+        assert "80.0%" in said
+        assert "20.0%" in said
+        assert "1,000" in said
+    assert HOSTILE not in html
+    assert "Who stayed" not in page(findings())
+    nothing = msgspec.structs.replace(found, periods=(), segments=())
+    assert "Who stayed" not in page(msgspec.structs.replace(whole, retention=nothing))

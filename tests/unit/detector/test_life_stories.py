@@ -219,6 +219,22 @@ def test_who_turns_out_to_be_one_of_us_leaves_the_population() -> None:
     assert story.detector.progress.day.watched == 0
 
 
+def test_what_is_open_of_one_of_us_is_taken_back() -> None:
+    """Nobody is to act on it, nor to wait for a month until it is over; and it says why."""
+    story = Story().comes(*DAILY)
+    story.until(20)
+    opened, *_, retracted = story.tells(20, mail="joe@example.com").until(60)
+    assert (opened.kind, retracted.kind) == (Kind.OPENED, Kind.RETRACTED)
+    assert retracted.episode_id == opened.episode_id
+    assert (retracted.reason_1, retracted.segment) == ("not_eligible", "internal")
+    assert "internal" in retracted.reason_1_text
+    day = story.detector.progress.day
+    assert day.watched == 0
+    lapsed = Story().comes(*DAILY)
+    assert lapsed.until(60)[-1].kind is Kind.LAPSED
+    assert lapsed.tells(61, mail="joe@example.com").until(70)[-1].kind is Kind.LAPSED
+
+
 def test_a_ceiling_is_kept_to_the_moment() -> None:
     """Five days, whatever the model makes of them, with numbers, worth and owner."""
     story = Story(plan="enterprise", seats=80, mrr=950.5, csm="dana").comes(0, 4.5, 9)

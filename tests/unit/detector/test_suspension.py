@@ -15,6 +15,7 @@ from stream.detector.alerts import Alert, Kind, Severity, Trigger
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS, UsageEvent
 from stream.detector.policy import Decline, Guard, Policy
+from stream.detector.segments import Segment
 from stream.detector.suspension import Suspension
 
 START = 1_700_006_400_000  # a Wednesday, 00:00 UTC
@@ -99,6 +100,25 @@ def test_a_lapse_waits_as_long_as_it_was_suspended_and_not_longer() -> None:
     assert said(story(models((22, 22.25, 30)), DAILY, 40, CALM))[-1] == (Kind.LAPSED, 32.0)
     assert said(story(models((6, 6.25, 9), (12, 12.25, 13)), DAILY, 40, CALM))[-1][1] == 28.0
     assert said(story(models((30, 30.25, 33)), DAILY, 40, CALM))[-1][1] == 24.0
+
+
+def test_a_ceiling_takes_suspended_time_off() -> None:
+    """The silence is as long as it would have been without; so is what it is judged by."""
+    ceiling = msgspec.structs.replace(
+        CALM, segments=(Segment(name="all", silent_max_ms=round(7.3 * DAY_MS)),)
+    )
+    found = []
+    for suspended, until in ((NEVER, 11.35), ((6, 6.25, 9), 14.35)):
+        detector = Detector(ceiling, models(suspended, threshold=None))
+        for number in DAILY:
+            detector.on_events([UsageEvent("ann", "open", day(number), day(number))])
+        alerts = detector.on_tick(day(until)).alerts
+        found.append((said(alerts), detector.progress.day.chance_raised))
+    (plain, chance_plain), (later, chance_later) = found
+    assert plain == [(Kind.OPENED, pytest.approx(11.3))]
+    assert later == [(Kind.OPENED, pytest.approx(14.3))]
+    # Of a silence of ten days it would be another.
+    assert 0 < chance_later == pytest.approx(chance_plain)
 
 
 def test_what_was_put_off_is_forgotten_at_the_return() -> None:

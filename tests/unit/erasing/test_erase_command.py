@@ -7,10 +7,16 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli import cli
+from stream.detector.cadence import fresh
+from stream.detector.customer import Customer, Identity
+from stream.detector.decline import Levels
 from stream.detector.events import DAY_MS
 from stream.erasing import show
-from stream.erasing.findings import Customer, Findings, Place, Remains, encode
+from stream.erasing.findings import Customer as Found
+from stream.erasing.findings import Findings, Place, Remains, encode
 from stream.erasing.lifetimes import gone_by
+from stream.erasing.run import moved_to
+from stream.wire.customers import CustomerCodec
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,7 @@ def a_finding(*, erased: bool) -> Findings:
     return Findings(
         requested_at="2026-11-22T00:00:00.000Z",
         waited=True,
-        customers=[Customer(customer_id="a\x1b[2J\n", places=[place])],
+        customers=[Found(customer_id="a\x1b[2J\n", places=[place])],
         remains=[Remains(where="usage", what="events", gone_by=None)],
     )
 
@@ -70,7 +76,7 @@ def test_what_is_complete_is_what_every_topic_says() -> None:
     """A customer of whom no topic could be read is not known to be erased."""
     assert a_finding(erased=True).complete
     assert not a_finding(erased=False).complete
-    nowhere = Customer(customer_id="a", places=[])
+    nowhere = Found(customer_id="a", places=[])
     assert not msgspec.structs.replace(a_finding(erased=True), customers=[nowhere]).complete
     assert '"erased": true' in encode(a_finding(erased=True))
 
@@ -102,3 +108,26 @@ def test_a_record_goes_by_the_settings_of_its_topic(
     """With the segment it is in: a broker deletes no part of one."""
     found = gone_by(config, 5, replaced=bool(replaced))
     assert found == (None if days is None else 5 + days * DAY_MS)
+
+
+def test_a_row_says_where_a_customer_has_gone() -> None:
+    """An address does; anybody else is its own, and so is who is not known."""
+    codec, own = CustomerCodec(), Customer(rhythm=fresh(30.0), levels=Levels())
+    address = msgspec.structs.replace(own, identity=Identity(moved_to="u-1"))
+    assert moved_to(codec.encode(address)) == "u-1"
+    assert moved_to(codec.encode(own)) == ""
+    assert moved_to(None) == ""
+    assert moved_to(b"\xffnobody knows") == ""
+
+
+def test_an_id_that_has_gone_over_into_another_one_is_named() -> None:
+    """Who asks for the person has to ask for both; who asked for both is done."""
+    found = a_finding(erased=True)
+    (one,) = found.customers
+    moved = msgspec.structs.replace(one, goes_by="u\x1b-1")
+    half = msgspec.structs.replace(found, customers=[moved])
+    assert half.unnamed == ["u\x1b-1"]
+    assert "had gone to 'u\\x1b-1'" in "\n".join(show.lines(half))
+    other = msgspec.structs.replace(one, customer_id="u\x1b-1")
+    assert msgspec.structs.replace(found, customers=[moved, other]).unnamed == []
+    assert found.unnamed == []

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stream.retention.periods import Every, boundaries
+from stream.detector.periods import Every, boundaries
 
 
 def ms(text: str) -> int:

@@ -7,10 +7,10 @@ import pytest
 
 from stream.detector.batch import EventBatch
 from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.periods import Every
 from stream.detector.policy import Policy
 from stream.detector.segments import Condition, Segment
 from stream.retention.figures import Retention, retention
-from stream.retention.periods import Every
 from stream.retention.spans import OPEN, Close, Recorder, Spans
 
 MONDAY = 19_730 * DAY_MS
@@ -69,6 +69,23 @@ def test_a_customer_is_one_until_silent_for_the_horizon_or_gone() -> None:
         (1, 4.0, 14.0, Close.LAPSED),
         (2, 2.0, 12.0, Close.LAPSED),
     ]
+
+
+def test_what_is_done_in_the_visit_in_which_somebody_leaves_is_no_return() -> None:
+    """The click that logs out; half an hour without one makes the next a return."""
+    minute = 1 / 1_440
+    log: Log = {"a": [1, (1 + minute, "cancel"), 1 + 5 * minute, 1 + 34 * minute], "b": [95]}
+    assert days(spans_of(log))[0][3] is Close.ENDED
+    assert len(days(spans_of(log))) == 2
+    log["a"].append(1 + 65 * minute)
+    assert len(days(spans_of(log))) == 3
+
+
+def test_what_has_no_volume_is_no_activity() -> None:
+    """A server's event of somebody who was not here, as for alerts."""
+    recorder = Recorder(POLICY)
+    recorder.take(EventBatch.of([UsageEvent("a", "use", MONDAY, 0, volume=0.0)]))
+    assert recorder.spans().customers == 0
 
 
 def test_the_last_span_is_open_where_the_log_ends_within_the_horizon() -> None:

@@ -3,20 +3,24 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from faust.types import TP
 from organisations import BEGIN, office, visits
 from said import alert
 
+from stream.delivery.endpoints import Endpoint
+from stream.delivery.templates.of_accounts import ACCOUNT_TEMPLATES
 from stream.detector.accounts.roll_up import RollUp
 from stream.detector.alerts import Kind, Trigger
 from stream.detector.events import DAY_MS, HOUR_MS
+from stream.detector.holdout import held_out
 from stream.detector.members import MemberNews, Tidings
-from stream.detector.policy import Accounts, Policy
+from stream.detector.policy import Accounts, Holdout, Policy
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch, Output
-from stream.wire.account_alerts import encode_account_alert
+from stream.wire.account_alerts import decode_account_alert, encode_account_alert
 from stream.wire.members import MemberNewsError, decode_member, encode_member
 from stream.worker.accounts import AccountDesk, AccountsFold
 from stream.worker.metrics import Metrics
@@ -35,6 +39,8 @@ def make(metrics: Metrics) -> Make:
     def fold(*, wall_ms: int = 0, publish_backfill: bool = False) -> AccountsFold:
         desk = AccountDesk(
             topic="account-alerts",
+            holdout_topic="account-holdout",
+            accounts="accounts",
             wall_clock=bool(wall_ms),
             max_age_ms=DAY_MS,
             publish_backfill=publish_backfill,
@@ -221,3 +227,70 @@ def test_the_guards_notices_reach_every_partition_of_accounts() -> None:
         *[MemberNews(BEGIN + HOUR_MS, "", "", Tidings.SUSPENDED)] * 2,
         *[MemberNews(BEGIN + HOUR_MS, "", "", Tidings.RESUMED, BEGIN)] * 2,
     ]
+
+
+def of(sent: Sequence[Output], topic: str) -> dict[bytes | None, bytes | None]:
+    """Return what a compacted topic would hold."""
+    return {one.key: one.value for one in sent if one.topic == topic}
+
+
+def test_the_latest_of_each_account_is_kept_in_a_topic(
+    make: Make, record: Callable[..., Any]
+) -> None:
+    """In the same transaction; also what is too old to be news."""
+    fold = make()
+    fold.apply(records(record))
+    sent = fold.collect().outputs
+    assert of(sent, "accounts") == of(sent, "account-alerts") != {}
+    old = make(wall_ms=END + 30 * DAY_MS)
+    old.apply(records(record))
+    assert {one.topic for one in old.collect().outputs} == {"accounts"}
+
+
+def test_alerts_on_held_out_accounts_are_recorded_and_not_delivered(
+    make: Make, record: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the customers' own assignment, and nobody's latest tells of them."""
+    everybody = {orjson.loads(one)["account_id"] for one in expected()}
+    holdout = next(
+        found
+        for found in (Holdout(share=0.5, salt=f"salt-{n}") for n in range(99))
+        if 0 < sum(held_out(one, found) for one in everybody) < len(everybody)
+    )
+    held = {one for one in everybody if held_out(one, holdout)}
+    monkeypatch.setitem(globals(), "POLICY", msgspec.structs.replace(POLICY, holdout=holdout))
+    fold = make()
+    fold.apply(records(record))
+    sent = fold.collect().outputs
+    for topic, wanted in (
+        ("account-holdout", held),
+        ("account-alerts", everybody - held),
+        ("accounts", everybody - held),
+    ):
+        said = [orjson.loads(one.value or b"") for one in sent if one.topic == topic]
+        assert {alert["account_id"] for alert in said} == wanted
+        assert {alert["holdout"] for alert in said} == {topic == "account-holdout"}
+    endpoint = Endpoint(name="e", url="https://e", template=ACCOUNT_TEMPLATES["plain"])
+    (alert, *_) = [
+        decode_account_alert(one.value or b"") for one in sent if one.topic == "account-holdout"
+    ]
+    live = msgspec.structs.replace(alert, backfill=False)
+    assert not endpoint.wants(live)
+    assert endpoint.wants(msgspec.structs.replace(live, holdout=False))
+
+
+def test_no_latest_names_who_was_erased(make: Make, record: Callable[..., Any]) -> None:
+    """The account's next alert says anew how it stands."""
+    fold = make()
+    fold.apply(records(record))
+    latest = of(fold.collect().outputs, "accounts")
+    key, value = next(iter(latest.items()))
+    assert key
+    who = orjson.loads(value or b"")["champion_id"]
+    erased = MemberNews(END + HOUR_MS, key.decode(), who, Tidings.ERASED)
+    tellers = [Teller(topic="members", partitions=1, origin=n, origins=2) for n in range(2)]
+    sent = tellers[0].outputs([erased], [])
+    for teller in tellers:
+        sent += teller.beats(END + DAY_MS)
+    fold.apply([record(one.value, one.key) for one in sent])
+    assert of(fold.collect().outputs, "accounts")[key] is None

@@ -27,6 +27,7 @@ def test_what_holds_state_is_compacted_and_nothing_else() -> None:
         "slipaway.model",
         "slipaway.endpoints",
         "slipaway.customers",
+        "slipaway.accounts",
         "slipaway.accounts-state",
     }
 
