@@ -82,7 +82,10 @@ async def _deliver(
     ways: list["Way"],
 ) -> int:
     """Do so; put into `ways` what delivers."""
-    await ensure(settings, place, wait=False)
+    topics = settings.topics
+    needed = {topics.endpoints, topics.dead_letters}
+    needed |= {topic_of(endpoint.about, topics) for endpoint in endpoints}
+    await ensure(settings, place, wait=False, only=needed)
     known = await read_standings(place, settings.topics.endpoints)
     at_work: list[Endpoint] = []
     for endpoint in endpoints:
@@ -120,7 +123,7 @@ def _first(error: Exception) -> Exception:
 async def enable(settings: Settings, name: str) -> None:
     """Forget that an endpoint was disabled."""
     place = connection(settings)
-    await ensure(settings, place, wait=False)
+    await ensure(settings, place, wait=False, only=[settings.topics.endpoints])
     async with _producer(place) as producer:
         await producer.send_and_wait(settings.topics.endpoints, None, key=name.encode())
 

@@ -30,8 +30,10 @@ from stream.engine.connection import Connection, knock
 from stream.engine.exits import Fatal
 from stream.settings import Settings
 from stream.wire.policy_file import PolicyErrors, PolicyFile
+from stream.worker import permissions
 from stream.worker.app import Worker, read_policy
 from stream.worker.connection import connection, engine_settings
+from stream.worker.permissions import Kind, Role
 from stream.worker.topics import ensure, specs, state_of_source
 
 T = TypeVar("T")
@@ -121,25 +123,24 @@ class Examination:
         if facts is None:
             return
         counts = {name: fact.partitions for name, fact in facts.items() if fact.partitions}
-        learning = settings.model == "learn"
+        accounts = product.policy.accounts.enabled
+        needed = permissions.needed(Role.WORKER, settings, accounts=accounts)
+
+        def topics_to(operation: str) -> set[str]:
+            mine = {p.name for p in needed if (p.kind, p.operation) == (Kind.TOPIC, operation)}
+            return mine & counts.keys()
 
         worker = Worker(settings, product)
         flows = worker.flows()
         sources = {flow.source for flow in flows}
-        read = sources | {flow.state for flow in flows} | {names.model}
-        unreadable = await self._ask("reading", lambda: reading.ask(admin, read & counts.keys()))
+        unreadable = await self._ask("reading", lambda: reading.ask(admin, topics_to("READ")))
         self.findings += reading.judge(unreadable or {})
 
-        written = {names.alerts, names.holdout, names.dead_letters} | {flow.state for flow in flows}
-        written |= {names.usage} if names.sources else set()
-        written |= {names.examples, names.model} if learning else set()
-        if product.policy.accounts.enabled:
-            written |= {names.members, names.account_alerts}
         state = names.state if names.state in counts else None
         tried = await self._ask(
             "transaction",
             lambda: transaction.ask(
-                place, engine, f"{settings.app_id}-doctor", state, written & counts.keys()
+                place, engine, f"{settings.app_id}-doctor", state, topics_to("WRITE")
             ),
         )
         if tried is not None:
@@ -150,7 +151,7 @@ class Examination:
         members = await self._ask("group", lambda: group.ask(admin, settings.app_id))
         if members is not None:
             mine = {name: count for name, count in counts.items() if name in sources}
-            member = settings.member(accounts=product.policy.accounts.enabled)
+            member = settings.member(accounts=accounts)
             self.findings += group.judge(members, member, mine)
 
         if unreadable:
