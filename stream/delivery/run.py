@@ -30,8 +30,10 @@ from stream.engine.connection import Connection
 from stream.engine.exits import Fatal, judge
 from stream.settings import Settings
 from stream.wire.dead_letters import DeadLetter, dead_letter_headers
+from stream.worker.allowed import require
 from stream.worker.connection import connection
 from stream.worker.dead_letters import APP_VERSION
+from stream.worker.permissions import Role, needed
 from stream.worker.topics import ensure
 from stream.worker.web import Web
 
@@ -60,6 +62,7 @@ async def deliver(
                 port=port,
                 registry=metrics.registry,
                 unready=lambda: _unready(ways),
+                token=settings.token(),
             )
             await web.start()
             stack.push_async_callback(web.stop)
@@ -83,9 +86,10 @@ async def _deliver(
 ) -> int:
     """Do so; put into `ways` what delivers."""
     topics = settings.topics
-    needed = {topics.endpoints, topics.dead_letters}
-    needed |= {topic_of(endpoint.about, topics) for endpoint in endpoints}
-    await ensure(settings, place, wait=False, only=needed)
+    read = {topic_of(endpoint.about, topics) for endpoint in endpoints}
+    listed = needed(Role.DELIVER, settings, accounts=topics.account_alerts in read)
+    await require(place, listed, [group_of(settings, endpoint) for endpoint in endpoints])
+    await ensure(settings, place, wait=False, only={topics.endpoints, topics.dead_letters, *read})
     known = await read_standings(place, settings.topics.endpoints)
     at_work: list[Endpoint] = []
     for endpoint in endpoints:
@@ -113,6 +117,11 @@ async def _deliver(
     except Exception as error:
         raise judge(_first(error), "delivering") from error
     return len(endpoints) - len(at_work) + sum(bool(way.courier.gone) for way in ways)
+
+
+def group_of(settings: Settings, endpoint: Endpoint) -> str:
+    """Name the consumer group of an endpoint."""
+    return f"{settings.app_id}.deliver.{endpoint.name}"
 
 
 def _first(error: Exception) -> Exception:
@@ -255,7 +264,7 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         settings = self._settings
         return AIOKafkaConsumer(
             **self._place.client(),
-            group_id=f"{settings.app_id}.deliver.{self._endpoint.name}",
+            group_id=group_of(settings, self._endpoint),
             # Of what was committed and is gone, the earliest left; of a new group, see below.
             auto_offset_reset="earliest",
             enable_auto_commit=False,

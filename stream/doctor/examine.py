@@ -33,7 +33,7 @@ from stream.wire.policy_file import PolicyErrors, PolicyFile
 from stream.worker import permissions
 from stream.worker.app import Worker, read_policy
 from stream.worker.connection import connection, engine_settings
-from stream.worker.permissions import Kind, Role
+from stream.worker.permissions import Role
 from stream.worker.topics import ensure, specs, state_of_source
 
 T = TypeVar("T")
@@ -119,16 +119,16 @@ class Examination:
         if who is not None:
             self.findings += broker.judge(who)
 
-        facts = await self._topics(admin)
+        accounts = product.policy.accounts.enabled
+        needed = permissions.needed(Role.WORKER, settings, accounts=accounts)
+        facts = await self._topics(admin, permissions.by_topic(needed))
         if facts is None:
             return
         counts = {name: fact.partitions for name, fact in facts.items() if fact.partitions}
-        accounts = product.policy.accounts.enabled
-        needed = permissions.needed(Role.WORKER, settings, accounts=accounts)
 
         def topics_to(operation: str) -> set[str]:
-            mine = {p.name for p in needed if (p.kind, p.operation) == (Kind.TOPIC, operation)}
-            return mine & counts.keys()
+            allowed = permissions.by_topic(needed).items()
+            return {name for name, operations in allowed if operation in operations} & counts.keys()
 
         worker = Worker(settings, product)
         flows = worker.flows()
@@ -169,8 +169,10 @@ class Examination:
         for name, what in (unread or {}).items():
             self.findings += retention.judge(facts[name], what)
 
-    async def _topics(self, admin: AIOKafkaAdminClient) -> dict[str, topics.TopicFacts] | None:
-        """Examine the topics."""
+    async def _topics(
+        self, admin: AIOKafkaAdminClient, operations: dict[str, list[str]]
+    ) -> dict[str, topics.TopicFacts] | None:
+        """Examine the topics, on each of which these operations have to be allowed."""
         settings = self.settings
         sources = settings.topics.sources
         places = [state_of_source(settings.topics, source) for source in sources]
@@ -190,7 +192,9 @@ class Examination:
         )
         known = {spec.name for spec in wanted} | set(settings.topics.sources)
         shown = {name: facts[name] for name in names if name in known}
-        self.findings += topics.judge(settings, self.engine, wanted, shown, refused or {})
+        self.findings += topics.judge(
+            settings, self.engine, wanted, shown, refused or {}, operations=operations
+        )
         return facts
 
     async def _rehearse(

@@ -21,8 +21,9 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-from stream.engine.exits import Fatal
+from stream.engine.exits import ALLOW, Fatal
 from stream.engine.refusals import Refusal, understand
+from stream.engine.tokens import show_token
 
 log = structlog.get_logger("slipaway.engine")
 
@@ -66,11 +67,11 @@ async def wait_for_broker(connection: Connection, topics: Collection[str] = ()) 
     pause = 0.25
     while True:
         try:
+            if connection.tokens is not None:  # whose refusal aiokafka does not hear
+                await _look_closer(connection)
             counts = await _ask(connection, topics)
         except (KafkaError, OSError, TimeoutError) as error:
-            for host, answer in (await knock(connection)).items():
-                if isinstance(answer, Refusal):
-                    raise Fatal(f"{host} {answer}") from answer
+            await _look_closer(connection)
             log.warning("broker away", broker=connection.bootstrap, error=str(error), pause=pause)
         else:
             missing = sorted(topic for topic in topics if not counts.get(topic))
@@ -79,6 +80,13 @@ async def wait_for_broker(connection: Connection, topics: Collection[str] = ()) 
             log.warning("topics missing", topics=missing, action="create them", pause=pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 5.0)
+
+
+async def _look_closer(connection: Connection) -> None:
+    """Raise `Fatal` if a host refuses us."""
+    for host, answer in (await knock(connection)).items():
+        if isinstance(answer, Refusal):
+            raise Fatal(f"{host} {answer}") from answer
 
 
 async def _ask(connection: Connection, topics: Collection[str]) -> dict[str, int]:
@@ -93,7 +101,7 @@ async def _ask(connection: Connection, topics: Collection[str]) -> dict[str, int
     for topic in found:
         error = for_code(topic["error_code"])
         if error.errno and not error.retriable:
-            raise Fatal(f"Topic {topic['topic']}: {error.message}. Operator action: allow it.")
+            raise Fatal(f"Topic {topic['topic']}: {error.message}. {ALLOW}")
         counts[topic["topic"]] = len(topic["partitions"])
     return counts
 
@@ -108,6 +116,9 @@ async def knock(connection: Connection) -> dict[str, Exception | None]:
     answers: dict[str, Exception | None] = {}
     for host, port, _ in collect_hosts(connection.bootstrap):
         try:
+            if connection.tokens is not None:
+                context = options.get("ssl_context")
+                await show_token(host, port, context, connection.tokens)
             opened = await create_conn(host, port, **options, request_timeout_ms=5_000)
             try:
                 # Who should have said a name first is sent away by this, and not before.

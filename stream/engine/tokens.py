@@ -7,14 +7,18 @@ broker is; one that refuses us raises what a broker raises that does.
 
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import aiohttp
 import orjson
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.errors import SaslAuthenticationFailed
+from aiokafka.conn import create_conn
+from aiokafka.errors import SaslAuthenticationFailed, for_code
+from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 
 ASK_SECONDS = 10.0
 ASSUMED_SECONDS = 300.0  # a provider need not say how long its token is good for
@@ -81,7 +85,8 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         wanted = {"grant_type": "client_credentials"} | (
             {"scope": self.scope} if self.scope else {}
         )
-        login = aiohttp.BasicAuth(self.client_id, self.client_secret, encoding="utf-8")
+        # RFC 6749, 2.3.1: encoded as in a form, each by itself, before they are joined.
+        login = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}".encode()
         try:
             async with (
                 aiohttp.ClientSession(
@@ -91,8 +96,10 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
                 session.post(
                     self.url,
                     data=wanted,
-                    auth=login,
-                    headers={"Accept": "application/json"},
+                    headers={
+                        "Accept": "application/json",
+                        "Authorization": f"Basic {b64encode(login).decode()}",
+                    },
                     allow_redirects=False,  # the secret is for this address alone
                     ssl=self.tls or True,
                 ) as response,
@@ -125,3 +132,29 @@ def _why(status: int, body: bytes) -> str:
     except (ValueError, TypeError, KeyError, AttributeError):
         words = "not what RFC 6749 says"
     return f"status {status}, {words}"
+
+
+async def show_token(
+    host: str, port: int, context: ssl.SSLContext | None, tokens: AbstractTokenProvider
+) -> None:
+    """Show a token to a host, and hear its answer.
+
+    A refusal comes as a word of the server's in an answer that has no error
+    (RFC 7628, 3.2.2), which aiokafka takes for being let in.  Raises
+    `SaslAuthenticationFailed` with that word.
+    """
+    protocol = "PLAINTEXT" if context is None else "SSL"
+    opened = await create_conn(
+        host, port, security_protocol=protocol, ssl_context=context, request_timeout_ms=5_000
+    )
+    try:
+        offered = await opened.send(SaslHandShakeRequest("OAUTHBEARER"))
+        if offered.error_code:
+            raise for_code(offered.error_code)(f"enabled is {offered.enabled_mechanisms}")
+        said = f"n,,\x01auth=Bearer {await tokens.token()}\x01\x01"
+        answer = await opened.send(SaslAuthenticateRequest(said.encode()))
+        if answer.error_code or answer.sasl_auth_bytes:
+            words = answer.error_message or answer.sasl_auth_bytes.decode(errors="replace")
+            raise SaslAuthenticationFailed(words)
+    finally:
+        await opened.close()

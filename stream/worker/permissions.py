@@ -71,6 +71,15 @@ def needed(role: Role, settings: Settings, *, accounts: bool) -> list[Permission
     return sorted(set(rules[role](settings, accounts)))
 
 
+def by_topic(permissions: list[Permission]) -> dict[str, list[str]]:
+    """Say which operations are needed on which topic."""
+    found: dict[str, list[str]] = {}
+    for one in permissions:
+        if one.kind is Kind.TOPIC:
+            found.setdefault(one.name, []).append(one.operation)
+    return found
+
+
 def commands(principal: str, bootstrap: str, permissions: list[Permission]) -> Iterator[str]:
     """Say permissions as kafka-acls commands, one for each thing they are about."""
     things: dict[tuple[Kind, str, bool], list[str]] = {}
@@ -104,7 +113,8 @@ def _worker(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa
     # It looks whether all that it would make is there, and that nothing forgets.
     made = specs(settings, dict.fromkeys(topics.sources, 1))
     yield from _on_topics("DESCRIBE", {spec.name for spec in made} - {*read, *written})
-    yield from _on_topics("DESCRIBE_CONFIGS", [spec.name for spec in made if spec.compacted])
+    # `run` looks at what is compacted, `doctor` at the rest.
+    yield from _on_topics("DESCRIBE_CONFIGS", [*topics.sources, *(spec.name for spec in made)])
     yield Permission(Kind.GROUP, app, "READ")
     yield Permission(Kind.TRANSACTIONAL_ID, f"{app}-", "WRITE", prefixed=True)
 
