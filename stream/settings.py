@@ -38,6 +38,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from stream.security import Security, secret
+
 PREFIX = "SLIPAWAY_"
 CONFIG_VARIABLE = "SLIPAWAY_CONFIG"
 
@@ -150,59 +152,6 @@ class Topics(BaseModel):
 OWN_TOPICS = tuple(name for name in Topics.model_fields if name != "sources")
 
 
-class Security(BaseModel):
-    """How to prove who we are to the brokers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How connections are encrypted and authenticated."
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="Only read where the protocol is SASL."
-    )
-    sasl_username: str = Field(default="", description="Only read where the protocol is SASL.")
-    sasl_password: SecretStr = Field(
-        default=SecretStr(""), description="Never printed. A file is better: see password_file."
-    )
-    password_file: Path | None = Field(
-        default=None,
-        description="Holds the SASL password, as Docker and Kubernetes mount secrets; its last"
-        " line break is dropped.",
-    )
-    ca_file: Path | None = Field(
-        default=None, description="Certificates to trust (PEM). Unset: the system's."
-    )
-    cert_file: Path | None = Field(default=None, description="Our own certificate (PEM).")
-    key_file: Path | None = Field(default=None, description="The key of cert_file (PEM).")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        """Ask for what the protocol needs now, rather than be refused by the broker later."""
-        missing = []
-        if self.protocol.startswith("SASL"):
-            if not self.sasl_username:
-                missing.append(f"{self.protocol} needs sasl_username")
-            if not self.password():
-                missing.append(f"{self.protocol} needs password_file or sasl_password")
-        if (self.cert_file is None) != (self.key_file is None):
-            missing.append("cert_file and key_file come together")
-        missing += [
-            f"{name}: {path} is not a file"
-            for name in ("password_file", "ca_file", "cert_file", "key_file")
-            if (path := getattr(self, name)) is not None and not path.is_file()
-        ]
-        if missing:
-            raise ValueError("; ".join(missing))
-        return self
-
-    def password(self) -> str:
-        """Say the SASL password; the file's, if there is one."""
-        if self.password_file is not None and self.password_file.is_file():
-            return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        return self.sasl_password.get_secret_value()
-
-
 class Settings(BaseSettings):
     """Every knob of a worker."""
 
@@ -213,6 +162,7 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,  # tracebacks are logged, and the input may be a password
     )
 
     bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$")] = Field(
@@ -315,6 +265,14 @@ class Settings(BaseSettings):
     web_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=8080, description="0: any free port; the log says which."
     )
+    web_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="Asked of whoever wants /metrics (`Authorization: Bearer ...`); /healthz and"
+        " /readyz are for everybody. Empty: nobody is asked. Never printed. A file is better.",
+    )
+    web_token_file: Path | None = Field(
+        default=None, description="Holds web_token; its last line break is dropped."
+    )
 
     session_timeout_seconds: Seconds = Field(
         default=10.0,
@@ -372,8 +330,12 @@ class Settings(BaseSettings):
             )
         if self.failing_events_min > self.failing_window_events:
             problems.append("failing_events_min must not exceed failing_window_events")
-        if self.policy is not None and not self.policy.is_file():
-            problems.append(f"policy: {self.policy} is not a file")
+        for name in ("policy", "web_token_file"):
+            path = getattr(self, name)
+            if path is not None and not path.is_file():
+                problems.append(f"{name}: {path} is not a file")
+        if self.web_token_file is not None and self.web_token_file.is_file() and not self.token():
+            problems.append(f"web_token_file: {self.web_token_file} is empty: it would ask nobody")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -382,6 +344,10 @@ class Settings(BaseSettings):
     def instance(self) -> str:
         """Name this worker in its group."""
         return self.instance_id or f"{self.app_id}-{socket.gethostname()}"
+
+    def token(self) -> str:
+        """Say what is asked of whoever wants /metrics; the file's, if there is one."""
+        return secret(self.web_token, self.web_token_file)
 
     def member(self, *, accounts: bool = False) -> str:
         """Name this worker as a member of its group: by its instance, and by what it reads.
@@ -471,6 +437,18 @@ def knobs(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple
             yield f"{prefix}{name}", field.description or ""
 
 
+def _secret(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """List the knobs whose values are shown to nobody."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _secret(field.annotation, f"{prefix}{name}.")
+        elif field.annotation is SecretStr:
+            yield f"{prefix}{name}"
+
+
+SECRET = frozenset(_secret())
+
+
 def _say(details: ErrorDetails) -> str:
     """Say what is wrong with one knob, under the three names it can be set by, and what to do."""
     path = [str(part) for part in details["loc"] if not isinstance(part, int)]
@@ -487,8 +465,13 @@ def _say(details: ErrorDetails) -> str:
     if name not in names:  # a group as a whole: the message names its knobs
         return f"{name}: {message}. See [{name}] in the file, or {PREFIX}{name.upper()}__*."
     variable = PREFIX + name.upper().replace(".", "__")
-    given = "" if "password" in name else f" (got {details['input']!r})"
+    given = "" if name in SECRET else f" (got {_harmless(details['input'])!r})"
     return f"{name}: {message}{given}. Set {variable}, or {name} in the file. {names[name]}"
+
+
+def _harmless(given: object) -> object:
+    """Leave out what stands before an "@": in an address, a name and a password."""
+    return f"...@{given.rpartition('@')[2]}" if isinstance(given, str) and "@" in given else given
 
 
 def _is_name(path: list[str]) -> bool:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,17 @@ TOPICS = (
 
 
 class Process:
-    """A running `slipaway run`."""
+    """A running `slipaway run`, or another command that runs until it is stopped."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], log: Path, command: Sequence[str] = ("run",)
+    ) -> None:
         """Start it; its standard error goes to `log`."""
         self.log = log
         self.address = ""
         with log.open("wb") as stderr:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "stream", "run"],
+                [sys.executable, "-m", "stream", *command],
                 env={**os.environ, **environment},
                 stderr=stderr,
             )
@@ -92,6 +94,16 @@ class Process:
         wanted = [f'{name}="{value}"' for name, value in labels.items()]
         return [float(line.split()[-1]) for line in mine if all(want in line for want in wanted)]
 
+    @contextmanager
+    def kept(self) -> Iterator["Process"]:
+        """Give itself, and leave nothing running."""
+        try:
+            yield self
+        finally:
+            if self.popen.poll() is None:
+                self.popen.kill()
+            self.popen.wait()
+
     def stop(self) -> int:
         """End it in order; return its exit code."""
         self.popen.send_signal(signal.SIGTERM)
@@ -116,12 +128,8 @@ def worker(
         **more,
     }
     process = Process({f"SLIPAWAY_{k}": v for k, v in knobs.items()}, folder / "worker.log")
-    try:
+    with process.kept():
         yield process
-    finally:
-        if process.popen.poll() is None:
-            process.popen.kill()
-        process.popen.wait()
 
 
 def get(url: str, or_else: str | None = None) -> str:

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -85,13 +85,15 @@ class LocalBroker:
         port: int | None = None,
         ready_within_seconds: float = 60,
         properties: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = (),
         heap_megabytes: int = 512,
     ) -> Self:
         """Return a broker that answers clients.
 
         `directory` keeps its data from one start to the next; without it the data
         goes when the broker does.  `port` is picked where none is given.
-        `properties` override the server's settings.  Raises `JarsMissingError`
+        `properties` override the server's settings; `java_options` are for what Kafka
+        reads from Java itself.  Raises `JarsMissingError`
         where Kafka cannot be fetched, `BrokerError` where it does not come up.
         """
         jars, checkpoint, learned = cls.prepare()
@@ -103,6 +105,7 @@ class LocalBroker:
         java = [
             *_java(jars, heap_megabytes),
             *learned,
+            *java_options,
             f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
         ]
         broker = cls(directory=home, temporary=directory is None, ports=ports, java=java)

@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,9 @@ import orjson
 import typer
 
 from stream.cli.errors import WRONG, reported
-from stream.cli.given import settings_of, snapshots_in
+from stream.cli.given import policy_file_of, settings_of, snapshots_in
 from stream.cli.options import Assign, Brokers, Config, PolicyPath
-from stream.settings import knobs, redacted
+from stream.settings import SECRET, SettingsError, knobs, redacted
 
 cli = typer.Typer()
 topics_cli = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
@@ -104,6 +105,38 @@ def topics_create(
         raise typer.Exit(WRONG if absent else 0)
 
 
+@topics_cli.command("acls")
+def topics_acls(
+    *,
+    role: Annotated[
+        str,
+        typer.Option(help="Who connects: worker (doctor, too), deliver, reader, sender, operator."),
+    ] = "worker",
+    principal: Annotated[
+        str, typer.Option(help="Who that is, to the brokers.", metavar="User:NAME")
+    ] = "User:slipaway",
+    config: Config = None,
+    assign: Assign = None,
+    bootstrap_servers: Brokers = None,
+    policy: PolicyPath = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+) -> None:
+    """Print the least permissions that a role needs, as kafka-acls commands; ask no broker."""
+    with reported():
+        settings = settings_of(config, assign, bootstrap_servers, policy)
+        from stream.worker.permissions import Role, commands, needed
+
+        if role not in list(Role):
+            raise SettingsError([f"--role: {role}: there is only {', '.join(Role)}"])
+        accounts = policy_file_of(settings.policy).policy.accounts.enabled
+        found = needed(Role(role), settings, accounts=accounts)
+        if as_json:
+            typer.echo(orjson.dumps([asdict(one) for one in found], option=orjson.OPT_INDENT_2))
+            return
+        for command in commands(principal, settings.bootstrap_servers, found):
+            typer.echo(command)
+
+
 @config_cli.command("show")
 def config_show(
     config: Config = None,
@@ -151,7 +184,7 @@ def _as_toml(values: dict[str, Any]) -> Iterator[str]:
             dotted = f"{name}.{knob}" if name else knob
             if dotted not in words:
                 continue
-            secret = knob == "sasl_password"
+            secret = dotted in SECRET
             unset = setting is None or secret
             shown = orjson.dumps(setting).decode() if not unset else "..." if secret else "unset"
             yield f"# {words[dotted]}"

@@ -30,8 +30,10 @@ from stream.engine.connection import Connection
 from stream.engine.exits import Fatal, judge
 from stream.settings import Settings
 from stream.wire.dead_letters import DeadLetter, dead_letter_headers
+from stream.worker.allowed import require
 from stream.worker.connection import connection
 from stream.worker.dead_letters import APP_VERSION
+from stream.worker.permissions import Role, needed
 from stream.worker.topics import ensure
 from stream.worker.web import Web
 
@@ -60,6 +62,7 @@ async def deliver(
                 port=port,
                 registry=metrics.registry,
                 unready=lambda: _unready(ways),
+                token=settings.token(),
             )
             await web.start()
             stack.push_async_callback(web.stop)
@@ -82,7 +85,11 @@ async def _deliver(
     ways: list["Way"],
 ) -> int:
     """Do so; put into `ways` what delivers."""
-    await ensure(settings, place, wait=False)
+    topics = settings.topics
+    read = {topic_of(endpoint.about, topics) for endpoint in endpoints}
+    listed = needed(Role.DELIVER, settings, accounts=topics.account_alerts in read)
+    await require(place, listed, [group_of(settings, endpoint) for endpoint in endpoints])
+    await ensure(settings, place, wait=False, only={topics.endpoints, topics.dead_letters, *read})
     known = await read_standings(place, settings.topics.endpoints)
     at_work: list[Endpoint] = []
     for endpoint in endpoints:
@@ -112,6 +119,11 @@ async def _deliver(
     return len(endpoints) - len(at_work) + sum(bool(way.courier.gone) for way in ways)
 
 
+def group_of(settings: Settings, endpoint: Endpoint) -> str:
+    """Name the consumer group of an endpoint."""
+    return f"{settings.app_id}.deliver.{endpoint.name}"
+
+
 def _first(error: Exception) -> Exception:
     """Give what went wrong first, of several that did."""
     return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
@@ -120,7 +132,7 @@ def _first(error: Exception) -> Exception:
 async def enable(settings: Settings, name: str) -> None:
     """Forget that an endpoint was disabled."""
     place = connection(settings)
-    await ensure(settings, place, wait=False)
+    await ensure(settings, place, wait=False, only=[settings.topics.endpoints])
     async with _producer(place) as producer:
         await producer.send_and_wait(settings.topics.endpoints, None, key=name.encode())
 
@@ -252,7 +264,7 @@ class Way(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no t
         settings = self._settings
         return AIOKafkaConsumer(
             **self._place.client(),
-            group_id=f"{settings.app_id}.deliver.{self._endpoint.name}",
+            group_id=group_of(settings, self._endpoint),
             # Of what was committed and is gone, the earliest left; of a new group, see below.
             auto_offset_reset="earliest",
             enable_auto_commit=False,

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.metadata import MetadataRequest
 
 from stream.doctor.findings import Fault, Finding, failure, ok, warning
-from stream.engine.connection import REFUSED
+from stream.engine.refusals import Refusal
 
 CHECK = "broker"
 
@@ -72,14 +72,9 @@ def judge_knocks(answers: Mapping[str, Exception | None]) -> Iterator[Finding]:
     for host, answer in answers.items():
         if answer is None:
             continue
-        if isinstance(answer, REFUSED):
-            yield failure(
-                CHECK,
-                f"{host} answers, and refuses us: {_words(answer)}",
-                Fault.CREDENTIALS,
-                "correct security.sasl_mechanism, sasl_username and the password, or add the user"
-                " on the broker",
-            )
+        if isinstance(answer, Refusal):
+            fault = Fault(answer.whose.value)
+            yield failure(CHECK, f"{host} {answer.reason}", fault, answer.action)
         elif anybody:
             yield warning(
                 CHECK,

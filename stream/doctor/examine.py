@@ -30,8 +30,10 @@ from stream.engine.connection import Connection, knock
 from stream.engine.exits import Fatal
 from stream.settings import Settings
 from stream.wire.policy_file import PolicyErrors, PolicyFile
+from stream.worker import permissions
 from stream.worker.app import Worker, read_policy
 from stream.worker.connection import connection, engine_settings
+from stream.worker.permissions import Role
 from stream.worker.topics import ensure, specs, state_of_source
 
 T = TypeVar("T")
@@ -117,29 +119,28 @@ class Examination:
         if who is not None:
             self.findings += broker.judge(who)
 
-        facts = await self._topics(admin)
+        accounts = product.policy.accounts.enabled
+        needed = permissions.needed(Role.WORKER, settings, accounts=accounts)
+        facts = await self._topics(admin, permissions.by_topic(needed))
         if facts is None:
             return
         counts = {name: fact.partitions for name, fact in facts.items() if fact.partitions}
-        learning = settings.model == "learn"
+
+        def topics_to(operation: str) -> set[str]:
+            allowed = permissions.by_topic(needed).items()
+            return {name for name, operations in allowed if operation in operations} & counts.keys()
 
         worker = Worker(settings, product)
         flows = worker.flows()
         sources = {flow.source for flow in flows}
-        read = sources | {flow.state for flow in flows} | {names.model}
-        unreadable = await self._ask("reading", lambda: reading.ask(admin, read & counts.keys()))
+        unreadable = await self._ask("reading", lambda: reading.ask(admin, topics_to("READ")))
         self.findings += reading.judge(unreadable or {})
 
-        written = {names.alerts, names.holdout, names.dead_letters} | {flow.state for flow in flows}
-        written |= {names.usage} if names.sources else set()
-        written |= {names.examples, names.model} if learning else set()
-        if product.policy.accounts.enabled:
-            written |= {names.members, names.account_alerts, names.account_holdout, names.accounts}
         state = names.state if names.state in counts else None
         tried = await self._ask(
             "transaction",
             lambda: transaction.ask(
-                place, engine, f"{settings.app_id}-doctor", state, written & counts.keys()
+                place, engine, f"{settings.app_id}-doctor", state, topics_to("WRITE")
             ),
         )
         if tried is not None:
@@ -150,7 +151,7 @@ class Examination:
         members = await self._ask("group", lambda: group.ask(admin, settings.app_id))
         if members is not None:
             mine = {name: count for name, count in counts.items() if name in sources}
-            member = settings.member(accounts=product.policy.accounts.enabled)
+            member = settings.member(accounts=accounts)
             self.findings += group.judge(members, member, mine)
 
         if unreadable:
@@ -168,8 +169,10 @@ class Examination:
         for name, what in (unread or {}).items():
             self.findings += retention.judge(facts[name], what)
 
-    async def _topics(self, admin: AIOKafkaAdminClient) -> dict[str, topics.TopicFacts] | None:
-        """Examine the topics."""
+    async def _topics(
+        self, admin: AIOKafkaAdminClient, operations: dict[str, list[str]]
+    ) -> dict[str, topics.TopicFacts] | None:
+        """Examine the topics, on each of which these operations have to be allowed."""
         settings = self.settings
         sources = settings.topics.sources
         places = [state_of_source(settings.topics, source) for source in sources]
@@ -189,7 +192,9 @@ class Examination:
         )
         known = {spec.name for spec in wanted} | set(settings.topics.sources)
         shown = {name: facts[name] for name in names if name in known}
-        self.findings += topics.judge(settings, self.engine, wanted, shown, refused or {})
+        self.findings += topics.judge(
+            settings, self.engine, wanted, shown, refused or {}, operations=operations
+        )
         return facts
 
     async def _rehearse(

@@ -14,7 +14,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, for_code
 from aiokafka.protocol.group import HeartbeatRequest
 
 from stream.doctor.findings import Fault, Finding, failure, ok, warning
-from stream.doctor.protocol import DescribeGroup
+from stream.engine.protocol import DescribeGroup
 
 CHECK = "group"
 PROTOCOL = "faust"  # the name under which workers divide partitions, or how it begins

@@ -5,7 +5,7 @@ is what it cannot see, and what would show months later as lost alerts, a slow
 restart, or a record that is too large.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -94,8 +94,13 @@ def judge(
     wanted: list[Spec],
     facts: Mapping[str, TopicFacts],
     refused: Mapping[str, str],
+    *,
+    operations: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[Finding]:
-    """Say of each topic whether it will do; `refused` says which could not be created."""
+    """Say of each topic whether it will do; `refused` says which could not be created.
+
+    `operations`: what a worker has to be allowed on each; being told of it comes with that.
+    """
     counts = {name: fact.partitions for name, fact in facts.items() if fact.partitions}
     specs = {spec.name: spec for spec in wanted}
     for name, fact in facts.items():
@@ -106,7 +111,7 @@ def judge(
                     check,
                     f"the broker does not tell about it: {fact.forbidden}",
                     Fault.PERMISSION,
-                    "allow DESCRIBE on it",
+                    f"allow {' and '.join((operations or {}).get(name, ['DESCRIBE']))} on it",
                 )
             ]
         elif not fact.partitions:

@@ -25,8 +25,8 @@ from aiokafka.errors import (
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest
 
 from stream.doctor.findings import Fault, Finding, failure, ok, warning
-from stream.doctor.protocol import DescribeTransaction
 from stream.engine.connection import Connection
+from stream.engine.protocol import DescribeTransaction
 from stream.engine.settings import EngineSettings
 
 CHECK = "transaction"

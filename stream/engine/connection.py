@@ -15,29 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.errors import (
-    AuthenticationFailedError,
-    IllegalSaslStateError,
-    KafkaError,
-    SaslAuthenticationFailed,
-    UnsupportedSaslMechanismError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-from stream.engine.exits import Fatal
+from stream.engine.exits import ALLOW, Fatal
+from stream.engine.refusals import Refusal, understand
+from stream.engine.tokens import show_token
 
 log = structlog.get_logger("slipaway.engine")
-
-SHUT_OUT = "Operator action: correct the credentials; the broker answers but refuses them."
-REFUSED = (
-    AuthenticationFailedError,
-    IllegalSaslStateError,
-    SaslAuthenticationFailed,
-    UnsupportedSaslMechanismError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +34,10 @@ class Connection:
 
     bootstrap: str  # host:port, with commas between several
     security_protocol: str = "PLAINTEXT"  # or SSL, SASL_PLAINTEXT, SASL_SSL
-    sasl_mechanism: str = "PLAIN"  # or SCRAM-SHA-256, SCRAM-SHA-512
+    sasl_mechanism: str = "PLAIN"  # or SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    tokens: AbstractTokenProvider | None = field(default=None, repr=False)  # for OAUTHBEARER
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)  # None: the system's CAs
 
     def client(self) -> dict[str, Any]:
@@ -64,6 +53,7 @@ class Connection:
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.username,
                 "sasl_plain_password": self.password,
+                "sasl_oauth_token_provider": self.tokens,
             }
         return options
 
@@ -72,16 +62,16 @@ async def wait_for_broker(connection: Connection, topics: Collection[str] = ()) 
     """Return the partition counts of `topics`, once the broker answers and has them all.
 
     Faust would end when the broker is away, and idle without a word when a
-    topic is missing.  Raises `Fatal` where the broker refuses the credentials.
+    topic is missing.  Raises `Fatal` where the broker is there and refuses us.
     """
     pause = 0.25
     while True:
         try:
+            if connection.tokens is not None:  # whose refusal aiokafka does not hear
+                await _look_closer(connection)
             counts = await _ask(connection, topics)
         except (KafkaError, OSError, TimeoutError) as error:
-            for host, answer in (await knock(connection)).items():
-                if isinstance(answer, REFUSED):
-                    raise Fatal(f"{host}: {answer!r}. {SHUT_OUT}") from answer
+            await _look_closer(connection)
             log.warning("broker away", broker=connection.bootstrap, error=str(error), pause=pause)
         else:
             missing = sorted(topic for topic in topics if not counts.get(topic))
@@ -90,6 +80,13 @@ async def wait_for_broker(connection: Connection, topics: Collection[str] = ()) 
             log.warning("topics missing", topics=missing, action="create them", pause=pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 5.0)
+
+
+async def _look_closer(connection: Connection) -> None:
+    """Raise `Fatal` if a host refuses us."""
+    for host, answer in (await knock(connection)).items():
+        if isinstance(answer, Refusal):
+            raise Fatal(f"{host} {answer}") from answer
 
 
 async def _ask(connection: Connection, topics: Collection[str]) -> dict[str, int]:
@@ -104,7 +101,7 @@ async def _ask(connection: Connection, topics: Collection[str]) -> dict[str, int
     for topic in found:
         error = for_code(topic["error_code"])
         if error.errno and not error.retriable:
-            raise Fatal(f"Topic {topic['topic']}: {error.message}. Operator action: allow it.")
+            raise Fatal(f"Topic {topic['topic']}: {error.message}. {ALLOW}")
         counts[topic["topic"]] = len(topic["partitions"])
     return counts
 
@@ -113,17 +110,26 @@ async def knock(connection: Connection) -> dict[str, Exception | None]:
     """Return how each of the hosts to ask first answers: with an error, or None.
 
     aiokafka's clients only tell that they found nobody, whether it is the host
-    that is away or the password that is wrong.
+    that is away or the password that is wrong; here the latter is a `Refusal`.
     """
     options = {k: v for k, v in connection.client().items() if k != "bootstrap_servers"}
     answers: dict[str, Exception | None] = {}
     for host, port, _ in collect_hosts(connection.bootstrap):
         try:
+            if connection.tokens is not None:
+                context = options.get("ssl_context")
+                await show_token(host, port, context, connection.tokens)
             opened = await create_conn(host, port, **options, request_timeout_ms=5_000)
-            await opened.close()
+            try:
+                # Who should have said a name first is sent away by this, and not before.
+                await opened.send(MetadataRequest([], allow_auto_topic_creation=False))
+            finally:
+                await opened.close()
             answers[f"{host}:{port}"] = None
         except (KafkaError, OSError, TimeoutError) as error:
-            answers[f"{host}:{port}"] = error
+            answers[f"{host}:{port}"] = await understand(
+                error, host, port, connection.security_protocol, options.get("ssl_context")
+            )
     return answers
 
 

@@ -40,11 +40,20 @@ class Fatal(Exception):  # noqa: N818 - it ends the process; most are not errors
 _FOR_GOOD = (
     kafka.MessageSizeTooLargeError,
     kafka.RecordTooLargeError,
-    kafka.TopicAuthorizationFailedError,
-    kafka.GroupAuthorizationFailedError,
-    kafka.TransactionalIdAuthorizationFailed,
     kafka.InvalidTopicError,
     kafka.UnsupportedVersionError,
+)
+_FORBIDDEN = {
+    kafka.TopicAuthorizationFailedError: "topic",
+    kafka.GroupAuthorizationFailedError: "group",
+    kafka.TransactionalIdAuthorizationFailed: "transactional id",
+    kafka.ClusterAuthorizationFailedError: "cluster",
+}
+
+
+ALLOW = (
+    "Operator action: allow it on the broker, then start again; `slipaway doctor` says which it is,"
+    " and `slipaway topics acls` lists all that are needed."
 )
 
 
@@ -52,6 +61,9 @@ def judge(error: BaseException, during: str) -> Fatal:
     """Return `error` as a reason to leave; `during` names what was being done."""
     if isinstance(error, Fatal):
         return error
+    for kind, what in _FORBIDDEN.items():
+        if isinstance(error, kind):
+            return Fatal(f"{during}: a permission on {what} {_named(error)} is missing. {ALLOW}")
     if isinstance(error, _FOR_GOOD):
         action = "Operator action: allow it on the broker, then start again."
         return Fatal(f"{during}: {error!r}. {action}", Exit.HUMAN)
@@ -62,6 +74,12 @@ def judge(error: BaseException, during: str) -> Fatal:
     if isinstance(error, kafka.KafkaError | TimeoutError | OSError):
         return Fatal(f"{during}: {error!r}. Starting again is safe.", Exit.TEMPORARY)
     return Fatal(f"{during}: {error!r}. Operator action: report this bug.", Exit.HUMAN)
+
+
+def _named(error: BaseException) -> str:
+    """Say what an error is about: a name, or several in a set."""
+    names = error.args[0] if error.args else ""
+    return names if isinstance(names, str) else ", ".join(sorted(map(str, names)))
 
 
 def leave(fatal: Fatal) -> NoReturn:

@@ -20,7 +20,9 @@ from stream.settings import Settings
 from stream.wire import policy_file
 from stream.wire.events import Decoder
 from stream.wire.policy_file import PolicyFile
+from stream.worker import permissions
 from stream.worker.accounts import AccountDesk, AccountsFold
+from stream.worker.allowed import require
 from stream.worker.connection import connection, engine_settings
 from stream.worker.dead_letters import APP_VERSION, PutAside
 from stream.worker.detect import DetectFold
@@ -62,6 +64,7 @@ class Worker:
             port=settings.web_port,
             registry=self.metrics.registry,
             unready=self.report.unready,
+            token=settings.token(),
         )
         self.renewed: str | None = None  # the policy to begin anew with, once all is saved
         self.usage_partitions = settings.partitions  # until the broker says how many there are
@@ -133,6 +136,9 @@ class Worker:
     async def prepare(self) -> None:
         """Answer on the web, make the topics, and know every model: then the work may begin."""
         await self.web.maybe_start()
+        accounts = self.product.policy.accounts.enabled
+        listed = permissions.needed(permissions.Role.WORKER, self.settings, accounts=accounts)
+        await require(self.connection, listed, [self.settings.app_id])
         counts = await ensure(self.settings, self.connection)
         self.usage_partitions = counts[self.settings.topics.usage]
         self.account_partitions = counts[self.settings.topics.members]

@@ -2,21 +2,27 @@
 
 import ssl
 
+from aiokafka.abc import AbstractTokenProvider
+
 from stream.engine.connection import Connection
 from stream.engine.settings import EngineSettings
-from stream.settings import Security, Settings
+from stream.engine.tokens import ClientCredentials, GivenToken, from_file
+from stream.security import Security
+from stream.settings import Settings
 
 
 def connection(settings: Settings) -> Connection:
     """Say how every Kafka client of this process connects."""
     security = settings.security
     sasl = security.protocol.startswith("SASL")
+    bearer = sasl and security.sasl_mechanism == "OAUTHBEARER"
     return Connection(
         bootstrap=settings.bootstrap_servers,
         security_protocol=security.protocol,
         sasl_mechanism=security.sasl_mechanism,
-        username=security.sasl_username if sasl else None,
-        password=security.password() if sasl else None,
+        username=security.sasl_username if sasl and not bearer else None,
+        password=security.password() if sasl and not bearer else None,
+        tokens=_tokens(security) if bearer else None,
         ssl_context=_tls(security),
     )
 
@@ -37,6 +43,24 @@ def engine_settings(settings: Settings, *, accounts: bool = False) -> EngineSett
         rebalance_seconds=settings.rebalance_timeout_seconds,
         request_seconds=max(30.0, settings.session_timeout_seconds),
     )
+
+
+def _tokens(security: Security) -> AbstractTokenProvider:
+    """Say where tokens come from."""
+    if security.token_url is not None:
+        tls = ssl.create_default_context()
+        if security.ca_file is not None:  # besides the system's: theirs may be another authority
+            tls.load_verify_locations(security.ca_file)
+        return ClientCredentials(
+            url=security.token_url,
+            client_id=security.sasl_username,
+            client_secret=security.password(),
+            scope=security.token_scope,
+            tls=tls,
+        )
+    if security.token_file is not None:
+        return from_file(security.token_file)
+    return GivenToken(security.token.get_secret_value)
 
 
 def _tls(security: Security) -> ssl.SSLContext | None:

@@ -11,13 +11,19 @@ year, but they are sent now, so ordinary retention keeps a replay whole.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from stream.engine.connection import Connection, wait_for_broker
 from stream.engine.exits import Fatal
@@ -126,11 +132,16 @@ def misfits(wanted: Iterable[Spec], counts: Mapping[str, int], topics: Topics) -
 
 
 async def ensure(
-    settings: Settings, connection: Connection, *, wait: bool = True
+    settings: Settings,
+    connection: Connection,
+    *,
+    wait: bool = True,
+    only: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Create what is missing, check what is there; return the partition count of every topic.
 
     `wait`: until the raw sources exist, instead of passing over their state.
+    `only`: look at no other topics; who needs few need not be told of all.
     Raises `Fatal` with everything that does not fit, and the way out.
     """
     topics = settings.topics
@@ -139,7 +150,7 @@ async def ensure(
     await admin.start()
     try:
         counts = await _counts(admin)
-        wanted = specs(settings, counts)
+        wanted = [s for s in specs(settings, counts) if only is None or s.name in only]
         problems = misfits(wanted, counts, topics)
         existing = [spec.name for spec in wanted if spec.compacted and spec.name in counts]
         problems += forgetful(await knobs(admin, ConfigResourceType.TOPIC, existing))
@@ -203,19 +214,36 @@ async def refusals(
         validate_only=validate_only,
     )
     return [
-        f"The broker refuses to create {name}: {message or for_code(code).__name__}. Operator"
-        f" action: allow it or create it yourself; `replication` ({copies}) may not exceed the"
-        " brokers."
+        _why_not(name, for_code(code), message, copies)
         for name, code, message in response.topic_errors
         if code and for_code(code) is not TopicAlreadyExistsError
     ]
 
 
+def _why_not(name: str, error: type[KafkaError], message: str | None, copies: int) -> str:
+    """Say why a topic was not created."""
+    if error in {TopicAuthorizationFailedError, ClusterAuthorizationFailedError}:
+        return (
+            f"{name} is not there, or we may not be told of it; and we may not create it. Operator"
+            f" action: allow DESCRIBE on topic {name}; where it is missing, `slipaway topics"
+            " create` by whoever may CREATE (`slipaway topics acls` lists what each needs)."
+        )
+    return (
+        f"The broker refuses to create {name}: {message or error.__name__}. Operator action: allow"
+        f" it or create it yourself; `replication` ({copies}) may not exceed the brokers."
+    )
+
+
 async def _default_replication(admin: AIOKafkaAdminClient) -> int:
     """Ask a broker how many copies it makes by itself; this protocol version cannot say "yours"."""
     broker = str(next(iter(admin._client.cluster.brokers())).nodeId)  # noqa: SLF001 - no public way
-    found = await knobs(admin, ConfigResourceType.BROKER, [broker])
-    return int(found[broker].get("default.replication.factor") or 1)
+    found = (await knobs(admin, ConfigResourceType.BROKER, [broker])).get(broker)
+    if not found:  # one copy instead would be lost with its broker, months later
+        raise Fatal(
+            "We may not be told how many copies the brokers make by default. Operator action: set"
+            " `replication`, or allow DESCRIBE_CONFIGS on cluster."
+        )
+    return int(found.get("default.replication.factor") or 1)
 
 
 async def knobs(

@@ -3,9 +3,17 @@
 `/healthz` says that the process answers; `/readyz` that its partitions are
 restored and caught up.  A worker that waits for the broker is alive, not ready:
 restarting it would not bring the broker back.
+
+It runs in the loop that does the work, so it must not keep it busy: however many
+ask for the metrics, these are written anew for a tenth of the time at most, and
+connections are counted.
 """
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
@@ -18,14 +26,45 @@ from stream.engine.exits import Fatal, leave
 log = structlog.get_logger("slipaway.worker")
 
 
+WRITING_SHARE_MAX = 0.1
+"""Of the time; what was written before is given to whoever asks too soon."""
+CONNECTIONS_MAX = 64
+"""Whoever comes while so many are here is turned away at once."""
+IDLE_SECONDS = 15.0
+"""A connection without a request is closed after so long."""
+_FOR_EVERYBODY = {"/healthz", "/readyz"}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _TurnedAway(asyncio.Protocol):
+    """What is done with a connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close it."""
+        transport.close()
+
+
 class Web(Service):
     """The web server of a worker, or of whoever delivers."""
 
     def __init__(
-        self, *, host: str, port: int, registry: CollectorRegistry, unready: Callable[[], str]
+        self,
+        *,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        unready: Callable[[], str],
+        token: str = "",
     ) -> None:
-        """Serve `registry` on `host`:`port` (0: any), and what `unready` says: empty if ready."""
+        """Serve `registry` on `host`:`port` (0: any), and what `unready` says: empty if ready.
+
+        `token`: asked of whoever wants anything but health; empty: nobody is asked.
+        """
         super().__init__()
+        self._token = token.encode()
+        self._written: dict[str, tuple[float, bytes]] = {}
+        self._listening: asyncio.Server | None = None
         self._host = host
         self._port = port
         self._registry = registry
@@ -34,14 +73,23 @@ class Web(Service):
 
     async def on_start(self) -> None:
         """Listen."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._known])
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, keepalive_timeout=IDLE_SECONDS
+        )
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+
+        def accept() -> asyncio.Protocol:
+            return server() if len(server.connections) < CONNECTIONS_MAX else _TurnedAway()
+
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            self._listening = await loop.create_server(accept, self._host, self._port)
         except OSError as error:
             leave(
                 Fatal(
@@ -49,18 +97,49 @@ class Web(Service):
                     " action: set web_port to a free port, or to 0 for any."
                 )
             )
-        host, port = self._runner.addresses[0][:2]
+        host, port = self.address
         log.info("web", url=f"http://{host}:{port}", paths=["/metrics", "/healthz", "/readyz"])
+        if not (self._token or ip_address(host).is_loopback):
+            log.warning(
+                "metrics are shown to the network",
+                host=host,
+                action="fine inside a cluster; else set web_host=127.0.0.1, or a web_token_file",
+            )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        assert self._listening is not None
+        host, port = self._listening.sockets[0].getsockname()[:2]
+        return host, port
 
     async def on_stop(self) -> None:
         """Stop listening."""
+        if self._listening is not None:
+            self._listening.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @web.middleware
+    async def _known(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let in who brings the token; health is for everybody."""
+        if self._token and request.path not in _FOR_EVERYBODY:
+            kind, _, brought = request.headers.get("Authorization", "").partition(" ")
+            fits = compare_digest(brought.strip().encode(errors="replace"), self._token)
+            if kind.lower() != "bearer" or not fits:
+                raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+        return await handler(request)
+
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        now = time.monotonic()
+        good_until, body = self._written.get(content_type, (now, b""))
+        if now >= good_until:
+            body = encode(self._registry)
+            took = time.monotonic() - now
+            self._written[content_type] = now + took / WRITING_SHARE_MAX, body
         # aiohttp's own argument takes no charset with parameters beside it.
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

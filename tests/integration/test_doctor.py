@@ -296,7 +296,7 @@ async def test_each_missing_permission_is_named_by_what_it_is_for(
     assert {(finding.check, finding.action) for finding in failed} == {
         (f"topic {topics.alerts}", "allow WRITE on it"),
         (f"topic {topics.usage}", "allow READ on it"),
-        (f"topic {topics.model}", "allow DESCRIBE on it"),
+        (f"topic {topics.model}", "allow DESCRIBE_CONFIGS and READ and WRITE on it"),
         ("group", f"allow READ on group {unique}"),
     }
 

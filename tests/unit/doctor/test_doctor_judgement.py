@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
+from aiokafka.errors import KafkaConnectionError
 
 from stream.doctor import broker, clock, group, positions, retention, topics, transaction
 from stream.doctor.broker import BrokerFacts
@@ -15,6 +15,7 @@ from stream.doctor.retention import Unread
 from stream.doctor.show import lines, summary
 from stream.doctor.topics import TopicFacts
 from stream.doctor.transaction import Clocks, TransactionFacts
+from stream.engine.refusals import Refusal, Whose
 from stream.engine.settings import EngineSettings
 from stream.settings import load
 from stream.worker.topics import specs
@@ -64,7 +65,8 @@ def test_one_host_away_is_a_warning_and_all_away_a_failure() -> None:
 
 def test_being_refused_is_not_being_alone() -> None:
     """Another password helps, where another address would not."""
-    found = only(broker.judge_knocks({"a:1": SaslAuthenticationFailed("bad")}))
+    refusal = Refusal("answers, and refuses us", Whose.CREDENTIALS, "correct the password")
+    found = only(broker.judge_knocks({"a:1": refusal}))
     assert found.fault is Fault.CREDENTIALS
 
 

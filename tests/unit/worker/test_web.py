@@ -1,13 +1,19 @@
 """Web: alive, ready, and metrics a scraper can read; and nothing of a customer."""
 
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from math import isnan
 
 import aiohttp
+import pytest
 from faust.types import TP
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream.worker.metrics import HEARD_SECONDS, NEAR_RECORDS, EngineReport, Metrics
-from stream.worker.web import Web
+from stream.worker.web import CONNECTIONS_MAX, WRITING_SHARE_MAX, Web
 
 
 async def test_it_says_whether_it_is_alive_and_ready_and_how_it_goes(metrics: Metrics) -> None:
@@ -16,8 +22,7 @@ async def test_it_says_whether_it_is_alive_and_ready_and_how_it_goes(metrics: Me
     web = Web(host="127.0.0.1", port=0, registry=metrics.registry, unready=report.unready)
     await web.start()
     try:
-        assert web._runner is not None
-        port = web._runner.addresses[0][1]
+        port = web.address[1]
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
 
             async def ask(path: str) -> tuple[int, str]:
@@ -36,6 +41,106 @@ async def test_it_says_whether_it_is_alive_and_ready_and_how_it_goes(metrics: Me
             assert {"slipaway_partitions_assigned", "slipaway_build_info"} <= names
     finally:
         await web.stop()
+
+
+@asynccontextmanager
+async def serving(metrics: Metrics, **options: str) -> AsyncIterator[tuple[Web, str]]:
+    """Give a web that listens, and where."""
+    options = {"host": "127.0.0.1", "token": "", **options}
+    web = Web(port=0, registry=metrics.registry, unready=lambda: "", **options)
+    await web.start()
+    try:
+        yield web, f"http://127.0.0.1:{web.address[1]}"
+    finally:
+        await web.stop()
+
+
+@pytest.mark.parametrize(
+    ("brought", "status"),
+    [
+        (None, 401),
+        ("Bearer wrong", 401),
+        ("Bearer s3cret ", 200),
+        ("bearer s3cret", 200),
+        ("Basic s3cret", 401),
+        ("Bearer", 401),
+        ("Bearer s3crét", 401),
+    ],
+)
+async def test_metrics_are_for_who_brings_the_token_and_health_is_for_everybody(
+    metrics: Metrics, brought: str | None, status: int
+) -> None:
+    """A kubelet brings none; how many customers there are is nobody else's business."""
+    headers = {} if brought is None else {"Authorization": brought}
+    async with (
+        serving(metrics, token="s3cret") as (_, url),  # noqa: S106
+        aiohttp.ClientSession(headers=headers) as session,
+    ):
+        for path, expected in (("/metrics", status), ("/healthz", 200), ("/readyz", 200)):
+            async with session.get(url + path) as response:
+                assert response.status == expected
+                assert "s3cret" not in await response.text()
+
+
+async def test_who_shows_metrics_to_the_network_is_warned(
+    metrics: Metrics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, where everybody may ask; with a token or on this machine alone, it is meant."""
+    for options, warned in (
+        ({"host": "0.0.0.0"}, True),  # noqa: S104
+        ({"host": "0.0.0.0", "token": "s"}, False),  # noqa: S104
+        ({}, False),
+    ):
+        async with serving(metrics, **options):
+            assert ("metrics are shown to the network" in capsys.readouterr().out) is warned
+
+
+async def test_a_thousand_requests_take_a_tenth_of_the_time_at_most(metrics: Metrics) -> None:
+    """It is done in the loop that folds: whoever asks often must not cost more than who asks."""
+    written = 0
+
+    class Counted:
+        """A collector that counts how often it is asked, and takes its time."""
+
+        def collect(self) -> Iterator[Metric]:
+            nonlocal written
+            written += 1
+            time.sleep(0.02)
+            yield from ()
+
+    metrics.registry.register(Counted())
+    written = 0  # registering asks, too
+    async with (
+        serving(metrics) as (web, url),
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=20)) as session,
+    ):
+
+        async def ask() -> None:
+            async with session.get(f"{url}/metrics") as response:
+                assert b"slipaway_build_info" in await response.read()
+
+        began = time.monotonic()
+        for _ in range(50):
+            await asyncio.gather(*[ask() for _ in range(20)])
+        seconds = time.monotonic() - began
+        assert 1 <= written <= 1 + seconds * WRITING_SHARE_MAX / 0.02
+        assert web._runner is not None
+        assert web._runner.server is not None
+        assert len(web._runner.server.connections) <= 20
+
+
+async def test_connections_are_bounded(metrics: Metrics) -> None:
+    """Whoever opens thousands and says nothing takes no more than their share of memory."""
+    async with serving(metrics) as (web, url):
+        place = "127.0.0.1", web.address[1]
+        opened = [await asyncio.open_connection(*place) for _ in range(CONNECTIONS_MAX + 5)]
+        turned_away = [reader for reader, _ in opened[CONNECTIONS_MAX:]]
+        assert [await reader.read() for reader in turned_away] == [b""] * 5
+        for _, writer in opened:
+            writer.close()
+            await writer.wait_closed()
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/healthz") as response:
+            assert response.status == 200
 
 
 def test_what_is_said_of_a_partition_ends_when_it_goes(metrics: Metrics) -> None:

@@ -1,7 +1,8 @@
-"""Protocol: two questions of Kafka's that aiokafka does not ask.
+"""Protocol: three questions of Kafka's that aiokafka does not ask.
 
-Who the members of a group are by their own names, and when the coordinator
-says that a transaction began: the only place where a broker tells the time.
+Who the members of a group are by their own names; what we may do with topics
+and groups; and when the coordinator says that a transaction began: the only
+place where a broker tells the time.
 """
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -72,7 +73,78 @@ class DescribeGroup(Request[DescribeGroupsRequestV4]):  # type: ignore[misc]
 
     def build(self, request_struct_class: type[DescribeGroupsRequestV4]) -> DescribeGroupsRequestV4:
         """Return it as it is sent."""
-        return request_struct_class([self._group], False)  # noqa: FBT003 - by position, as sent
+        return request_struct_class([self._group], True)  # noqa: FBT003 - by position, as sent
+
+
+class MetadataResponseV8(Response):  # type: ignore[misc]
+    """Topics, and what we may do with each."""
+
+    API_KEY = 3
+    API_VERSION = 8
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            Array(
+                ("node_id", Int32),
+                ("host", String("utf-8")),
+                ("port", Int32),
+                ("rack", String("utf-8")),
+            ),
+        ),
+        ("cluster_id", String("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            Array(
+                ("error_code", Int16),
+                ("topic", String("utf-8")),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    Array(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", Array(Int32)),
+                        ("isr", Array(Int32)),
+                        ("offline_replicas", Array(Int32)),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+            ),
+        ),
+        ("authorized_operations", Int32),
+    )
+
+
+class MetadataRequestV8(RequestStruct):  # type: ignore[misc]
+    """The question for it."""
+
+    API_KEY = 3
+    API_VERSION = 8
+    RESPONSE_TYPE = MetadataResponseV8
+    SCHEMA = Schema(
+        ("topics", Array(String("utf-8"))),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+    )
+
+
+class DescribeTopics(Request[MetadataRequestV8]):  # type: ignore[misc]
+    """Asks what we may do with topics; makes none."""
+
+    API_KEY = 3
+
+    def __init__(self, topics: list[str]) -> None:
+        """Ask about these topics."""
+        self._topics = topics
+
+    def build(self, request_struct_class: type[MetadataRequestV8]) -> MetadataRequestV8:
+        """Return it as it is sent."""
+        return request_struct_class(self._topics, False, False, True)  # noqa: FBT003 - as above
 
 
 class DescribeTransactionsResponseV0(Response):  # type: ignore[misc]
