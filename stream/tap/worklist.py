@@ -9,43 +9,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from statistics import median
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from stream.detector.alerts import Alert
 from stream.detector.stages import Kind
-from stream.engine.connection import Connection, wait_for_broker
-from stream.engine.exits import judge
 from stream.wire.alerts import decode_alert
 
 OPEN = (Kind.OPENED, Kind.ESCALATED)
-
-
-async def present(connection: Connection, topic: str) -> AsyncIterator[Any]:
-    """Give the records that a topic holds now, committed, partition by partition."""
-    counts = await wait_for_broker(connection, [topic])
-    consumer = AIOKafkaConsumer(
-        **connection.client(),
-        group_id=None,
-        auto_offset_reset="earliest",  # a seek could be overtaken by a reset to the end
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-    )
-    try:
-        await consumer.start()
-        partitions = [TopicPartition(topic, number) for number in range(counts[topic])]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        for partition in partitions:
-            consumer.pause(*(other for other in partitions if other != partition))
-            consumer.resume(partition)
-            while await consumer.position(partition) < ends[partition]:
-                for records in (await consumer.getmany(partition, timeout_ms=500)).values():
-                    for record in records:
-                        yield record
-    except Exception as error:
-        raise judge(error, f"reading {topic}") from error
-    finally:
-        await consumer.stop()
 
 
 async def open_episodes(found: AsyncIterator[Any]) -> list[Alert]:
