@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stream.engine.connection import Connection
-from stream.engine.present import present, present_from
+from stream.engine.present import Range, present, present_from
 from stream.wire.dead_letters import DeadLetter, Header, read_headers, replayed_offset
 
 
@@ -80,7 +80,7 @@ async def letters(
 
     `since` (ms): nothing that was written before.  Raises `Fatal`.
     """
-    async for record in present(connection, topic, since_ms=since):
+    async for record in present(connection, topic, Range(since_ms=since)):
         found = read(record)
         if found is not None:
             yield found

@@ -5,9 +5,10 @@ was committed is seen.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -30,28 +31,54 @@ async def partition_count(connection: Connection, topic: str) -> int:
         ) from error
 
 
-async def present(
-    connection: Connection, topic: str, *, since_ms: int | None = None, until_ms: int | None = None
-) -> AsyncIterator[Any]:
-    """Give the records that a topic holds now, committed, partition by partition.
+class Range(NamedTuple):
+    """Which records of a topic."""
 
-    `since_ms` and `until_ms` are of the records' own time, as Kafka has it: of each partition,
-    from the first record that is as late on, up to the first that is later.  Raises `Fatal`.
-    """
+    since_ms: int | None = None
+    """Of each partition from the first record of this time or later on, as Kafka has it."""
+    until_ms: int | None = None
+    """Up to the first record of this time or later."""
+    offsets: Mapping[int, tuple[int, int | None]] = MappingProxyType({})
+    """Instead: the first offset, and the one behind the last (None: the end), by partition."""
+
+
+async def present(
+    connection: Connection,
+    topic: str,
+    where: Range = Range(),  # noqa: B008 - a constant
+) -> AsyncIterator[Any]:
+    """Give the records that a topic holds now, committed, partition by partition; or `Fatal`."""
+    async for records in present_blocks(connection, topic, where):
+        for record in records:
+            yield record
+
+
+async def present_blocks(
+    connection: Connection,
+    topic: str,
+    where: Range = Range(),  # noqa: B008 - a constant
+) -> AsyncIterator[list[Any]]:
+    """Give them as they are fetched, many at a time; a list may be empty."""
     count = await partition_count(connection, topic)
     async with _reader(connection, topic) as consumer:
-        partitions = [TopicPartition(topic, number) for number in range(count)]
+        numbers = sorted(where.offsets) if where.offsets else range(count)
+        partitions = [TopicPartition(topic, number) for number in numbers if number < count]
         consumer.assign(partitions)
-        begins = await _found(consumer, partitions, since_ms)
+        begins = await _found(consumer, partitions, where.since_ms)
         ends = await consumer.end_offsets(partitions)
-        ends |= await _found(consumer, partitions, until_ms)
-        for partition in partitions:
-            consumer.pause(*(other for other in partitions if other != partition))
-            consumer.resume(partition)
-            if since_ms is not None:
-                consumer.seek(partition, begins.get(partition, ends[partition]))
-            async for record in _read(consumer, partition, ends[partition]):
-                yield record
+        if where.since_ms is not None:
+            begins = {tp: begins.get(tp, ends[tp]) for tp in partitions}
+        ends |= await _found(consumer, partitions, where.until_ms)
+        for tp in partitions:
+            first, behind = where.offsets.get(tp.partition, (None, None))
+            begins |= {} if first is None else {tp: first}
+            ends[tp] = min(ends[tp], ends[tp] if behind is None else behind)
+            consumer.pause(*(other for other in partitions if other != tp))
+            consumer.resume(tp)
+            if tp in begins:
+                consumer.seek(tp, begins[tp])
+            async for records in _read(consumer, tp, ends[tp]):
+                yield records
 
 
 async def present_from(
@@ -70,8 +97,9 @@ async def present_from(
         if offset >= end:
             return
         consumer.seek(where, offset)
-        async for record in _read(consumer, where, end):
-            yield record
+        async for records in _read(consumer, where, end):
+            for record in records:
+                yield record
 
 
 @asynccontextmanager
@@ -92,11 +120,14 @@ async def _reader(connection: Connection, topic: str) -> AsyncIterator[AIOKafkaC
         await consumer.stop()
 
 
-async def _read(consumer: AIOKafkaConsumer, where: TopicPartition, end: int) -> AsyncIterator[Any]:
+async def _read(
+    consumer: AIOKafkaConsumer, where: TopicPartition, end: int
+) -> AsyncIterator[list[Any]]:
     while await consumer.position(where) < end:
-        for record in (await consumer.getmany(where, timeout_ms=READ_MS)).get(where, ()):
-            if record.offset < end:
-                yield record
+        fetched = (await consumer.getmany(where, timeout_ms=READ_MS)).get(where, [])
+        if fetched and fetched[-1].offset >= end:
+            fetched = [record for record in fetched if record.offset < end]
+        yield fetched
 
 
 async def _found(
