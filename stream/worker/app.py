@@ -24,6 +24,7 @@ from stream.worker.accounts import AccountDesk, AccountsFold
 from stream.worker.connection import connection, engine_settings
 from stream.worker.dead_letters import APP_VERSION, PutAside
 from stream.worker.detect import DetectFold
+from stream.worker.episode_log import EpisodeLog
 from stream.worker.failing import StopRule
 from stream.worker.ingest import IngestFold
 from stream.worker.logs import to_stderr
@@ -53,7 +54,8 @@ class Worker:
             model=settings.model,
             policy=product.policy,
         )
-        self.report = EngineReport(self.metrics, settings.topics.examples)
+        episodes = EpisodeLog(settings.app_id, settings.log_customers)
+        self.report = EngineReport(self.metrics, settings.topics.examples, told=episodes.published)
         self.connection = connection(settings)
         self.models = ModelLog(product.policy, self.metrics)
         self.reader = ModelReader(self.models, settings.topics.model, self.connection)

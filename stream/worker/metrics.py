@@ -34,6 +34,7 @@ from stream.detector.alerts import Alert
 from stream.detector.errors import Code
 from stream.detector.events import SECOND_MS
 from stream.detector.policy import Policy
+from stream.engine.flow import Told
 
 Role = Literal["source", "usage", "examples"]
 """What a topic is read for: raw events, keyed events, or lessons."""
@@ -452,8 +453,13 @@ class EngineReport:
         metrics: Metrics,
         examples: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        told: Callable[[TP, Sequence[Told]], object] = lambda *_: None,
     ) -> None:
-        """Report to `metrics`; whoever reads the topic `examples` trains."""
+        """Report to `metrics`; whoever reads the topic `examples` trains.
+
+        `told` hears of outputs that can be read, of those topics that are told of.
+        """
+        self._tell = told
         self._metrics = metrics
         self._examples = examples
         self._clock = clock
@@ -542,6 +548,10 @@ class EngineReport:
             if outputs:
                 delay = max(0.0, now - first_ms / SECOND_MS)
                 metrics.publish_delay.labels(tp.topic).observe(delay)
+
+    def published(self, tp: TP, told: Sequence[Told]) -> None:
+        """Pass on what can be read now."""
+        self._tell(tp, told)
 
     def lag(self, tp: TP, records: int, *, caught_up: bool) -> None:
         """Note how far the end of the log is."""
