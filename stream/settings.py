@@ -357,6 +357,13 @@ class Settings(BaseSettings):
         ' app_id: whoever knows both can make it, too. "plain": by id. "none": not at all.',
     )
 
+    traces: Literal["off", "otlp"] = Field(
+        default="off",
+        description='"otlp": spans of turns, transactions and alerts go to an OpenTelemetry'
+        " collector; alerts carry traceparent. Needs slipaway[otel]; the standard variables OTEL_*"
+        " say where to and how many. More than a few in a hundred cost CPU under load.",
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         """Refuse combinations that would only show under load."""

@@ -35,6 +35,7 @@ from stream.detector.errors import Code
 from stream.detector.events import SECOND_MS
 from stream.detector.policy import Policy
 from stream.engine.flow import Told
+from stream.worker.tracing import Traces
 
 Role = Literal["source", "usage", "examples"]
 """What a topic is read for: raw events, keyed events, or lessons."""
@@ -454,11 +455,14 @@ class EngineReport:
         examples: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         told: Callable[[TP, Sequence[Told]], object] = lambda *_: None,
+        traces: Traces | None = None,
     ) -> None:
         """Report to `metrics`; whoever reads the topic `examples` trains.
 
-        `told` hears of outputs that can be read, of those topics that are told of.
+        `told` hears of outputs that can be read, of those topics that are told of; `traces`
+        makes spans of turns and transactions.
         """
+        self._traces = traces
         self._tell = told
         self._metrics = metrics
         self._examples = examples
@@ -523,13 +527,15 @@ class EngineReport:
         self._metrics.restore_records.labels(tp.topic, tp.partition).set(records)
         self._metrics.restore_remaining.labels(tp.topic, tp.partition).set(remaining)
 
-    def applied(self, tp: TP, records: int, seconds: float, first_ms: int) -> None:  # noqa: ARG002
+    def applied(self, tp: TP, records: int, seconds: float, first_ms: int) -> None:
         """Note that a turn was folded."""
         metrics, now = self._metrics, time.time()
         metrics.block_seconds.labels(tp.topic).observe(seconds)
         metrics.processed.labels(tp.topic, tp.partition).set(now)
         metrics.event_wait.labels(tp.topic).observe(max(0.0, now - first_ms / SECOND_MS))
         self._turns.setdefault(tp, deque()).append((self._clock(), first_ms))
+        if self._traces is not None:
+            self._traces.folded(tp, records, seconds)
 
     def dropped(self, tp: TP, records: int) -> None:
         """Note that a block from before a seek was dropped."""
@@ -538,6 +544,8 @@ class EngineReport:
     def checkpointed(self, tp: TP, seconds: float, rows: int, outputs: int) -> None:
         """Note that a transaction was committed."""
         metrics, now = self._metrics, time.time()
+        if self._traces is not None:
+            self._traces.committed(tp, rows, outputs, seconds)
         metrics.checkpoint_seconds.labels(tp.topic).observe(seconds)
         metrics.checkpoint_rows.labels(tp.topic).inc(rows)
         metrics.checkpoint_outputs.labels(tp.topic).inc(outputs)
