@@ -307,10 +307,28 @@ class Settings(BaseSettings):
         " max.message.bytes of every source, or one huge event stops its partition.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="debug names customers; nothing above it does."
+        default="info",
+        description="debug names customers; nothing above it does, unless log_customers says so.",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description='Of standard error. "auto": text on a terminal, else JSON.'
+    )
+    log_episodes: bool = Field(
+        default=True,
+        description="A line in the log for every alert once it can be read: what, of which episode,"
+        " and where it stands. Off where a replay says millions.",
+    )
+    log_customers: Literal["hash", "plain", "none"] = Field(
+        default="hash",
+        description='How these lines name customers and accounts. "hash": by a pseudonym, made with'
+        ' app_id: whoever knows both can make it, too. "plain": by id. "none": not at all.',
+    )
+
+    traces: Literal["off", "otlp"] = Field(
+        default="off",
+        description='"otlp": spans of turns, transactions and alerts go to an OpenTelemetry'
+        " collector; alerts carry traceparent. Needs slipaway[otel]; the standard variables OTEL_*"
+        " say where to and how many. More than a few in a hundred cost CPU under load.",
     )
 
     @model_validator(mode="after")

@@ -177,7 +177,7 @@ async def producer(broker: LocalBroker) -> AsyncIterator[AIOKafkaProducer]:
         await sender.stop()
 
 
-async def read_all(broker: LocalBroker, topic: str) -> list[Any]:
+async def read_all(broker: LocalBroker, topic: str, partitions: int = PARTITIONS) -> list[Any]:
     """Return every committed record of a topic."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=broker.bootstrap,
@@ -188,7 +188,7 @@ async def read_all(broker: LocalBroker, topic: str) -> list[Any]:
     )
     await consumer.start()
     try:
-        tps = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        tps = [TopicPartition(topic, partition) for partition in range(partitions)]
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
         await consumer.seek_to_beginning(*tps)

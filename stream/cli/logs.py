@@ -5,7 +5,7 @@
 import asyncio
 import importlib
 from collections.abc import Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +22,16 @@ from stream.cli.given import (
     settings_of,
     snapshots_in,
 )
-from stream.cli.options import Assign, Brokers, Config, Logs, PolicyPath
+from stream.cli.options import Assign, Brokers, Config, Logs, PolicyPath, SomeLogs
 from stream.cli.progress import Bar, now_ms, say_refused
+from stream.cli.reread import Reading, models_of, range_of
 from stream.detector.periods import Every
 from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from stream.replay.run import Outputs
+    from models.snapshots import Snapshot
+    from stream.engine.present import Range
+    from stream.replay.run import Outputs, Summary
     from stream.replay.scoring import Ranking
     from stream.wire.policy_file import PolicyFile
 
@@ -81,8 +84,27 @@ def policy_init(
 
 @cli.command()
 def replay(
-    logs: Logs,
+    logs: SomeLogs = None,
     *,
+    from_topic: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC", help="Read this topic of events, raw or keyed, instead."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Of a topic: records of then or later; cold before."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of a topic: records from before.")
+    ] = None,
+    offsets: Annotated[
+        str | None,
+        typer.Option(metavar="P:FIRST-BEHIND,...", help="Of a topic: by partition, these."),
+    ] = None,
+    model_topic: Annotated[
+        bool,
+        typer.Option("--model-topic", help="Use the snapshots in the model topic, as workers did."),
+    ] = False,
     policy: PolicyPath = None,
     alerts: Annotated[
         Path | None, typer.Option(metavar="OUT.jsonl", help="Where alerts go, one a line.")
@@ -128,9 +150,23 @@ def replay(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Replay a log: the same alerts as live, from a file; or send it to Kafka."""
+    """Replay a log: the same alerts as live, from a file or a topic; or send it to Kafka.
+
+    slipaway replay events.jsonl.gz --policy policy.toml --alerts alerts.jsonl
+
+    slipaway replay --from-topic slipaway.usage --policy new.toml --model-topic --alerts now.jsonl
+
+    slipaway replay --from-topic events --since 2026-01-01 --to-topic again.usage
+    """
     with reported():
         ranking = _ranking(as_of, ahead, moments, weekly=weekly)
+        where = range_of(since, until, offsets)
+        source = _source(logs, from_topic, to_topic, where, model, model_topic=model_topic)
+        assigned = [*(assign or []), *([f"topics.usage={to_topic}"] if to_topic else [])]
+        settings = None
+        if from_topic or to_topic or model_topic:
+            settings = settings_of(config, assigned, bootstrap_servers, policy)
+            policy = settings.policy
         if to_topic is None:
             from stream.replay.run import Outputs
 
@@ -141,7 +177,12 @@ def replay(
             if accounts is not None and not product.policy.accounts.enabled:
                 words = "the policy looks at no accounts: set enabled = true in [accounts]"
                 raise SettingsError([f"--accounts: {words}"])
-            _replay_here(logs, product, outputs, ranking, model)
+            pinned = _pinned(model, settings if model_topic else None)
+            if settings is None or from_topic is None:
+                _replay_here(source, product, outputs, ranking, pinned)
+            else:
+                reading = Reading(settings, from_topic, where, product)
+                _replay_topic(reading, product, outputs, ranking, pinned)
             return
         results = {
             "alerts": alerts,
@@ -154,9 +195,13 @@ def replay(
         for name, value in {**results, **asked}.items():
             if value is not None:
                 raise typer.BadParameter(f"--{name} and --to-topic exclude each other")
-        assigned = [*(assign or []), f"topics.usage={to_topic}"]
-        settings = settings_of(config, assigned, bootstrap_servers, policy)
-        _replay_to_topic(settings, logs, policy_file_of(settings.policy), model)
+        assert settings is not None
+        product = policy_file_of(settings.policy)
+        models = [] if model is None else snapshots_in(model)
+        if from_topic is None:
+            _replay_to_topic(settings, source, product, models)
+        else:
+            _topic_to_topic(settings, Reading(settings, from_topic, where, product), models)
 
 
 @cli.command()
@@ -322,18 +367,91 @@ def _boostable() -> None:
         raise SettingsError([f"--boosting: LightGBM cannot be used ({error}): {words}"]) from error
 
 
+def _source(
+    logs: list[str] | None,
+    from_topic: str | None,
+    to_topic: str | None,
+    where: "Range",
+    model: Path | None,
+    *,
+    model_topic: bool,
+) -> list[str]:
+    """Give the logs to read, none if a topic is; refuse what contradicts itself."""
+    problems = []
+    if (from_topic is None) == (not logs):
+        problems.append("LOG: name a log, or a topic by --from-topic: one of them")
+    if from_topic is None and (any(where[:2]) or where.offsets):
+        problems.append("--since, --until, --offsets: they are of a topic: name it by --from-topic")
+    if from_topic is not None and from_topic == to_topic:
+        problems.append("--to-topic: it is the topic that is read: name another one")
+    if model_topic and (model is not None or to_topic is not None):
+        problems.append("--model-topic: it excludes --model and --to-topic")
+    if problems:
+        raise SettingsError(problems)
+    return logs or []
+
+
+def _pinned(model: Path | None, settings: Settings | None) -> "list[Snapshot] | None":
+    """Give the snapshots of a file, or of the settings' model topic; None: learn instead."""
+    from models.snapshots import Snapshot
+    from stream.wire import snapshots
+
+    if model is not None:
+        lines = snapshots_in(model)
+    elif settings is not None:
+        lines = models_of(settings)
+    else:
+        return None
+    return [snapshots.decode(line, Snapshot) for line in lines]
+
+
+def _replay_topic(
+    reading: Reading,
+    product: "PolicyFile",
+    outputs: "Outputs",
+    ranking: "Ranking",
+    pinned: "list[Snapshot] | None",
+) -> None:
+    """Replay a topic in this process, and say what it came to."""
+    from stream.replay.run import Summary, replay_events
+
+    summary = Summary(refusals=reading.refusals)
+    garbage.look_rarely()
+    replay_events(
+        reading.batches(),
+        product,
+        summary,
+        outputs=outputs,
+        ranking=ranking,
+        pinned=pinned,
+        ends_at=reading.ends_at,
+    )
+    _say(summary, outputs, product)
+
+
+def _topic_to_topic(settings: Settings, reading: Reading, models: list[bytes]) -> None:
+    """Send what a topic holds to another usage topic, in the order of its events' times."""
+    from stream.worker.feed import feed
+
+    batches = reading.batches()
+    first = list(islice(batches, 1))  # with it all is read: no loop runs within the other's
+    refusals = reading.refusals
+    ordered = chain.from_iterable(chain(first, batches))
+    sent = asyncio.run(feed(settings, ordered, models=models, erasures=refusals.erasures))
+    typer.echo(f"{sent.events:,} events sent to {settings.topics.usage}", err=True)
+    say_refused(refusals)
+
+
 def _replay_here(
     logs: list[str],
     product: "PolicyFile",
     outputs: "Outputs",
     ranking: "Ranking",
-    model: Path | None,
+    pinned: "list[Snapshot] | None",
 ) -> None:
     """Replay a log in this process, and say what it came to."""
-    from stream.replay.run import load_snapshots, replay
+    from stream.replay.run import replay
 
-    if model is not None:
-        snapshots_in(model)  # says what is wrong with it
     with Bar(logs) as bar:
         garbage.look_rarely()
         summary = replay(
@@ -342,9 +460,14 @@ def _replay_here(
             received_at=now_ms(),
             outputs=outputs,
             ranking=ranking,
-            pinned=None if model is None else load_snapshots(model),
+            pinned=pinned,
             watcher=bar,
         )
+    _say(summary, outputs, product)
+
+
+def _say(summary: "Summary", outputs: "Outputs", product: "PolicyFile") -> None:
+    """Say what a replay came to."""
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(summary.alerts.items()))
     if outputs.accounts is not None:
         of_accounts = sorted(summary.account_alerts.items())
@@ -388,7 +511,7 @@ def _replay_to_topic(
     settings: Settings,
     logs: list[str],
     product: "PolicyFile",
-    model: Path | None,
+    models: list[bytes],
 ) -> None:
     """Send a log to the usage topic, snapshots first."""
     from stream.replay.erasing import without
@@ -399,7 +522,6 @@ def _replay_to_topic(
     from stream.worker.feed import feed
 
     refusals = Refusals()
-    models = [] if model is None else snapshots_in(model)
     with Bar(logs) as bar:
         events = read_log(
             logs,

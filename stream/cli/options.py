@@ -26,6 +26,10 @@ Logs = Annotated[
     list[str],
     typer.Argument(metavar="LOG...", help='JSONL, CSV or Parquet, also packed; "-": stdin.'),
 ]
+SomeLogs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[LOG...]", help='JSONL, CSV or Parquet, also packed; "-": stdin.'),
+]
 PolicyPath = Annotated[
     Path | None,
     typer.Option("--policy", metavar="POLICY.toml", help="What slipping away means."),

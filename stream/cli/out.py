@@ -122,8 +122,9 @@ def worklist(
     """Say whom to talk to first, owner by owner: open episodes by risk times value."""
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
+        from stream.engine.present import present
         from stream.tap.line import line, shown
-        from stream.tap.worklist import open_episodes, present, worklists
+        from stream.tap.worklist import open_episodes, worklists
         from stream.wire.alerts import encode_alert
         from stream.worker.connection import connection
 

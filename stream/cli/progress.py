@@ -55,6 +55,36 @@ class Bar:
         self._bar.advance(self._task)
 
 
+class Counting:
+    """A line that tells how much of a topic was read; on a terminal only, and on standard error."""
+
+    def __init__(self) -> None:
+        """Count from nought."""
+        from rich.console import Console
+        from rich.status import Status
+
+        console = Console(stderr=True)
+        self._status = Status("reading", console=console) if console.is_terminal else None
+        self._records = 0
+
+    def __enter__(self) -> Self:
+        """Appear."""
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Disappear."""
+        if self._status is not None:
+            self._status.stop()
+
+    def read(self, records: int) -> None:
+        """Hear that more records were read."""
+        self._records += records
+        if self._status is not None:
+            self._status.update(f"{self._records:,} records read")
+
+
 def say_refused(refusals: "Refusals") -> None:
     """Say which rows could not be used, by example."""
     if not refusals.refused:

@@ -6,7 +6,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.engine.connection import Connection
-from stream.tap.reading import reader
+from stream.engine.reading import reader
 
 WAIT_MS: Final = 100
 AT_ONCE: Final = 2_000

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka.partitioner import murmur2
 
 from stream.engine.connection import Connection
-from stream.tap.reading import reader
+from stream.engine.reading import reader
 
 LATEST: Final = 200_000
 """Records of a partition that are looked through."""

@@ -131,6 +131,13 @@ def _channel(topic: str, words: str, names: list[str], policy: str) -> dict[str,
     }
 
 
+def _traced() -> dict[str, dict[str, str]]:
+    """Describe the headers that an alert has where workers trace."""
+    words = "Where workers trace (W3C Trace Context): the alert's span, to go on with."
+    names = ("traceparent", "ce_traceparent")
+    return {name: {"type": "string", "description": words} for name in names}
+
+
 def _message(kind: Kind, alert: Alert) -> dict[str, Any]:
     """Describe the alerts of a kind, by one of them."""
     headers = {name: value.decode() for name, value in alert_headers(alert)}
@@ -141,7 +148,7 @@ def _message(kind: Kind, alert: Alert) -> dict[str, Any]:
         "contentType": CONTENT_TYPE,
         "headers": {
             "type": "object",
-            "properties": {name: _header(name, alert) for name in headers},
+            "properties": {**{name: _header(name, alert) for name in headers}, **_traced()},
             "required": list(headers),
         },
         "payload": {"allOf": [{"$ref": "#/components/schemas/alert"}, kind_schema(kind)]},

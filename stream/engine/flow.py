@@ -48,6 +48,14 @@ class Output(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]] | None = None  # a header's value may be null
 
 
+class Told(NamedTuple):
+    """An output, and where it stands, once it can be read."""
+
+    output: Output
+    partition: int
+    offset: int
+
+
 class Batch(NamedTuple):
     """Everything a fold has to save since it was last asked."""
 
@@ -140,6 +148,9 @@ class Observer(Protocol):
     def checkpointed(self, tp: TP, seconds: float, rows: int, outputs: int) -> None:
         """Note a transaction that was committed."""
 
+    def published(self, tp: TP, told: Sequence[Told]) -> None:
+        """Note outputs of a committed transaction, of those topics that are told of."""
+
     def lag(self, tp: TP, records: int, *, caught_up: bool) -> None:
         """Note the offsets between the last applied record and the log's end; once a second."""
 
@@ -163,6 +174,9 @@ class Silent:
         """Say nothing."""
 
     def checkpointed(self, tp: TP, seconds: float, rows: int, outputs: int) -> None:
+        """Say nothing."""
+
+    def published(self, tp: TP, told: Sequence[Told]) -> None:
         """Say nothing."""
 
     def lag(self, tp: TP, records: int, *, caught_up: bool) -> None:

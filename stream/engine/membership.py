@@ -386,6 +386,8 @@ class Membership:
         if saved is not None:
             seconds = time.perf_counter() - began
             self.observer.checkpointed(holding.tp, seconds, saved.rows, saved.outputs)
+            if saved.told:
+                self.observer.published(holding.tp, saved.told)
 
     def _close_later(self, holdings: Iterable[Holding]) -> None:
         """Stop producers that are of no more use, without waiting for it."""

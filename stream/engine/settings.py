@@ -35,6 +35,9 @@ class EngineSettings:
     fetch_wait_ms_max: int = 500  # a quiet log answers this late; the stop waits for it
     batch_bytes_max: int = 256 << 10  # per batch written; below the broker's message.max.bytes
 
+    # Topics whose outputs the observer hears of, each with its place: where there are few.
+    told_topics: frozenset[str] = frozenset()
+
     session_seconds: float = 10.0  # a dead worker's partitions idle for so long
     heartbeat_seconds: float = 2.0
     rebalance_seconds: float = 30.0  # a member has so long to save its work and rejoin

@@ -9,7 +9,7 @@ is run.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
@@ -187,11 +187,11 @@ class Replay:
         self._pass_time(moment)
         self.detector.settle()
 
-    def finish(self, last: int) -> int:
-        """Let the day of the log's last event (ms) end; give when it did (ms)."""
+    def finish(self, last: int, ends_at: int | None = None) -> int:
+        """Let the day of the log's last event (ms) end, or time come to `ends_at`; give when."""
         self.run_until(last)
         self._watches = False  # that nobody returns any more says nothing
-        end = _midnight_after(last)
+        end = _midnight_after(last) if ends_at is None else max(last, ends_at)
         self.run_until(end)
         return end
 
@@ -325,6 +325,25 @@ def replay(
         watcher=watcher,
         aliases=policy_file.policy.identity.merge,
     )
+    return replay_events(
+        batches, policy_file, summary, outputs=outputs, ranking=ranking, pinned=pinned
+    )
+
+
+def replay_events(
+    batches: Iterable[EventBatch],
+    policy_file: PolicyFile,
+    summary: Summary,
+    *,
+    outputs: Outputs,
+    ranking: Ranking = Ranking(),  # noqa: B008 - frozen
+    pinned: Sequence[Snapshot] | None = None,
+    ends_at: Callable[[], int | None] = lambda: None,
+) -> Summary:
+    """Replay events in the order of their times; complete the summary of their reading.
+
+    `ends_at` is asked behind the last event: up to when (ms) time passes; None: its day's end.
+    """
     with ExitStack() as files_open:
         alerts_file = (
             files_open.enter_context(outputs.alerts.open("wb")) if outputs.alerts else None
@@ -351,7 +370,7 @@ def replay(
                 scoring.score()
             run.take(batch.part(done, len(batch)))
         if summary.end is not None:
-            end = run.finish(summary.end)
+            end = run.finish(summary.end, ends_at())
             if scoring is not None:
                 scoring.end(end)
     if outputs.snapshots is not None:

@@ -11,26 +11,9 @@ from typing import Any
 
 from stream.detector.alerts import Alert
 from stream.detector.stages import Kind
-from stream.engine.connection import Connection
-from stream.tap.reading import reader
 from stream.wire.alerts import decode_alert
 
 OPEN = (Kind.OPENED, Kind.ESCALATED)
-
-
-async def present(connection: Connection, topic: str) -> AsyncIterator[Any]:
-    """Give the records that a topic holds now, committed, partition by partition."""
-    async with reader(connection, [topic]) as (consumer, found):
-        partitions = found[topic]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        for partition in partitions:
-            consumer.pause(*(other for other in partitions if other != partition))
-            consumer.resume(partition)
-            while await consumer.position(partition) < ends[partition]:
-                for records in (await consumer.getmany(partition, timeout_ms=500)).values():
-                    for record in records:
-                        yield record
 
 
 async def open_episodes(found: AsyncIterator[Any]) -> list[Alert]:

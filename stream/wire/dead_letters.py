@@ -17,6 +17,12 @@ Header = tuple[str, bytes | None]
 _STREAMS = "__streams.errors."
 _OWN = ("slipaway.stage", "slipaway.error.code", "slipaway.attempt")
 _OWN_LATER = ("slipaway.first_failed_at", "slipaway.app.version")
+_RECORD_TIME = "slipaway.record.timestamp"
+_REPLAY_OF = "slipaway.replay.of"
+REPLAYED = "slipaway.replayed"
+"""Header of a record without key and value among the letters: the letter of this offset, in the
+same partition, has been sent again.  It stands where the letter stands, and stays no shorter."""
+
 _NAMES = frozenset(
     (
         *(
@@ -25,6 +31,8 @@ _NAMES = frozenset(
         ),
         *_OWN,
         *_OWN_LATER,
+        _RECORD_TIME,
+        _REPLAY_OF,
     )
 )
 
@@ -47,6 +55,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     exception: str = "stream.detector.errors.BadEvent"
     stacktrace: str = ""
     """Empty for bad input: the message says it, and the trace would only be ours."""
+    timestamp: int | None = None
+    """The record's own time (ms since 1970 UTC), as Kafka had it; None: an earlier release
+    did not note it, or it is of no event."""
 
 
 def dead_letter(
@@ -59,6 +70,7 @@ def dead_letter(
     failed_at: int,
     app_version: str,
     headers: Iterable[Header] = (),
+    timestamp: int | None = None,
 ) -> DeadLetter:
     """Give the letter for a bad event; `headers` (the record's) tell of earlier attempts."""
     before = read_headers(headers)
@@ -72,6 +84,7 @@ def dead_letter(
         first_failed_at=before.first_failed_at if before else failed_at,
         app_version=app_version,
         attempt=before.attempt + 1 if before else 1,
+        timestamp=timestamp,
     )
 
 
@@ -89,6 +102,7 @@ def dead_letter_headers(letter: DeadLetter, original: Iterable[Header] = ()) -> 
         ("slipaway.attempt", str(letter.attempt)),
         ("slipaway.first_failed_at", iso(letter.first_failed_at)),
         ("slipaway.app.version", letter.app_version),
+        *([] if letter.timestamp is None else [(_RECORD_TIME, iso(letter.timestamp))]),
     )
     # A message may quote what no UTF-8 can hold: it is shown escaped, never refused.
     ours: list[Header] = [(name, text.encode(errors="backslashreplace")) for name, text in texts]
@@ -96,8 +110,29 @@ def dead_letter_headers(letter: DeadLetter, original: Iterable[Header] = ()) -> 
 
 
 def original_headers(headers: Iterable[Header]) -> list[Header]:
-    """Take a letter's headers off again: what to send when it is replayed from the start."""
+    """Take a letter's headers off again: what the sender sent."""
     return [(name, value) for name, value in headers if name not in _NAMES]
+
+
+def replay_headers(letter: DeadLetter, headers: Iterable[Header], place: str) -> list[Header]:
+    """Give the headers to send a record again with: the sender's, the letter's, and its `place`.
+
+    The letter's stay on, so that another failure is known as a further attempt.
+    """
+    return [*dead_letter_headers(letter, headers), (_REPLAY_OF, place.encode())]
+
+
+def replayed_mark(offset: int) -> list[Header]:
+    """Give the headers of the mark of a letter that has been sent again."""
+    return [(REPLAYED, b"%d" % offset)]
+
+
+def replayed_offset(headers: Iterable[Header]) -> int | None:
+    """Give the offset of the letter that a mark is of; None for what is no mark."""
+    for name, value in headers:
+        if name == REPLAYED and value is not None and value.isdigit():
+            return int(value)
+    return None
 
 
 def read_headers(headers: Iterable[Header]) -> DeadLetter | None:
@@ -120,6 +155,7 @@ def read_headers(headers: Iterable[Header]) -> DeadLetter | None:
             attempt=int(texts["slipaway.attempt"]),
             exception=texts[_STREAMS + "exception"],
             stacktrace=texts[_STREAMS + "stacktrace"],
+            timestamp=from_iso(texts[_RECORD_TIME]) if _RECORD_TIME in texts else None,
         )
     except (KeyError, ValueError, OverflowError):
         return None  # the sender's own headers of these names, or a newer version's: not ours

@@ -20,16 +20,18 @@ from stream.settings import Settings
 from stream.wire import policy_file
 from stream.wire.events import Decoder
 from stream.wire.policy_file import PolicyFile
-from stream.worker import permissions
+from stream.worker import permissions, tracing
 from stream.worker.accounts import AccountDesk, AccountsFold
 from stream.worker.allowed import require
 from stream.worker.connection import connection, engine_settings
 from stream.worker.dead_letters import APP_VERSION, PutAside
 from stream.worker.detect import DetectFold
+from stream.worker.engine_report import EngineReport
+from stream.worker.episode_log import EpisodeLog
 from stream.worker.failing import StopRule
 from stream.worker.ingest import IngestFold
 from stream.worker.logs import to_stderr
-from stream.worker.metrics import EngineReport, Metrics, Role
+from stream.worker.metrics import Metrics, Role
 from stream.worker.model_log import ModelLog, ModelReader
 from stream.worker.policy_watch import PolicyWatch
 from stream.worker.publishing import Desk
@@ -55,7 +57,14 @@ class Worker:
             model=settings.model,
             policy=product.policy,
         )
-        self.report = EngineReport(self.metrics, settings.topics.examples)
+        episodes = EpisodeLog(settings.app_id, settings.log_customers)
+        self.traces = tracing.start(settings)
+        self.report = EngineReport(
+            self.metrics,
+            settings.topics.examples,
+            told=episodes.published,
+            traces=self.traces,
+        )
         self.connection = connection(settings)
         self.models = ModelLog(product.policy, self.metrics)
         self.reader = ModelReader(self.models, settings.topics.model, self.connection)
@@ -115,6 +124,8 @@ class Worker:
         try:
             engine.run(self.web, self.reader, *self._watch(take_up))
         except SystemExit as ended:
+            if self.traces is not None:
+                self.traces.close()
             if self.renewed is None or ended.code or engine.told_to_end:
                 raise
             begin_anew(self.renewed)
@@ -169,14 +180,17 @@ class Worker:
             future_skew_ms=self.product.policy.max_future_skew_ms,
             put_aside=self._put_aside(tp, "decode"),
             metrics=self.metrics,
+            traced=self.traces is not None,
         )
 
     def _detect(self, tp: TP) -> DetectFold:
         settings, policy = self.settings, self.product.policy
+        traces = None if self.traces is None else tracing.AlertTraces(self.traces)
         desk = Desk(
             topic=settings.topics.alerts,
             holdout_topic=settings.topics.holdout,
             customers=settings.topics.customers,
+            trace=None if traces is None else traces.headers,
             clock_kind=settings.clock,
             max_age_ms=round(settings.alerts_max_age_seconds * 1000),
             publish_backfill=settings.publish_backfill,
@@ -197,6 +211,7 @@ class Worker:
             origins=self.origins,
             teller=self._teller(tp),
             app=settings.app_id,
+            traces=traces,
         )
 
     def _teller(self, tp: TP) -> Teller | None:

@@ -42,6 +42,7 @@ def engine_settings(settings: Settings, *, accounts: bool = False) -> EngineSett
         heartbeat_seconds=settings.session_timeout_seconds / 5,
         rebalance_seconds=settings.rebalance_timeout_seconds,
         request_seconds=max(30.0, settings.session_timeout_seconds),
+        told_topics=frozenset(_alert_topics(settings) if settings.log_episodes else ()),
     )
 
 
@@ -61,6 +62,11 @@ def _tokens(security: Security) -> AbstractTokenProvider:
     if security.token_file is not None:
         return from_file(security.token_file)
     return GivenToken(security.token.get_secret_value)
+
+
+def _alert_topics(settings: Settings) -> tuple[str, ...]:
+    topics = settings.topics
+    return topics.alerts, topics.holdout, topics.account_alerts, topics.account_holdout
 
 
 def _tls(security: Security) -> ssl.SSLContext | None:

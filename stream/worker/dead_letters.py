@@ -63,6 +63,7 @@ class PutAside:
             failed_at=self._clock(),
             app_version=APP_VERSION,
             headers=record.headers,
+            timestamp=record.timestamp,
         )
         headers = dead_letter_headers(letter, record.headers)
         return Output(self._topic, None, record.key, record.value, headers)

@@ -39,6 +39,7 @@ from stream.worker.model_log import ModelLog
 from stream.worker.origins import Origins
 from stream.worker.publishing import Desk
 from stream.worker.telling import Teller
+from stream.worker.tracing import AlertTraces, muted
 
 log = structlog.get_logger("slipaway.worker")
 
@@ -79,12 +80,14 @@ class DetectFold(Fold):
         origins: int = 0,
         teller: Teller | None = None,
         app: str = "",
+        traces: AlertTraces | None = None,
     ) -> None:
         """Prepare; `examples` is where lessons go, None if nobody learns.
 
         `app` is the application's id: of what customers here say to each other, only its
         own counts.  `origins` is how many partitions of raw sources feed the topic; `teller`
-        tells accounts, None if nobody looks at them.
+        tells accounts, None if nobody looks at them; `traces`
+        hears which records led to alerts, None if nobody traces.
         """
         self._tp = tp
         self._policy = policy
@@ -98,6 +101,7 @@ class DetectFold(Fold):
         self._app = app
         self._origins = Origins(origins)
         self._teller = teller
+        self._traces = traces
         self._customers = Roster(CUSTOMERS)
         self._erased = Erasures()
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
@@ -155,15 +159,21 @@ class DetectFold(Fold):
     def apply(self, records: Sequence[Record]) -> None:
         """Take, decode, decide, publish; a heartbeat has its place in the order."""
         self._follow_models()
-        self.repeat(records)
+        self._take(records)
 
     def repeat(self, records: Sequence[Record]) -> None:
         """Do so by the models that answered before, if a newer one has come."""
+        with muted(self._traces):
+            self._take(records)
+
+    def _take(self, records: Sequence[Record]) -> None:
         block = self._decoder.decode_block(
             [record.value for record in records],
             [record.timestamp for record in records],
             [record.headers for record in records],
         )
+        if self._traces is not None:
+            self._traces.note(block, records)
         results: Counter[str] = Counter()
         refused: list[tuple[Record, BadEvent]] = []
         done = 0
@@ -264,7 +274,8 @@ class DetectFold(Fold):
 
     def repeat_time(self, moment: int) -> None:
         """Let the clock carry the watermark as it did."""
-        self._publish(self._detector.on_tick(moment))
+        with muted(self._traces):
+            self._publish(self._detector.on_tick(moment))
 
     def _pass_time(self, now_ms: int) -> None:
         """Let time pass, by so much that it does not take long; the next tick goes on.

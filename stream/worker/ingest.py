@@ -28,6 +28,7 @@ from stream.wire.usage import is_usage
 from stream.worker.aliases_told import AliasesTold
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
+from stream.worker.tracing import of_a_trace
 
 BEAT_MS = 1_000  # shorter: silences are noticed sooner, and the usage topic fills with beats
 
@@ -47,10 +48,12 @@ class IngestFold(Fold):
         future_skew_ms: int,
         put_aside: PutAside,
         metrics: Metrics,
+        traced: bool = False,
     ) -> None:
         """Re-key a source into `usage`; refuse what is further ahead than `future_skew_ms`.
 
-        `origins` is how many partitions all sources have together.
+        `origins` is how many partitions all sources have together; `traced` hands on what a
+        record's headers say of its trace.
         """
         self._source = tp.topic
         self._origin = f"{tp.topic}:{tp.partition}"
@@ -62,6 +65,7 @@ class IngestFold(Fold):
         self._future_skew_ms = future_skew_ms
         self._put_aside = put_aside
         self._metrics = metrics
+        self._traced = traced
         self._aliases_told = AliasesTold()
         self._outputs: list[Output] = []
         self._latest = 0
@@ -97,6 +101,8 @@ class IngestFold(Fold):
                 refused.append((records[block.place(number)], bad))
                 continue
             outputs = self._outputs_of(event)
+            if self._traced and (own := of_a_trace(records[block.place(number)].headers)):
+                outputs = [output._replace(headers=own) for output in outputs]
             results["ingested"] += is_usage(event)
             said += [(block.place(number), output) for output in outputs]
         for place, other in block.others:

@@ -7,7 +7,7 @@ time, where replays and simulations live, now is when the event says it is.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,10 @@ from stream.detector.alerts import Alert
 from stream.engine.flow import Output
 from stream.wire.alerts import alert_headers, encode_alert
 from stream.worker.metrics import Metrics
+
+Header = tuple[str, bytes]
+Traced = Mapping[str, Sequence[Header]]
+"""Headers of traces, by alert."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class Desk:
     lateness_ms: int
     metrics: Metrics
     clock: Callable[[], int]
+    trace: Callable[[Alert], Sequence[Header]] | None = None
+    """Gives headers by which whoever reads an alert goes on with its trace; None: nobody traces."""
     customers: str = ""
     """Topic of each customer's latest alert; empty: none."""
 
@@ -44,10 +50,13 @@ class Desk:
         going = list(alerts) if self.clock_kind == "event" else self._news(alerts)
         self.metrics.said(going)
         self.metrics.moved(alerts)
+        trace = self.trace
+        traced = {} if trace is None else {alert.alert_id: trace(alert) for alert in going}
         said = [
-            _record(self.holdout_topic if alert.holdout else self.topic, alert) for alert in going
+            _record(self.holdout_topic if alert.holdout else self.topic, alert, traced)
+            for alert in going
         ]
-        return [*said, *self._latest(alerts, going)]
+        return [*said, *self._latest(alerts, going, traced)]
 
     def erase(self, customer_id: str) -> list[Output]:
         """Return the tombstones that tell every reader of alerts to drop a customer."""
@@ -55,7 +64,9 @@ class Desk:
         topics = (self.topic, self.holdout_topic, self.customers)
         return [Output(topic, None, key, None) for topic in topics if topic]
 
-    def _latest(self, alerts: Sequence[Alert], going: Sequence[Alert]) -> list[Output]:
+    def _latest(
+        self, alerts: Sequence[Alert], going: Sequence[Alert], traced: Traced
+    ) -> list[Output]:
         """Return the records of how customers stand now, held back or not: that is no news.
 
         But for the holdout: nobody is to know of them what nobody is to act on.
@@ -69,7 +80,7 @@ class Desk:
             if not alert.holdout
         }
         latest.pop("", None)  # a notice is about everybody
-        return [_record(self.customers, alert) for alert in latest.values()]
+        return [_record(self.customers, alert, traced) for alert in latest.values()]
 
     def _news(self, alerts: Sequence[Alert]) -> list[Alert]:
         """Call recent alerts live, and hold back the others unless they are asked for."""
@@ -90,8 +101,7 @@ class Desk:
         return going
 
 
-def _record(topic: str, alert: Alert) -> Output:
+def _record(topic: str, alert: Alert, traced: Traced) -> Output:
     """Write an alert for a topic."""
-    return Output(
-        topic, None, alert.customer_id.encode(), encode_alert(alert), alert_headers(alert)
-    )
+    headers = [*alert_headers(alert), *traced.get(alert.alert_id, ())]
+    return Output(topic, None, alert.customer_id.encode(), encode_alert(alert), headers)

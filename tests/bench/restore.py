@@ -19,7 +19,8 @@ from faust.types import TP
 from stream.engine.position import Position, pack_position, position_key
 from stream.worker.app import Worker, read_policy
 from stream.worker.detect import DetectFold
-from stream.worker.metrics import EngineReport, Metrics
+from stream.worker.engine_report import EngineReport
+from stream.worker.metrics import Metrics
 from stream.worker.topics import COMPACT
 from tests.bench import memory
 from tests.bench.child import YARDSTICK, call

@@ -21,8 +21,9 @@ from stream.engine.connection import wait_for_broker
 from stream.settings import OWN_TOPICS, Settings, load
 from stream.worker.app import Worker, read_policy
 from stream.worker.connection import connection
+from stream.worker.engine_report import EngineReport
 from stream.worker.logs import to_stderr
-from stream.worker.metrics import EngineReport, Metrics
+from stream.worker.metrics import Metrics
 
 
 def worker_settings(

@@ -19,8 +19,9 @@ from stream.retention.spans import Recorder
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat, encode_usage
 from stream.worker.dead_letters import PutAside
 from stream.worker.detect import DetectFold
+from stream.worker.engine_report import EngineReport
 from stream.worker.failing import StopRule
-from stream.worker.metrics import SEGMENTS_MAX, EngineReport, Metrics
+from stream.worker.metrics import SEGMENTS_MAX, Metrics
 from stream.worker.model_log import ModelLog
 from stream.worker.publishing import Desk
 

@@ -12,7 +12,8 @@ from faust.types import TP
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream.worker.metrics import HEARD_SECONDS, NEAR_RECORDS, EngineReport, Metrics
+from stream.worker.engine_report import HEARD_SECONDS, NEAR_RECORDS, EngineReport
+from stream.worker.metrics import Metrics
 from stream.worker.web import CONNECTIONS_MAX, WRITING_SHARE_MAX, Web
 
 

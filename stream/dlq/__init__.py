@@ -1,0 +1,1 @@
+"""Dead letters: what could not be used, counted, looked at, tried anew and sent again."""

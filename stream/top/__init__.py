@@ -1,0 +1,1 @@
+"""The live view: workers, partitions, lag and what is said, on one screen."""
