@@ -67,7 +67,12 @@ contract:
 rules:
     @{{just_executable()}} wrapped-rules > deploy/kubernetes/prometheus/rules.yaml
 
-# the same, printed
+# lead every alert to the runbooks where you keep them: `just runbooks-at https://wiki.your.company/slipaway`
+runbooks-at url: && rules
+    sed --in-place 's|runbook_url: .*/\(Slipaway[A-Za-z]*\.md\)"$|runbook_url: "{{trim_end_match(url, "/")}}/\1"|' \
+        deploy/prometheus/rules.yml
+
+# what `just rules` writes
 [private]
 wrapped-rules:
     @echo "# Written by 'just rules' from deploy/prometheus/rules.yml: change that one."

@@ -10,18 +10,18 @@ ones.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from needs import ROOT, lacking
+from started import free_ports
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 MOUNTS = "/etc/slipaway"
@@ -197,12 +197,3 @@ def pod(
         ports=free,
         container=container,
     )
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
