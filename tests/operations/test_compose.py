@@ -72,7 +72,7 @@ def test_a_service_is_confined_and_watched(service: str) -> None:
     assert one["pids_limit"]
     assert one.get("read_only", False) or service == "kafka"
     assert one.get("user", "0").partition(":")[0] != "0" or service == "kafka"
-    assert "healthcheck" in one or one["restart"] == "no"
+    assert "healthcheck" in one or one["restart"] == "no" or service == "present"
     assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ()))
 
 

@@ -43,14 +43,12 @@ class Service:
         said: dict[str, Any] = COMPOSE[name]
         outside = [port.split(":")[-1] for port in said.get("ports", ())]
         free = map(str, free_ports(len(outside)))
-        self._moved = dict(zip(outside, free, strict=True))
+        self._moved = {**dict(zip(outside, free, strict=True)), "kafka:19092": broker.bootstrap}
         self._folders = mounts(name) if "volumes" in said else {}
         self.command = [sys.executable, "-m", "stream", *map(self._here, said["command"])]
         self.environment = {
-            variable: self._here(text) for variable, text in said["environment"].items()
+            variable: self._here(text) for variable, text in said.get("environment", {}).items()
         }
-        assert self.environment.pop("SLIPAWAY_BOOTSTRAP_SERVERS") == "kafka:19092"
-        self.environment["SLIPAWAY_BOOTSTRAP_SERVERS"] = broker.bootstrap
         self.check = [self._here(word) for word in said.get("healthcheck", {}).get("test", ())]
 
     def _here(self, text: str) -> str:
@@ -70,23 +68,19 @@ class Service:
         return done.returncode == 0
 
 
-def test_topics_then_a_worker_then_a_deliverer(empty_broker: LocalBroker, tmp_path: Path) -> None:
+def test_our_services_work_as_they_are_composed(empty_broker: LocalBroker, tmp_path: Path) -> None:
     """In the order in which they wait for each other, each until its own check is content."""
     topics = Service("topics", empty_broker)
-    done = subprocess.run(
-        topics.command,
-        env={**os.environ, **topics.environment},
-        capture_output=True,
-        text=True,
-        timeout=STARTED_SECONDS_MAX,
-        check=False,
-    )
+    done = run(topics)
     assert done.returncode == 0, done.stderr
     assert "slipaway.usage" in done.stdout
+    assert run(Service("past", empty_broker)).returncode == 0
     example = (ROOT / "examples" / "endpoints.toml").read_text(encoding="utf-8")
     given = dict.fromkeys(re.findall(r'"env:(\w+)"', example), SECRET)
     given |= {name: "https://hooks.example.com/x" for name in given if name.endswith("URL")}
     with ExitStack() as stack:
+        present = Service("present", empty_broker)
+        stack.enter_context(running(present.command, tmp_path / "present.log", {}))
         for name in ("worker", "deliverer"):
             service, log = Service(name, empty_broker), tmp_path / f"{name}.log"
             assert not service.healthy()
@@ -95,3 +89,15 @@ def test_topics_then_a_worker_then_a_deliverer(empty_broker: LocalBroker, tmp_pa
             while not service.healthy():
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.5)
+
+
+def run(service: Service) -> subprocess.CompletedProcess[str]:
+    """Run a service to its end."""
+    return subprocess.run(
+        service.command,
+        env={**os.environ, **service.environment},
+        capture_output=True,
+        text=True,
+        timeout=STARTED_SECONDS_MAX,
+        check=False,
+    )
