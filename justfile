@@ -63,6 +63,27 @@ contract:
     {{uv}} run slipaway contract schema > deploy/contract/alert.v1.schema.json
     {{uv}} run slipaway contract schema --accounts > deploy/contract/account-alert.v1.schema.json
 
+# write the rules as the Prometheus operator wants them, after a change of deploy/prometheus/rules.yml
+rules:
+    @{{just_executable()}} wrapped-rules > deploy/kubernetes/prometheus/rules.yaml
+
+# lead every alert to the runbooks where you keep them: `just runbooks-at https://wiki.your.company/slipaway`
+runbooks-at url: && rules
+    sed --in-place 's|runbook_url: .*/\(Slipaway[A-Za-z]*\.md\)"$|runbook_url: "{{trim_end_match(url, "/")}}/\1"|' \
+        deploy/prometheus/rules.yml
+
+# what `just rules` writes
+[private]
+wrapped-rules:
+    @echo "# Written by 'just rules' from deploy/prometheus/rules.yml: change that one."
+    @echo "apiVersion: monitoring.coreos.com/v1"
+    @echo "kind: PrometheusRule"
+    @echo "metadata:"
+    @echo "  name: slipaway"
+    @echo "  labels: {app.kubernetes.io/name: slipaway}"
+    @echo "spec:"
+    @grep -v '^#' deploy/prometheus/rules.yml | sed 's/^\(.\)/  \1/'
+
 # fetch what reads the contract as others do: AsyncAPI's own parser (55 MB; needs Node.js)
 asyncapi-parser:
     npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock \
@@ -76,6 +97,7 @@ requirements-agree:
 deploy-valid:
     {{uv}} run hadolint deploy/Dockerfile
     {{uv}} run check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+    @{{just_executable()}} wrapped-rules | diff deploy/kubernetes/prometheus/rules.yaml - || (echo "deploy/kubernetes/prometheus/rules.yaml is not deploy/prometheus/rules.yml: run just rules" && exit 1)
 
 # what CI runs: everything but the figures, on two cores at once
 check: lint

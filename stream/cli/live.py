@@ -42,16 +42,36 @@ def run(
 
 @cli.command()
 def demo(
+    *,
     seconds: Annotated[float, typer.Option(min=1, help="Length of the show.")] = 60,
     customers: Annotated[int, typer.Option(min=10, help="How many there are.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Another seed, another product.")] = 1,
     broker: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Instead of a local Kafka.")
     ] = None,
+    past: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOPIC",
+            help="Only send: two months of the product's past, keyed by customer, for a worker of"
+            " yours that is started then.",
+        ),
+    ] = None,
+    present: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC", help="Only send: what happens from now on, as it happens."),
+    ] = None,
 ) -> None:
     """Show it: a local Kafka, a simulated product, the real worker, alerts as they fire."""
     from stream.demo.run import run as show
+    from stream.demo.run import traffic
+    from stream.demo.traffic import Part
 
+    if topic := past or present:
+        with reported():
+            bootstrap = broker or settings_of(None, None).bootstrap_servers
+        part: Part = "past" if past else "present"
+        raise typer.Exit(traffic(topic, part, customers=customers, seed=seed, broker=bootstrap))
     raise typer.Exit(show(seconds=seconds, customers=customers, seed=seed, broker=broker))
 
 

@@ -19,6 +19,7 @@ from stream.broker import BrokerError, LocalBroker
 from stream.demo.child import WorkerDiedError
 from stream.demo.showing import Showing
 from stream.demo.simulate import simulate
+from stream.demo.traffic import Part, send
 
 DAYS = 90
 
@@ -58,5 +59,21 @@ def run(
         return _INTERRUPTED
     except (BrokerError, WorkerDiedError, KafkaError, OSError) as error:
         talk.print(f"The demo failed. {type(error).__name__}: {error}", style="red", markup=False)
+        return 1
+    return 0
+
+
+def traffic(topic: str, part: Part, *, customers: int, seed: int, broker: str) -> int:
+    """Send the product's past or present to a topic of yours; return the exit code as `run` does.
+
+    `broker` is "host:port", without authentication.
+    """
+    talk = Console(stderr=True, highlight=False)
+    try:
+        asyncio.run(send(broker, topic, part, customers=customers, seed=seed, told=talk.print))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return _INTERRUPTED
+    except (KafkaError, OSError) as error:
+        talk.print(f"Sending failed. {error}", style="red", markup=False)
         return 1
     return 0

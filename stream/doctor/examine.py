@@ -7,7 +7,7 @@ examined, except a broker that does not answer: nothing else can be known then.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -19,6 +19,8 @@ from stream.doctor import (
     broker,
     clock,
     group,
+    letters,
+    model,
     positions,
     reading,
     retention,
@@ -154,6 +156,7 @@ class Examination:
             member = settings.member(accounts=accounts)
             self.findings += group.judge(members, member, mine)
 
+        self.findings += await self._put_aside(place, counts)
         if unreadable:
             return  # what was saved cannot be told
         rehearsed = await self._ask(
@@ -162,12 +165,23 @@ class Examination:
         if not rehearsed:
             return
         self.findings += positions.judge(rehearsed)
-        now_ms = time.time_ns() // 1_000_000
+        self.findings += model.judge(settings, _newest(worker), _now_ms())
         unread = await self._ask(
-            "retention", lambda: retention.ask(place, engine, rehearsed, facts, now_ms)
+            "retention", lambda: retention.ask(place, engine, rehearsed, facts, _now_ms())
         )
         for name, what in (unread or {}).items():
             self.findings += retention.judge(facts[name], what)
+
+    async def _put_aside(self, place: Connection, counts: dict[str, int]) -> Iterable[Finding]:
+        """Look at the latest dead letters, if there is a topic for them."""
+        topic = self.settings.topics.dead_letters
+        if topic not in counts:
+            return ()
+        found = await self._ask(
+            letters.CHECK,
+            lambda: letters.ask(place, self.engine, topic, counts[topic], _now_ms()),
+        )
+        return () if found is None else letters.judge(found)
 
     async def _topics(
         self, admin: AIOKafkaAdminClient, operations: dict[str, list[str]]
@@ -228,6 +242,16 @@ class Examination:
                 )
             )
         return None
+
+
+def _newest(worker: Worker) -> model.Newest | None:
+    """Return the latest model that a worker has read."""
+    known = list(worker.models.after(0))
+    return model.Newest(known[-1].version, known[-1].effective_from) if known else None
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _patient(asking: Callable[[], Awaitable[T]]) -> T:

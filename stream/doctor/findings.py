@@ -33,6 +33,7 @@ class Fault(StrEnum):
     PERMISSION = "permissions on the broker"
     CLOCK = "the clock of this machine, or of the broker"
     WORKER = "another member of the group"
+    SENDER = "the sender of the events, or the policy's [[mapping]]"
     SAVED = "what was saved, or deleted, before"
 
 

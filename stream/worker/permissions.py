@@ -99,7 +99,8 @@ def _worker(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa
     learns = settings.model == "learn"
     places = [state_of_source(topics, source) for source in topics.sources]
     kept = [topics.state, *places]
-    read = [*topics.sources, topics.usage, topics.model, *kept]
+    # `doctor` reads dead letters, to say what most of them are.
+    read = [*topics.sources, topics.usage, topics.model, topics.dead_letters, *kept]
     written = [topics.alerts, topics.holdout, topics.customers, topics.dead_letters, *kept]
     written += [topics.usage] * bool(topics.sources)
     if learns:

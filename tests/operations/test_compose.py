@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import yaml
 from dashboard import BOARD, FILE
 from needs import ROOT
@@ -38,7 +39,41 @@ def test_prometheus_scrapes_services_where_they_answer() -> None:
     }
     assert all(job["job_name"].startswith("slipaway") for job in config["scrape_configs"])
     assert config["rule_files"] == [RULES.name]
-    assert mounts("prometheus") == {"/etc/prometheus": "./deploy/prometheus"}
+    assert mounts("prometheus") == {
+        "/etc/prometheus": "./deploy/prometheus",
+        "/runbooks": "./deploy/runbooks",
+    }
+
+
+def test_alerts_find_who_passes_them_on_and_runbooks_are_where_they_lead() -> None:
+    """Each under the name and the port that the other knows."""
+    (place,) = said("prometheus/prometheus.yml")["alerting"]["alertmanagers"]
+    assert place == {"static_configs": [{"targets": ["alertmanager:9093"]}]}
+    assert mounts("alertmanager") == {"/etc/alertmanager": "./deploy/alertmanager"}
+    flags = set(COMPOSE["prometheus"]["command"])
+    assert {"--web.console.templates=/runbooks", f"--web.external-url={own('prometheus')}"} <= flags
+    flags = set(COMPOSE["alertmanager"]["command"])
+    assert f"--web.external-url={own('alertmanager')}" in flags
+
+
+def own(service: str) -> str:
+    """Return where a service is seen from this machine."""
+    (port,) = COMPOSE[service]["ports"]
+    return f"http://{port.rpartition(':')[0]}"
+
+
+@pytest.mark.parametrize("service", sorted(COMPOSE))
+def test_a_service_is_confined_and_watched(service: str) -> None:
+    """To its memory, its volumes and no rights; and somebody notices when it is stuck."""
+    one = COMPOSE[service]
+    assert one["cap_drop"] == ["ALL"]
+    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert one["mem_limit"]
+    assert one["pids_limit"]
+    assert one.get("read_only", False) or service == "kafka"
+    assert one.get("user", "0").partition(":")[0] != "0" or service == "kafka"
+    assert "healthcheck" in one or one["restart"] == "no" or service == "present"
+    assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ()))
 
 
 def test_grafana_finds_the_dashboard_and_its_source() -> None:

@@ -3,11 +3,8 @@
 import asyncio
 import json
 import math
-import os
 import random
 import re
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,10 +14,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import yaml
+import scraping
 from aiohttp import web
 from dashboard import BOARD, PANELS, asked
-from programs import RULES, program, promtool
+from programs import RULES, promtool
+from started import free_ports, running
 from worker_process import TOPICS, create, get, producer, until, worker
 
 from stream.broker import LocalBroker
@@ -115,9 +113,15 @@ async def test_every_panel_shows_something_and_rules_call_for_what_is_wrong(
         for value in (*usage(now), b"no event"):
             await sender.send(raw, value)
     (tmp_path / "policy.toml").write_text(POLICY)
-    ports = free_ports(3)
+    ports = free_ports(2)
     with ExitStack() as stack:
-        prometheus = stack.enter_context(scraping(tmp_path, ports))
+        prometheus = stack.enter_context(
+            scraping.prometheus(
+                tmp_path,
+                rules=re.sub(r"\bfor: \w+", "for: 2s", RULES.read_text(encoding="utf-8")),
+                jobs={"slipaway": ports[0], "slipaway-deliver": ports[1]},
+            )
+        )
         # Before the worker: an endpoint begins with what is published after it came.
         stack.enter_context(delivering(broker, names, receiver, tmp_path, ports[1]))
         await until(lambda: "200" in status(f"http://127.0.0.1:{ports[1]}/readyz"))
@@ -234,64 +238,6 @@ def delivering(
     command = [sys.executable, "-m", "stream", "deliver", str(endpoints), "--port", str(port)]
     with running(command, folder / "deliver.log", environment):
         yield
-
-
-@contextmanager
-def scraping(folder: Path, ports: list[int]) -> Iterator[str]:
-    """Run Prometheus with our rules, which wait for seconds only; give its address."""
-    rules = folder / "rules.yml"
-    rules.write_text(re.sub(r"\bfor: \w+", "for: 2s", RULES.read_text(encoding="utf-8")))
-    worker_port, deliver_port, own_port = ports
-    jobs = {"slipaway": worker_port, "slipaway-deliver": deliver_port}
-    config = folder / "prometheus.yml"
-    config.write_text(
-        yaml.safe_dump(
-            {
-                "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-                "rule_files": [str(rules)],
-                "scrape_configs": [
-                    {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
-                    for job, port in jobs.items()
-                ],
-            }
-        )
-    )
-    command = [
-        program("prometheus"),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{own_port}",
-    ]
-    with running(command, folder / "prometheus.log", {}):
-        yield f"http://127.0.0.1:{own_port}"
-
-
-@contextmanager
-def running(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Run a program, its words in a file."""
-    with log.open("wb") as file:
-        popen = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=file, stderr=file
-        )
-    try:
-        yield
-        assert popen.poll() is None, log.read_text()
-    finally:
-        popen.terminate()
-        try:
-            popen.wait(20)
-        except subprocess.TimeoutExpired:
-            popen.kill()
-            popen.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on: their numbers stand in Prometheus's configuration."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def status(url: str) -> str:

@@ -1,36 +1,17 @@
 """The runbooks: what they tell somebody to type at night can be typed."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from programs import RUNBOOKS
-
-from stream.cli import cli
+from typed import commands, parse
 
 BOOKS = sorted(RUNBOOKS.glob("*.md"))
 USAGE_ERROR: Any = typer.BadParameter.__base__
 ALL_METRICS = RUNBOOKS.parent / "METRICS.md"
-
-
-def commands(text: str) -> list[str]:
-    """Return what the blocks of a page say to type."""
-    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
-    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
-
-
-def parse(line: str) -> None:
-    """Parse a command line without running it; raise what is wrong with it."""
-    program, *words = shlex.split(line)
-    assert program == "slipaway"
-    command: Any = typer.main.get_command(cli)
-    context = command.context_class(command, info_name=program)
-    while hasattr(command, "resolve_command"):  # a group of commands
-        _, command, words = command.resolve_command(context, words)
-    command.make_context(line, words, parent=context)
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda path: path.stem)

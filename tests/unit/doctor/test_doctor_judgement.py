@@ -1,15 +1,27 @@
 """What is made of the facts: good, to be warned of, or a failure that says what to do."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from stream.doctor import broker, clock, group, positions, retention, topics, transaction
+from stream.doctor import (
+    broker,
+    clock,
+    group,
+    letters,
+    model,
+    positions,
+    retention,
+    topics,
+    transaction,
+)
 from stream.doctor.broker import BrokerFacts
 from stream.doctor.findings import Fault, Finding, Verdict, as_values, ok, quoted, warning, worst
 from stream.doctor.group import GroupFacts, Member
+from stream.doctor.letters import Letters
 from stream.doctor.positions import PartitionFacts
 from stream.doctor.retention import Unread
 from stream.doctor.show import lines, summary
@@ -23,6 +35,7 @@ from stream.worker.topics import specs
 ENGINE = EngineSettings()
 SETTINGS = load({"topics": {"sources": "raw"}, "partitions": 4})
 APIS = {22: (0, 5), 24: (0, 5), 11: (0, 9), 65: (0, 0), 71: (0, 0)}
+NOW_MS = 1_760_000_000_000
 GOOD = {"max.message.bytes": "1048588", "min.insync.replicas": "2", "segment.ms": "600000"}
 
 
@@ -336,3 +349,41 @@ def test_a_finding_is_shown_with_its_cause_and_what_to_do() -> None:
     ]
     assert list(lines(ok("topic x", "there"))) == ["ok       topic x: there"]
     assert summary([bad, ok("a", "b")]) == "1 failed, 0 to be warned of, 1 ok"
+
+
+# ---------------------------------------------------------------- dead letters, the model
+
+
+def test_dead_letters_are_told_by_what_most_of_them_are() -> None:
+    """The code says whose they are; one of them says it in a sentence."""
+    assert only(letters.judge(Letters())).verdict is Verdict.OK
+    codes = Counter({("no_customer", "raw"): 30, ("future", "raw"): 10})
+    words = {"no_customer": "There is no userId.", "future": "It is of tomorrow."}
+    found = only(letters.judge(Letters(40, codes, words)))
+    assert found.verdict is Verdict.WARNING
+    assert found.fault is Fault.SENDER
+    assert found.reason == (
+        "40 in the last hour: no_customer of raw 75%, future of raw 25%;"
+        " no_customer: There is no userId."
+    )
+    assert "40 or more" in only(letters.judge(Letters(400, codes, words))).reason
+
+
+@pytest.mark.parametrize(
+    ("days", "more", "verdict"),
+    [
+        (1, {}, Verdict.OK),
+        (4, {}, Verdict.WARNING),
+        (4, {"model": "pinned"}, Verdict.OK),
+        (4, {"clock": "event"}, Verdict.OK),
+    ],
+)
+def test_an_old_model_says_that_nobody_trains(
+    days: int, more: dict[str, str], verdict: Verdict
+) -> None:
+    """Unless it is meant to be old: pinned, or in a replay."""
+    newest = model.Newest("warm-1", NOW_MS - days * 86_400_000)
+    found = only(model.judge(load(more), newest, NOW_MS))
+    assert found.verdict is verdict
+    assert f"warm-1, in force for {days}.0 days" in found.reason
+    assert only(model.judge(load(more), None, NOW_MS)).verdict is Verdict.OK
