@@ -14,6 +14,7 @@ from stream.detector.customer import customer_hash
 from stream.detector.decliners import CONTROL_EVERY
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.falls import SPREAD_BY_CHANCE, Falling
 from stream.detector.policy import Decline, Policy
 from stream.detector.segments import OpenTicket, Segment
 from stream.wire.customers import CustomerCodec
@@ -220,3 +221,27 @@ def test_what_is_kept_of_a_customer_stays_small() -> None:
     customer = subject.customers["ann"]
     row = CustomerCodec().encode(customer)
     assert CustomerCodec().decode(row).falling == falling
+
+
+def test_of_regular_customers_the_same_gaps_say_more() -> None:
+    """Like clockwork, by chance, and in clumps; once a day each, and then every third."""
+    told = []
+    for gaps in ([1.0], [0.4, 1.6, 0.2, 1.8, 1.0], [0.1, 1.9]):
+        usual = gaps * (120 // len(gaps))
+        rarely = [3 * gap for gap in gaps] * (60 // len(gaps))
+        alert, *_ = declines(follow(usual + rarely)[0])
+        told.append((alert.time - START) / DAY_MS - sum(usual))
+    assert told == sorted(told)
+    assert told[0] < 5
+    assert told[1] > 10
+
+
+def test_a_fall_as_earlier_releases_wrote_it_is_read() -> None:
+    """How regular the customer is has to be learned again."""
+    _, _, subject = follow(OFTEN + [3.5] * 3)
+    falling = subject.customers["ann"].falling
+    assert falling is not None
+    earlier = msgspec.to_builtins(falling)[:-4]
+    read = msgspec.convert(earlier, Falling)
+    assert (read.slow, read.pending) == (falling.slow, falling.pending)
+    assert (read.spread, read.pairs, read.withheld) == (SPREAD_BY_CHANCE, 0, 0)
