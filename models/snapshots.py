@@ -57,7 +57,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     log_losses: dict[str, float] = msgspec.field(default_factory=dict)
     """Of `lapse`, in nats, faded: the champion's, its challenger's, the prior's alone."""
     drifted: tuple[str, ...] = ()
-    """Targets whose log-loss was found to have changed on this day."""
+    """What was found to have changed on this day: targets, by their log-loss, or `returns`."""
     falls: dict[str, FallsFound] = msgspec.field(default_factory=dict)
     """By fall: from which level on it is told of, and why; empty where nobody looks for any."""
 

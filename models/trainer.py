@@ -17,7 +17,7 @@ from models.baseline import Prior, unfitted
 from models.calibration import Calibration
 from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
-from models.drift import Watch, WatchState
+from models.drift import Returns, ReturnsState, Watch, WatchState
 from models.falls import Falls
 from models.fitting import fit
 from models.newton import OnlineNewton
@@ -48,6 +48,8 @@ OFFSET = {"lapse": 0, "gap": 1, "back": 2, "rank": 0}
 """Which of the prior's logits each target is added to."""
 WATCHED = ("lapse", "back")
 """Targets whose log-loss is watched for drift."""
+RETURNS = "returns"
+"""What is said to have drifted where more or fewer come back than were expected to."""
 RANK_ROWS = 2.0
 """What a horizon of silence is worth to `rank`, in rows."""
 
@@ -85,6 +87,7 @@ class TrainerState(msgspec.Struct):
     watches: dict[str, WatchState] = msgspec.field(default_factory=dict)
     falls: Falls | None = None
     calibration: Calibration = msgspec.field(default_factory=Calibration)
+    returns: ReturnsState = msgspec.field(default_factory=ReturnsState)
 
 
 class Trainer:
@@ -121,6 +124,7 @@ class Trainer:
         self.race = Race(dial.horizon_days, with_forest=with_forest)
         self.calibration = Calibration()
         self._watches = {target: Watch() for target in WATCHED}
+        self._returns = Returns()
         self._drifted: list[str] = []
 
     def learn(self, lesson: Lesson) -> None:
@@ -222,9 +226,11 @@ class Trainer:
         p = newton.predict_proba_many(scaled)[True].to_numpy() if warm else p
         if self._watches[target].hear(float(log_losses(p, labels.to_numpy()).mean())):
             self._drifted.append(target)
+        truth = labels.to_numpy(dtype=float)
+        if target == "back" and warm and self._returns.hear(p, truth):
+            self._drifted.append(RETURNS)
         if target == "lapse":
             self.race.turn(scaled, p, labels)
-            truth = labels.to_numpy(dtype=float)
             self.calibration.turn(p, truth, 0.5 ** (1 / self.horizon_days))
 
     def _learn_rank(self, examples: list[Example]) -> None:
@@ -343,6 +349,7 @@ class Trainer:
             watches={target: watch.state for target, watch in self._watches.items()},
             falls=self._falls,
             calibration=self.calibration,
+            returns=self._returns.state,
         )
 
     @classmethod
@@ -374,6 +381,7 @@ class Trainer:
         trainer._teach_below = state.teach_below
         trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
         trainer.calibration = state.calibration
+        trainer._returns = Returns(state.returns)
         trainer._watches |= {target: Watch(saved) for target, saved in state.watches.items()}
         trainer._targets |= {
             target: _load(target, saved) for target, saved in state.targets.items()

@@ -68,11 +68,15 @@ class Decliners:
         drawn = (customer_hash(customer_id) + customer.visits) % CONTROL_EVERY == 0
         falls.note(falling, customer.visits, customer.last_at, expected, control=calm and drawn)
         for cause, stands in enumerate(stood):
-            reached = stands < self._alarm(cause, at) <= falls.level(falling, cause)
-            if reached and not falling.raised & 1 << cause:
-                falling.raised |= 1 << cause
+            bit, alarm = 1 << cause, self._alarm(cause, at)
+            reached = stands < alarm or falling.withheld & bit
+            if reached and alarm <= falls.level(falling, cause) and not falling.raised & bit:
                 fall = _shown(falling, cause, customer.last_at, rate)
-                self._voice.move(customer_id, customer, Sign.DECLINED, at, fall=fall)
+                if self._voice.move(customer_id, customer, Sign.DECLINED, at, fall=fall):
+                    falling.raised |= bit
+                    falling.withheld &= ~bit
+                else:
+                    falling.withheld |= bit
 
     def hear_loss(self, customer: Customer) -> None:
         """Note that the customer has lapsed, or said that it left: it will not come."""

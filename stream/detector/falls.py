@@ -4,8 +4,10 @@ Looked at when a visit ends, so that whoever is told of is one who still comes.
 Two causes have a level each, in nats, by Poisson log-likelihood CUSUMs (Page
 1954; Lorden 1971), never below zero:
 
-* less: every day adds rate * (1 - ratio), a visit ln(ratio), for a sharp and a
-  slow fall of the visit rate; the higher one counts;
+* less: every day adds k * rate * (1 - ratio), a visit k * ln(ratio), for a sharp and a
+  slow fall of the visit rate; the higher one counts.  k is how regularly the customer
+  comes, as the shape of gamma-distributed gaps: 1 is chance, and of somebody who comes
+  like clockwork few visits say what of somebody who comes in clumps many do not;
 * narrower: every visit adds (1 - ratio) + breadth * ln(ratio), where its breadth is
   the kinds of event in it over the customer's usual number.
 
@@ -29,8 +31,17 @@ from models.protocol import CONTROL_RUNG, FALL_GRID
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Decline
 
-GAP_NATS = 2.0
-"""The most one gap may add: one long gap is silence, and no fall."""
+GAP_NATS = 3.0
+"""The most one gap and the visit after it may add: one long gap is silence, and no fall.  Less
+would take most of what gaps say of who fell to 0.3."""
+SPREAD_BY_CHANCE = 1 / 3
+"""Of consecutive gaps, mean of (2 g2/(g1+g2) - 1)^2, where visits come by chance."""
+SPREAD_WEIGHT = 0.03
+"""Least weight of a new pair of gaps in it: about the last sixty count."""
+SPREAD_CREDIT = 8
+"""Pairs that every customer is thought to have had, by chance."""
+REGULAR_MOST = 4.0
+"""Nobody counts as more regular than this, nor as less than its inverse."""
 CALM_NATS = 1.0
 """A level that has come down so far is down; above it, what is usual is frozen."""
 BREADTH_MOST = 1.5
@@ -92,6 +103,15 @@ class Falling(msgspec.Struct, array_like=True, gc=False):
     narrow_noted: int = 0
     pending: list[Pending] = msgspec.field(default_factory=list)
     """At most one for each cause and place of `FALL_GRID`, and one control."""
+    spread: float = SPREAD_BY_CHANCE
+    """Running mean over pairs of gaps: 0 for a clock, 1/3 for chance."""
+    pairs: int = 0
+    """That went into it, as far as it matters."""
+    last_gap: float = 0.0
+    """Days; 0: none yet."""
+    withheld: int = 0
+    """Causes that were due and not told of for a reason of the policy's, as a set of bits: they are
+    told of when that has passed, if the level is still reached."""
 
 
 class Seen(NamedTuple):
@@ -131,13 +151,15 @@ def fold(falling: Falling, seen: Seen, policy: Decline) -> None:
     highest = max(FALL_GRID[-1], policy.alarm_nats or 0.0)
     calm = calm_level(policy)
     rate = falling.frozen_rate or seen.rate
+    regular = regularity(falling.spread)
     for name, ratio in (("sharp", policy.sharp_ratio), ("slow", policy.slow_ratio)):
-        growth = min(rate * (1 - ratio) * seen.gap_days, GAP_NATS) + log(ratio)
-        setattr(falling, name, min(max(0, getattr(falling, name) + growth), highest))
+        growth = regular * (rate * (1 - ratio) * seen.gap_days + log(ratio))
+        setattr(falling, name, _risen(getattr(falling, name), min(growth, GAP_NATS), highest))
     breadth = min(seen.kinds / falling.kinds_usual, BREADTH_MOST)
     growth = 1 - policy.slow_ratio + breadth * log(policy.slow_ratio)
     able = falling.kinds_usual >= KINDS_MIN or falling.narrow
-    falling.narrow = min(max(0, falling.narrow + growth), highest) if able else 0
+    falling.narrow = _risen(falling.narrow, growth, highest) if able else 0
+    _compare_gaps(falling, seen.gap_days)
     less = level(falling, LESS)
     falling.frozen_rate = rate if less > calm else 0
     if not less:
@@ -155,7 +177,30 @@ def fold(falling: Falling, seen: Seen, policy: Decline) -> None:
     for cause in CAUSES:
         if level(falling, cause) <= calm:
             falling.raised &= ~(1 << cause)
+            falling.withheld &= ~(1 << cause)
             _set_noted(falling, cause, 0)
+
+
+def _risen(nats: float, growth: float, highest: float) -> float:
+    return min(max(0, nats + growth), highest)
+
+
+def regularity(spread: float) -> float:
+    """Give the shape of gamma-distributed gaps whose pairs have this spread: 1 is chance."""
+    least = 1 / (2 * REGULAR_MOST + 1)
+    shape = (1 - max(spread, least)) / (2 * max(spread, least))
+    return max(shape, 1 / REGULAR_MOST)
+
+
+def _compare_gaps(falling: Falling, gap_days: float) -> None:
+    """Take one more gap, beside the one before it, into how regularly the customer comes."""
+    both = falling.last_gap + gap_days
+    if falling.last_gap and both:
+        weight = max(SPREAD_WEIGHT, 1 / (falling.pairs + 1 + SPREAD_CREDIT))
+        uneven = (2 * gap_days / both - 1) ** 2
+        falling.spread += weight * (uneven - falling.spread)
+        falling.pairs = min(falling.pairs + 1, round(1 / SPREAD_WEIGHT))
+    falling.last_gap = gap_days
 
 
 def calm_level(policy: Decline) -> float:

@@ -37,20 +37,21 @@ class Voice:
         cause: str = "",
         fall: Fall | None = None,
         reason: Reason | None = None,
-    ) -> None:
+    ) -> bool:
         """Let a sign at `at` (ms) act on the customer's episode, and say what came of it.
 
         `cause` is the event behind a warning, an ending or an activation, `fall` what shows a
-        decline, `reason` the fact itself, where none of these is.
+        decline, `reason` the fact itself, where none of these is.  False: it was withheld, and
+        may come again.
         """
         if sign in _OPENS and episodes.opens(customer, sign):
             why = self.adviser.withheld(customer, at)
             if why is not None:
                 self._withheld[why] += 1
-                return
+                return False
         change = episodes.move(customer, customer_id, sign, at, self._policy.version)
         if change is None:
-            return
+            return True
         alert = alerts.compose(
             customer_id,
             customer,
@@ -65,6 +66,7 @@ class Voice:
             adviser=self.adviser,
         )
         self._said.append(alert)
+        return True
 
     def announce(self, at: int, told: int) -> int:
         """Say what is new of everybody at a moment (ms).

@@ -324,7 +324,8 @@ class Metrics:
         )
         self.drifts = Counter(
             "drifts",
-            "Times the log-loss of matured labels changed, by target.",
+            "Times the log-loss of matured labels changed, by target; target returns: times the"
+            " returns changed against those expected.",
             ("target",),
             **place,
         )

@@ -216,12 +216,12 @@ class TrainFold(Fold):
                 self._metrics.decline_true.labels(fall, of).set(nan if share is None else share)
 
     def _warn(self, snapshot: Snapshot) -> None:
-        """Say which targets' log-loss has changed on the day that was turned."""
+        """Say what was found to have changed on the day that was turned."""
         for target in snapshot.drifted:
             self._metrics.drifts.labels(target).inc()
             log.warning(
-                "the log-loss of matured labels has changed: what was learned before is"
-                " forgotten faster for a while",
+                "customers behave otherwise than was learned: until labels have caught up, risks"
+                " are off",
                 target=target,
                 model=snapshot.version,
             )

@@ -14,7 +14,9 @@ from stream.detector.customer import customer_hash
 from stream.detector.decliners import CONTROL_EVERY
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.falls import SPREAD_BY_CHANCE, Falling
 from stream.detector.policy import Decline, Policy
+from stream.detector.segments import OpenTicket, Segment
 from stream.wire.customers import CustomerCodec
 
 START = 1_700_006_400_000
@@ -45,8 +47,12 @@ def follow(
     days: float = 0.0,
     customer: str = "ann",
     last: str = "",
+    beside: tuple[tuple[float, str], ...] = (),
 ) -> tuple[list[Alert], dict[str, dict[int, tuple[int, int]]], Detector]:
-    """Let a customer come after these gaps (days), and give what was said and recorded."""
+    """Let a customer come after these gaps (days), and give what was said and recorded.
+
+    `beside` are the day and the name of events that are no use.
+    """
     subject = Detector(policy, Timeline(OnlineModel(cold(HORIZON, 2.0))))
     said: list[Alert] = []
     recorded: dict[str, dict[int, tuple[int, int]]] = {}
@@ -59,6 +65,10 @@ def follow(
     ]
     if last:
         events.append(UsageEvent(customer, last, moments[-1] + DAY_MS, moments[-1] + DAY_MS))
+    for day, name in beside:
+        at = START + round(day * DAY_MS)
+        events.append(UsageEvent(customer, name, at, at))
+    events.sort(key=lambda event: event.occurred_at)
     end = moments[-1] + round(days * DAY_MS) + 2 * DAY_MS
     for decisions in (subject.on_events(events), subject.on_tick(end)):
         said += decisions.alerts
@@ -112,7 +122,7 @@ def test_each_level_is_recorded_at_the_time_it_was_reached() -> None:
     reached = {rung for rung in lasting["less"] if rung != CONTROL_RUNG}
     assert reached >= {0, 1, 2, 3, 4}
     assert all(lasting["less"][rung] == (1, 0) for rung in reached)
-    _, passing, _ = follow(OFTEN + [3.5] * 4 + [0.9] * 40)
+    _, passing, _ = follow(OFTEN + [3.5] * 2 + [0.9] * 40)
     assert passing["less"][0] == (0, 1)
     assert passing["less"][2] == (0, 1)
 
@@ -131,6 +141,36 @@ def test_a_second_fall_is_told_of_once_the_first_has_worn_off() -> None:
         Kind.RECOVERED,
         Kind.OPENED,
     ]
+
+
+ATTENDED = msgspec.structs.replace(
+    POLICY,
+    contact=("called",),
+    ticket_opened=("ticket",),
+    ticket_closed=("solved",),
+    segments=(Segment(name="everybody", ticket=OpenTicket.SUPPRESS, contact_rest_ms=10 * DAY_MS),),
+)
+
+
+@pytest.mark.parametrize(
+    "beside", [((30.0, "called"),), ((30.0, "ticket"), (39.9, "solved"))], ids=["contact", "ticket"]
+)
+def test_a_fall_that_was_withheld_is_told_of_once_the_reason_has_passed(
+    beside: tuple[tuple[float, str], ...],
+) -> None:
+    """At the first visit after it, and once, with what shows it then."""
+    (at_once,) = declines(follow(OFTEN + RARELY, policy=ATTENDED)[0])
+    (later,) = declines(follow(OFTEN + RARELY, policy=ATTENDED, beside=beside)[0])
+    assert at_once.time < START + 40 * DAY_MS < later.time
+    assert later.time < START + 44 * DAY_MS
+    assert later.reason_1_text != at_once.reason_1_text
+
+
+def test_a_fall_that_was_withheld_and_is_over_is_not_told_of() -> None:
+    """Its level has come down while the customer was spoken to."""
+    gaps = OFTEN + [3.5] * 2 + [0.8] * 40
+    assert declines(follow(gaps, policy=ATTENDED)[0])
+    assert not declines(follow(gaps, policy=ATTENDED, beside=((30.0, "called"),))[0])
 
 
 def test_who_leaves_has_come_less_and_who_is_watched_no_more_is_not_known() -> None:
@@ -181,3 +221,27 @@ def test_what_is_kept_of_a_customer_stays_small() -> None:
     customer = subject.customers["ann"]
     row = CustomerCodec().encode(customer)
     assert CustomerCodec().decode(row).falling == falling
+
+
+def test_of_regular_customers_the_same_gaps_say_more() -> None:
+    """Like clockwork, by chance, and in clumps; once a day each, and then every third."""
+    told = []
+    for gaps in ([1.0], [0.4, 1.6, 0.2, 1.8, 1.0], [0.1, 1.9]):
+        usual = gaps * (120 // len(gaps))
+        rarely = [3 * gap for gap in gaps] * (60 // len(gaps))
+        alert, *_ = declines(follow(usual + rarely)[0])
+        told.append((alert.time - START) / DAY_MS - sum(usual))
+    assert told == sorted(told)
+    assert told[0] < 5
+    assert told[1] > 10
+
+
+def test_a_fall_as_earlier_releases_wrote_it_is_read() -> None:
+    """How regular the customer is has to be learned again."""
+    _, _, subject = follow(OFTEN + [3.5] * 3)
+    falling = subject.customers["ann"].falling
+    assert falling is not None
+    earlier = msgspec.to_builtins(falling)[:-4]
+    read = msgspec.convert(earlier, Falling)
+    assert (read.slow, read.pending) == (falling.slow, falling.pending)
+    assert (read.spread, read.pairs, read.withheld) == (SPREAD_BY_CHANCE, 0, 0)

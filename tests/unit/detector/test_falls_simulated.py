@@ -117,7 +117,8 @@ def falling(ratio: float) -> Gap:
 def test_who_falls_is_told_of_and_who_stays_the_same_hardly_ever(ratio: float) -> None:
     """Once the record has shown that it lasts; in vain no more often than the share allows.
 
-    A fall to 0.3 is seen after some twenty usual gaps; one to 0.6 takes longer than 60 days.
+    That is a rate over everybody who is watched, and most of these have fallen by the end.  A fall
+    to 0.3 is seen after some twenty usual gaps, one to 0.6 after sixty.
     """
     outcome = followed(falling(ratio), fallers=0.7)
     on = next(day for day, level in enumerate(outcome.levels) if level is not None)
@@ -128,12 +129,10 @@ def test_who_falls_is_told_of_and_who_stays_the_same_hardly_ever(ratio: float) -
         in_vain += sum(day < falls for day in told)
         if on < falls < DAYS - 59:
             delays.append(min([60.0, *(day - falls for day in told if day > falls)]))
-    months = sum(max(0.0, min(DAYS, f) - on) for f in outcome.falls_on.values()) / 30.4375
-    allowed = SHARE * DIAL * months
+    allowed = SHARE * DIAL * CUSTOMERS * (DAYS - on) / 30.4375
     assert in_vain <= allowed + 2 * sqrt(allowed)
-    if ratio < 0.5:
-        assert len(delays) >= 10
-        assert sum(delays) / len(delays) < 20
+    assert len(delays) >= 10
+    assert sum(delays) / len(delays) < (20 if ratio < 0.5 else 50)
 
 
 def test_where_falls_mean_nothing_nobody_is_told_of() -> None:
