@@ -7,13 +7,15 @@ when the outcome has aged; recomputing them then would let the
 model see a prior it did not have.
 """
 
-from math import cos, log, log1p, pi, pow, sin, sqrt  # noqa: A004 - the float one
+import math
+from collections.abc import Callable
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.baseline import Prior, logit
+from models.baseline import Prior, growth, logit, logits
+from models.each import each, each_pair
 from models.protocol import Facts
 
 NAMES = (
@@ -58,7 +60,9 @@ _LAYOUT = Struct(f"<{len(NAMES) + OFFSETS}e")
 SATURDAY = 5
 LEAST_AHEAD_DAYS = 0.02
 MIN_GAP_DAYS = 0.5
-_DAYS_OF_WEEK = [(cos(2 * pi * day / 7), sin(2 * pi * day / 7)) for day in range(7)]
+_DAYS_OF_WEEK = [
+    (math.cos(2 * math.pi * day / 7), math.sin(2 * math.pi * day / 7)) for day in range(7)
+]
 LIMIT = 4.0
 """Standard deviations to which a standardised regressor is clipped."""
 
@@ -76,16 +80,54 @@ class Setting(NamedTuple):
     """The same over horizon/4 days."""
 
 
-def regress(facts: Facts, setting: Setting) -> tuple[list[float], tuple[float, float, float]]:
-    """Give the regressors in the order of NAMES, and the offsets of lapse, gap and back."""
+class Arithmetic(NamedTuple):
+    """What differs between one landmark and many: each of these, of a float or of a column."""
+
+    log: Callable[[Any], Any]
+    log1p: Callable[[Any], Any]
+    pow: Callable[[Any, Any], Any]
+    growth: Callable[[Any, Any], Any]
+    sqrt: Callable[[Any], Any]
+    most: Callable[[Any, Any], Any]
+    least: Callable[[Any, Any], Any]
+    logit: Callable[[Any], Any]
+    day_of_week: Callable[[Any], Any]
+    """Gives cosine and sine."""
+
+
+ONE = Arithmetic(
+    *(math.log, math.log1p, math.pow, growth, math.sqrt),
+    *(max, min, logit, _DAYS_OF_WEEK.__getitem__),
+)
+MANY = Arithmetic(
+    log=each(math.log),
+    log1p=each(math.log1p),
+    pow=each_pair(math.pow),
+    growth=each_pair(growth),
+    sqrt=np.sqrt,  # exact, as math's is
+    most=np.maximum,
+    least=np.minimum,
+    logit=logits,
+    day_of_week=lambda days: np.array(_DAYS_OF_WEEK)[days.astype(np.intp)].T,
+)
+
+
+def regress(
+    facts: Facts, setting: Setting, of: Arithmetic = ONE
+) -> tuple[list[float], tuple[float, float, float]]:
+    """Give the regressors in the order of NAMES, and the offsets of lapse, gap and back.
+
+    Of `MANY`, facts and all that is given are columns: the same numbers, to the last bit.
+    """
+    log, log1p, pow, grow, sqrt, most, least, logit, day_of_week = of  # noqa: A001 - the float one
     horizon, prior = setting.horizon_days, setting.prior
     silence, x, span, longest_gap, last_gap, log_gap_mean, log_gap_variance = facts[:7]
-    odds = prior.gone_odds(x, span, silence)
+    odds = prior.gone_odds(x, span, silence, grow)
     alive = 1 / (1 + odds)
     seen = prior.alpha + span
     age = seen + silence
     power = prior.r + x
-    left = max(LEAST_AHEAD_DAYS, horizon - silence)
+    left = most(LEAST_AHEAD_DAYS, horizon - silence)
     lapse = logit(1 - alive * (1 - pow(age / (age + horizon), power)))
     gap = logit(1 - alive * (1 - pow(age / (age + left), power)))
     back = logit(1 - (1 - alive * (1 - pow(age / (age + setting.back_days), power))))
@@ -102,12 +144,12 @@ def regress(facts: Facts, setting: Setting) -> tuple[list[float], tuple[float, f
         (span + silence) / horizon,
         power * log(age / seen),
         to_mean,
-        log(silence / (max(1.0, longest_gap))),
+        log(silence / (most(1.0, longest_gap))),
         (ln_silence - log_gap_mean) / sqrt(log_gap_variance + 0.3),
         facts.gap_spread,
         facts.gap_spread * to_mean,
-        log(max(MIN_GAP_DAYS, last_gap)),
-        min(facts.long_gaps, 4.0),
+        log(most(MIN_GAP_DAYS, last_gap)),
+        least(facts.long_gaps, 4.0),
         log_gap_mean,
         sqrt(log_gap_variance),
         facts.decline_sharp,
@@ -120,8 +162,8 @@ def regress(facts: Facts, setting: Setting) -> tuple[list[float], tuple[float, f
         facts.kinds_usual,
         facts.kinds - facts.kinds_usual,
         facts.volume_total,
-        *_DAYS_OF_WEEK[facts.weekday],
-        float(facts.last_weekday >= SATURDAY),
+        *day_of_week(facts.weekday),
+        (facts.last_weekday >= SATURDAY) * 1.0,
         setting.population_short,
         setting.population_long,
     ]
@@ -131,6 +173,13 @@ def regress(facts: Facts, setting: Setting) -> tuple[list[float], tuple[float, f
 def freeze(inputs: list[float], offsets: tuple[float, float, float]) -> bytes:
     """Pack regressors and offsets (33 + 3 little-endian 16-bit floats)."""
     return _LAYOUT.pack(*inputs, *offsets)
+
+
+def freeze_many(inputs: np.ndarray, offsets: np.ndarray) -> list[bytes]:
+    """Pack those of n landmarks, columns of shape (33, n) and (3, n), as `freeze` does each."""
+    packed = np.vstack((inputs, offsets)).T.astype("<f2").tobytes()
+    size = _LAYOUT.size
+    return [packed[begin : begin + size] for begin in range(0, len(packed), size)]
 
 
 def thaw(frozen: bytes) -> tuple[float, ...]:

@@ -11,16 +11,20 @@ from math import inf, log, log1p
 from struct import Struct
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models import inputs
-from models.baseline import logit, sigmoid
+from models.baseline import logit, sigmoid, sigmoids
+from models.each import Column, each
 from models.protocol import Assessment, Facts
 from models.snapshots import Snapshot, Weights
 
 LEAST_CHANCE = 1e-5
+SILENCE = Facts._fields.index("silence")
 _DOUBLES = Struct(f"={len(inputs.NAMES)}d")
 _HIGHEST = np.full((1, len(inputs.NAMES)), inputs.LIMIT)
 _LOWEST = -_HIGHEST
+_each_log, _each_log1p = each(log), each(log1p)
 
 
 class OnlineModel:
@@ -59,10 +63,13 @@ class OnlineModel:
         snapshot = self.snapshot
         lapse, gap, back = offsets
         if self._learned:
-            intercepts, pushes = self._intercepts, self._pushes(regressors)
-            lapse = lapse + intercepts[0] + sum(pushes[0])
-            gap = gap + intercepts[1] + sum(pushes[1])
-            back = back + intercepts[2] + sum(pushes[2])
+            # Added one after the other: a sum, or a product of matrices, may round differently
+            # on another machine, or of many together, and then two workers would disagree.
+            pushes = np.add.accumulate(self._pushes(regressors), axis=1)[:, -1].tolist()
+            intercepts = self._intercepts
+            lapse = lapse + intercepts[0] + pushes[0]
+            gap = gap + intercepts[1] + pushes[1]
+            back = back + intercepts[2] + pushes[2]
         p_lapse, p_gap, p_back = _chance(lapse), _chance(gap), _chance(back)
         hazard = -log1p(-p_back) / snapshot.back_days
         return Assessment(
@@ -72,6 +79,27 @@ class OnlineModel:
             value=_value(p_lapse, p_gap, hazard, snapshot.horizon_days - facts.silence),
             inputs=inputs.freeze(regressors, offsets),
         )
+
+    def assess_many(self, facts: Sequence[Facts]) -> list[Assessment]:
+        """Judge many customers, each to the last bit as alone."""
+        columns = np.array(facts, np.float64).T
+        found, prior = inputs.regress(Facts(*columns), self._setting, inputs.MANY)
+        regressors, offsets = np.array(np.broadcast_arrays(*found)), np.array(prior)
+        logits, snapshot = offsets, self.snapshot
+        if self._learned:
+            z = regressors - self._means[:, :, None]
+            z /= self._scales[:, :, None]
+            np.minimum(z, inputs.LIMIT, out=z)
+            np.maximum(z, -inputs.LIMIT, out=z)
+            z *= self._weights[:, :, None]
+            np.add.accumulate(z, axis=1, out=z)
+            logits = offsets + np.array(self._intercepts)[:, None] + z[:, -1]
+        p_lapse, p_gap, p_back = map(_chances, logits)
+        hazard = -_each_log1p(-p_back) / snapshot.back_days
+        value = _values(p_lapse, p_gap, hazard, snapshot.horizon_days - columns[SILENCE])
+        numbers = (column.tolist() for column in (p_lapse, p_gap, hazard, value))
+        frozen = inputs.freeze_many(regressors, offsets)
+        return list(map(Assessment, *numbers, frozen))
 
     def risk(self, facts: Facts, ahead_days: float | None = None) -> float:
         """Give P(no visit within so many days from now; the horizon unless said), for rankings.
@@ -90,21 +118,17 @@ class OnlineModel:
         if self.snapshot.lapse is None:
             return ()
         regressors = inputs.thaw(frozen)[: len(inputs.NAMES)]
-        return tuple(zip(inputs.NAMES, self._pushes(regressors)[0], strict=True))
+        return tuple(zip(inputs.NAMES, self._pushes(regressors)[0].tolist(), strict=True))
 
-    def _pushes(self, regressors: Sequence[float]) -> list[list[float]]:
-        """Give what each standardised, clipped regressor adds to each target, in logits.
-
-        Element by element, and summed by the caller in a fixed order: a matrix product may
-        round differently on another machine, and then two workers would disagree.
-        """
-        z = np.frombuffer(_DOUBLES.pack(*regressors)) - self._means  # sooner an array than a list
+    def _pushes(self, regressors: Sequence[float]) -> NDArray[np.float64]:
+        """Give what each standardised, clipped regressor adds to each target, in logits (3, 33)."""
+        packed = np.frombuffer(_DOUBLES.pack(*regressors))  # sooner an array than a list
+        z: NDArray[np.float64] = packed - self._means
         np.divide(z, self._scales, out=z)
         np.minimum(z, _HIGHEST, out=z)
         np.maximum(z, _LOWEST, out=z)
         np.multiply(z, self._weights, out=z)
-        pushes: list[list[float]] = z.tolist()
-        return pushes
+        return z
 
     def samples(self, customer_hash: int) -> bool:
         """Say whether the customer is among those the prior is fitted on."""
@@ -139,9 +163,22 @@ def _value(p_lapse: float, p_gap: float, hazard: float, days_left: float) -> flo
     return min(gain, urgency)
 
 
+def _values(p_lapse: Column, p_gap: Column, hazard: Column, days_left: Column) -> Column:
+    """Give `_value` of many."""
+    late = days_left <= 0
+    gain = _each_log(np.where(late, 1.0, days_left) * p_gap / (1 - p_lapse))
+    value: Column = np.where(late, -inf, np.minimum(gain, _each_log(p_gap / hazard)))
+    return value
+
+
 def _chance(logit_of_it: float) -> float:
     """Give the probability of a logit, kept where its logarithms are finite."""
     p = sigmoid(logit_of_it)
     if p < LEAST_CHANCE:
         return LEAST_CHANCE
     return min(p, 1 - LEAST_CHANCE)
+
+
+def _chances(logits: Column) -> Column:
+    """Give `_chance` of many."""
+    return np.minimum(np.maximum(sigmoids(logits), LEAST_CHANCE), 1 - LEAST_CHANCE)

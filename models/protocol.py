@@ -134,6 +134,10 @@ class RiskModel(Protocol):
         """Judge one customer."""
         ...
 
+    def assess_many(self, facts: Sequence[Facts]) -> Sequence[Assessment]:
+        """Judge many customers, each to the last bit as alone."""
+        ...
+
     def risk(self, facts: Facts, ahead_days: float | None = None) -> float:
         """Give P(no visit within so many days from now; the horizon unless said), for rankings."""
         ...

@@ -47,7 +47,7 @@ from stream.detector.roster import Roster
 from stream.detector.stages import Trigger
 from stream.detector.suspension import Suspension
 from stream.detector.telling import Telling
-from stream.detector.timers import Due, Timers
+from stream.detector.timers import KINDS, Due, Timers
 from stream.detector.turnover import Turnover
 from stream.detector.voice import Voice
 from stream.detector.waiting import APPLIED, DUPLICATE, Waiting
@@ -58,7 +58,6 @@ TOGETHER_MIN = 64
 
 NEVER = 1 << 62
 DUES = tuple(Due)
-KINDS = len(DUES)
 ENGAGEMENT = EventClass.ENGAGEMENT
 VISIT_ENDS, VISIT_BEGINS, SIGNAL, LABEL, LANDMARK, STALL, CEILING, LAPSE = (
     int(due) for due in DUES
@@ -112,7 +111,7 @@ class Detector:
         self._horizon_ms = policy.horizon_ms
         self._horizon_days = cadence.days(policy.horizon_ms)
         self._visit_gap = policy.visit_gap_ms
-        self._timers = Timers(self._due_at)
+        self._timers = Timers(self.customers.due)
         self._lessons: list[Lesson] = []
         self._telling = Telling(policy)
         self.turnover = Turnover(policy, self.progress.turnover)
@@ -407,14 +406,6 @@ class Detector:
         self._queue(customer_id, customer)
         self.customers.rest(customer_id)
 
-    def _due_at(self, customer_id: str) -> int:
-        """Give the moment at which a customer is due; never, if it was erased meanwhile."""
-        entry = self.customers.entries.get(customer_id)
-        if entry is None:
-            return -1
-        due = entry.due if isinstance(entry, Customer) else self.customers.due(customer_id)
-        return (due or 0) // KINDS
-
     def _next(self, customer: Customer) -> int:
         """Give the first thing due on a customer's time line; 0 if nothing ever is.
 
@@ -460,33 +451,48 @@ class Detector:
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
-        timers, here, turnover = self._timers, self._here, self.turnover
-        day, customers, entries = self.progress.day, self.customers, self.customers.entries
+        timers = self._timers
         self._announce(self._decided)
         self._decided = watermark
+        begun = True
+        while begun:
+            self.judge.foresight.look(timers.coming_before(watermark), self.customers)
+            self._let_come_up(watermark)
+            begun = timers.begin_before(watermark)
+        self.judge.foresight.forget()
+        if self.progress.day.end:
+            self._close_hours(watermark)
+
+    def _let_come_up(self, watermark: int) -> None:
+        """Do what is due before the watermark, of the hours of timers that have begun."""
+        timers, here, turnover, gap = self._timers, self._here, self.turnover, self._visit_gap
+        day, customers, entries = self.progress.day, self.customers, self.customers.entries
         while (come := timers.pop_before(watermark)) is not None:
             at, customer_id = come
+            entry = entries.get(customer_id)
+            if isinstance(entry, Customer):
+                customer = entry
+            elif (customers.due(customer_id) or 0) // KINDS == at:
+                customer = customers[customer_id]
+            else:
+                continue
+            due = customer.due
+            if due // KINDS != at:
+                continue  # was set anew
             if day.hour_end <= at or turnover.until <= at:
                 self._close_hours(at)
-            customer = entries[customer_id]
-            if customer.__class__ is not Customer:
-                customer = customers[customer_id]
-            last_at = here.last_at(customer_id)
+            last_at = here.last_at(customer_id) if customer.visit_open else None
             if last_at is not None:
                 customer.last_at = last_at
-            due = customer.due
             customer.due = 0
             # Events of an open visit push its end out without setting the timer anew.
-            grown = due % KINDS == VISIT_ENDS and customer.last_at + self._visit_gap > at
-            if not grown:
+            if due % KINDS != VISIT_ENDS or customer.last_at + gap <= at:
                 if last_at is not None:
                     here.leave(customer_id)
                 self._do(customer_id, customer, at, DUES[due % KINDS])
                 if not customer.touched:
                     customers.touch(customer_id, customer)
             self._queue(customer_id, customer)
-        if day.end:
-            self._close_hours(watermark)
 
     def _close_hours(self, moment: int) -> None:
         """Close the hours, days and periods that have ended by a moment (ms)."""
@@ -502,20 +508,11 @@ class Detector:
         if self._announces:
             self.progress.told_suspended = self._voice.announce(at, self.progress.told_suspended)
 
-    def _put_off(self, customer: Customer, at: int) -> bool:
-        """Put off what silence makes due, by the time that was suspended; tell whether that is so.
-
-        While it lasts, what is put off comes up again and again.
-        """
-        paused = self._suspension.within(customer.last_at, at)
-        longer = paused > customer.paused_ms
-        customer.paused_ms = max(customer.paused_ms, paused)
-        return longer
-
     def _do(self, customer_id: str, customer: Customer, at: int, due: Due) -> None:
         """Do one thing due at `at`."""
         customer.frontier = max(customer.frontier, at)
         if customer.identity and self._identities.do(customer_id, customer, at, due):
+            self.judge.foresight.forget()  # it may have changed others, too
             return
         match due:  # what is most frequent first
             case Due.LANDMARK:
@@ -538,7 +535,7 @@ class Detector:
         """Do what falls due because nothing was done for so long, but not for a suspended time."""
         if due is Due.STALL:
             self._voice.move(customer_id, customer, Sign.STALLED, at)
-        elif self._put_off(customer, at):
+        elif self._suspension.puts_off(customer, at):
             return
         elif due is Due.CEILING:
             self.judge.judge_ceiling(customer_id, customer, at)

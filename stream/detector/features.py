@@ -12,6 +12,7 @@ from stream.detector.events import DAY_MS
 
 SHORTEST_SILENCE_DAYS = 0.02
 """Half an hour: a silence is compared by its logarithm."""
+_new = tuple.__new__
 
 
 def weekday(at: int) -> int:
@@ -27,25 +28,29 @@ def facts(customer: Customer, at: int, paused_ms: int = 0) -> Facts:
     rhythm = customer.rhythm
     last_at = customer.last_at or at
     levels = customer.levels
-    # By position, in the order of Facts: half the cost of names, and this runs at every landmark.
-    return Facts(
-        max((at - last_at - paused_ms) / DAY_MS, SHORTEST_SILENCE_DAYS),
-        rhythm.gaps,
-        customer.span_days,
-        rhythm.longest_gap,
-        rhythm.last_gap,
-        rhythm.log_mean,
-        rhythm.log_variance,
-        rhythm.spread,
-        rhythm.survived,
-        rhythm.trend,
-        log1p(levels.sharp),
-        log1p(levels.slow),
-        log1p(customer.volume),
-        customer.volume_usual,
-        float(customer.kinds),
-        customer.kinds_usual,
-        log1p(customer.volume_total),
-        weekday(at),
-        weekday(last_at),
+    # By position, and past Facts' own constructor: a third of the cost of names, and this runs at
+    # every landmark.
+    return _new(
+        Facts,
+        (
+            max((at - last_at - paused_ms) / DAY_MS, SHORTEST_SILENCE_DAYS),
+            rhythm.gaps,
+            (customer.visit_at - customer.first_at) / DAY_MS,
+            rhythm.longest_gap,
+            rhythm.last_gap,
+            rhythm.log_mean,
+            rhythm.log_variance,
+            rhythm.spread,
+            rhythm.survived,
+            rhythm.trend,
+            log1p(levels.sharp),
+            log1p(levels.slow),
+            log1p(customer.volume),
+            customer.volume_usual,
+            float(customer.kinds),
+            customer.kinds_usual,
+            log1p(customer.volume_total),
+            weekday(at),
+            weekday(last_at),
+        ),
     )

@@ -7,6 +7,7 @@ from stream.detector import landmarks
 from stream.detector.customer import Customer, Episode, customer_hash
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
+from stream.detector.foresight import Foresight
 from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.reasons import usual_gap
@@ -24,6 +25,7 @@ class Judge:
     ) -> None:
         """Judge by this policy and these models, count in `progress`, and speak by `voice`."""
         self.witness: Witness | None = None
+        self.foresight = Foresight(models)
         self._policy = policy
         self._models = models
         self._progress = progress
@@ -33,8 +35,7 @@ class Judge:
     def judge(self, customer_id: str, customer: Customer, at: int) -> None:
         """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
         model, policy, day = self._models.at(at), self._policy, self._progress.day
-        known = facts(customer, at)
-        judged = model.assess(known)
+        known, judged = self.foresight.assess(customer_id, customer, at, model)
         day.judged += 1
         self._remember(customer_id, customer, at, model, judged.inputs)
         if paused := self._suspension.within(customer.last_at, at):

@@ -99,10 +99,14 @@ def _shares(silences: list[int], horizon: int) -> list[float]:
 def has_room(pending: list[Landmark], rung: int) -> bool:
     """Tell whether one more landmark of this rung may be kept."""
     room = PENDING_PER_RUNG
+    if len(pending) < room:
+        return True
     for landmark in pending:
         if landmark.rung == rung:
             room -= 1
-    return room > 0
+            if not room:
+                return False
+    return True
 
 
 def mark_return(pending: list[Landmark], at: int) -> None:

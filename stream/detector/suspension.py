@@ -11,6 +11,7 @@ it fits the length of what happened: after an hour hardly anybody was missed.
 """
 
 from models.protocol import RiskModels
+from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
 
@@ -46,3 +47,13 @@ class Suspension:
             return 0
         before = self._models.at(since).guarded.suspended_ms(since)
         return min(max(0, now.suspended_ms(until) - before), until - since)
+
+    def puts_off(self, customer: Customer, at: int) -> bool:
+        """Put off what silence makes due, by the time that was suspended; tell whether that is so.
+
+        While it lasts, what is put off comes up again and again.
+        """
+        paused = self.within(customer.last_at, at)
+        longer = paused > customer.paused_ms
+        customer.paused_ms = max(customer.paused_ms, paused)
+        return longer

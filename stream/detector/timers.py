@@ -9,6 +9,7 @@ Where a timer is set anew, the old entry stays until its time comes and is told
 by then: a customer knows when it is really due.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from enum import IntEnum
 from heapq import heappop, heappush
@@ -29,12 +30,16 @@ class Due(IntEnum):
     LAPSE = 7
 
 
+KINDS = len(Due)
+"""`Customer.due` is a moment (ms), times this, and what falls due then."""
+
+
 class Timers:
     """The first thing due of every customer, in order of (time, customer)."""
 
-    def __init__(self, due_at: Callable[[str], int]) -> None:
-        """Start with nobody due; `due_at` gives a customer's moment (ms), exactly and cheaply."""
-        self._due_at = due_at
+    def __init__(self, due: Callable[[str], int | None]) -> None:
+        """Start with nobody due; `due` gives a customer's `Customer.due`, exactly and cheaply."""
+        self._due = due
         self._come: list[tuple[int, str]] = []  # of the hours begun: sorted, the first one last
         self._since: list[tuple[int, str]] = []  # a heap: what was set in them after they begun
         self._begun = 0  # the first hour that is not among them
@@ -42,7 +47,7 @@ class Timers:
         self._ahead: list[int] = []  # a heap of their numbers
 
     def set(self, customer_id: str, at: int) -> None:
-        """Let a customer come up at `at` (ms), which `due_at` must confirm then."""
+        """Let a customer come up at `at` (ms), which `due` must confirm then."""
         hour = at // HOUR_MS
         if hour < self._begun:
             heappush(self._since, (at, customer_id))
@@ -55,28 +60,33 @@ class Timers:
             waiting.append(customer_id)
 
     def pop_before(self, moment: int) -> tuple[int, str] | None:
-        """Take out the first one due before `moment` (ms); None: nobody is."""
+        """Take out the first one set before `moment` (ms) in the hours begun; None: nobody is.
+
+        Who was set anew meanwhile is given, too.
+        """
         come, since = self._come, self._since
-        while True:
-            while come or since:
-                earlier = not since or (come and come[-1] <= since[0])
-                at, customer_id = come[-1] if earlier else since[0]
-                if at >= moment:
-                    return None
-                if earlier:
-                    come.pop()
-                else:
-                    heappop(since)
-                if self._due_at(customer_id) == at:
-                    return at, customer_id
-            if not self._ahead or self._ahead[0] * HOUR_MS >= moment:
-                return None
-            self._begin(heappop(self._ahead))
+        if come and (not since or come[-1] <= since[0]):
+            return come.pop() if come[-1][0] < moment else None
+        return heappop(since) if since and since[0][0] < moment else None
+
+    def coming_before(self, moment: int) -> list[tuple[int, str]]:
+        """Give those set before `moment` (ms) in the hours begun, last first, but those set since.
+
+        Who was set anew meanwhile is given, too.
+        """
+        return self._come[bisect_right(self._come, -moment, key=lambda entry: -entry[0]) :]
+
+    def begin_before(self, moment: int) -> bool:
+        """Let the next hour begin in which anybody is due, if it does before `moment` (ms)."""
+        if not self._ahead or self._ahead[0] * HOUR_MS >= moment:
+            return False
+        self._begin(heappop(self._ahead))
+        return True
 
     def _begin(self, hour: int) -> None:
         """Put the customers of an hour in order; those who were set anew stand elsewhere."""
-        due_at, until = self._due_at, (hour + 1) * HOUR_MS
-        come = ((due_at(customer_id), customer_id) for customer_id in self._hours.pop(hour))
-        self._come += [entry for entry in come if hour * HOUR_MS <= entry[0] < until]
+        due, first, end = self._due, hour * HOUR_MS * KINDS, (hour + 1) * HOUR_MS * KINDS
+        come = ((due(customer_id) or 0, customer_id) for customer_id in self._hours.pop(hour))
+        self._come += [(at // KINDS, who) for at, who in come if first <= at < end]
         self._come.sort(reverse=True)
         self._begun = hour + 1

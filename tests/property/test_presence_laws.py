@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from test_detector_laws import NAMES, PLANS, POLICY, START, eager_models
 
 from stream.detector import detector as module
+from stream.detector import runs
 from stream.detector.decisions import Decisions
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, MINUTE_MS, UsageEvent
@@ -53,7 +54,10 @@ def outcome(
 ) -> tuple[list[object], dict[str, bytes]]:
     """Take events in batches, save now and then; give what was said, and every customer's row."""
     codec = CustomerCodec()
-    with patch.object(module, "TOGETHER_MIN", together_min):
+    with (
+        patch.object(module, "TOGETHER_MIN", together_min),
+        patch.object(runs, "RUNS_MIN", together_min),
+    ):
         subject = Detector(PROMPT, eager_models(), customers=Roster(codec))
         subject.events_move_time = moving
         said: list[Decisions] = []

@@ -1,6 +1,6 @@
 """Falls on simulated products: who falls is known, by how much, and whether it lasts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf, sqrt
 from random import Random
 from typing import NamedTuple
@@ -51,6 +51,10 @@ class Learning(OnlineModel):
         """Find no silence worth an alert."""
         del facts
         return Assessment(0.5, 0.5, 1.0, -inf, b"")
+
+    def assess_many(self, facts: Sequence[Facts]) -> list[Assessment]:
+        """Find none among many."""
+        return [self.assess(one) for one in facts]
 
     def teaches(self, customer_hash: int) -> bool:
         """Learn nothing of silences."""
