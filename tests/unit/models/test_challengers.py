@@ -1,6 +1,7 @@
 """Challengers: River's regression with an offset, and the race with the champion."""
 
 from collections.abc import Callable
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -28,7 +29,7 @@ def conformity() -> list[Callable[[object], None]]:
     return [c for c in checks.yield_checks(adagrad()) if c.__name__ not in skipped]
 
 
-@pytest.mark.parametrize("check", conformity(), ids=str)
+@pytest.mark.parametrize("check", conformity(), ids=attrgetter("__name__"))
 def test_the_regression_with_an_offset_passes_rivers_checks(
     check: Callable[[object], None],
 ) -> None:

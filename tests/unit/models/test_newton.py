@@ -1,6 +1,7 @@
 """The online Newton estimator, by River's own conformity checks and by arithmetic."""
 
 from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,13 @@ def conformity(model: OnlineNewton | Standardise) -> list[Callable[[object], Non
     return [c for c in checks.yield_checks(model) if c.__name__ not in model._unit_test_skips()]
 
 
-@pytest.mark.parametrize("check", conformity(OnlineNewton()), ids=str)
+@pytest.mark.parametrize("check", conformity(OnlineNewton()), ids=attrgetter("__name__"))
 def test_the_regression_passes_rivers_checks(check: Callable[[object], None]) -> None:
     """One suite for every River estimator; ours is one of them."""
     check(OnlineNewton())
 
 
-@pytest.mark.parametrize("check", conformity(Standardise()), ids=str)
+@pytest.mark.parametrize("check", conformity(Standardise()), ids=attrgetter("__name__"))
 def test_the_scaler_passes_rivers_checks(check: Callable[[object], None]) -> None:
     """The first step of the pipeline is a River transformer."""
     check(Standardise())
