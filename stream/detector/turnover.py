@@ -152,8 +152,11 @@ class Turnover:
 
     # ------------------------------------------------------------ what customers do
 
-    def count(self, customer: Customer, by: int) -> None:
-        """Count a customer as it stands (`by` 1), or take its count back (-1)."""
+    def count(self, customer: Customer, by: int, since: int = 0) -> None:
+        """Count a customer as it stands (`by` 1), or take its count back (-1).
+
+        `since` (ms): between the two, nothing of the time before changes.
+        """
         stays = stays_of(customer, self._horizon_ms)
         state = self.state
         if not stays or state.running is None:
@@ -167,7 +170,7 @@ class Turnover:
             if not left:
                 del segments[segment]
         _add(state.running, customer, stays, segment, by)
-        if state.over is not None:
+        if state.over is not None and since < state.running.begin:
             self.changed |= _add(state.over, customer, stays, segment, by)
 
     def begin_visit(self, customer: Customer, visit: Visit) -> None:
@@ -176,14 +179,14 @@ class Turnover:
         if self.state.running is None:
             self.roll(at)
         stays = stays_of(customer, self._horizon_ms)
-        self.count(customer, -1)
+        self.count(customer, -1, at)
         if stays and stays[-1].end <= at:
             tenure = self._tenure(customer)
             tenure.before = [stay for stay in stays if stay.end > self._oldest][-STAYS_MAX:]
             tenure.begin, tenure.end, tenure.close, tenure.last = at, 0, Close.NOT, 0
         begin_visit(customer, visit)
         _simplify(customer)
-        self.count(customer, 1)
+        self.count(customer, 1, at)
 
     def prolong(self, customer: Customer, visit: Visit) -> None:
         """Let a customer's last visit, which was complete, have gone on for longer."""
@@ -285,9 +288,13 @@ def _simplify(customer: Customer) -> None:
 def _add(period: Counted, customer: Customer, stays: list[Stay], segment: str, by: int) -> bool:
     """Add a customer to the counts of a period, or take it out; tell whether it is in any."""
     begin, end = period.begin, period.end
-    before = any(stay.begin < begin < stay.end for stay in stays)
-    after = any(stay.begin < end < stay.end for stay in stays)
-    closed = [stay.close for stay in stays if begin < stay.end <= end]
+    before = after = False
+    closed: list[Close] = []
+    for since, until, close in stays:
+        before |= since < begin < until
+        after |= since < end < until
+        if begin < until <= end:
+            closed.append(close)
     if not (before or after) or Close.UNOBSERVED in closed:
         return False
     if customer.tenure is not None and customer.tenure.moves:

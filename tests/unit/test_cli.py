@@ -77,6 +77,34 @@ def test_a_worker_does_not_start_on_a_wrong_policy(policy: Path) -> None:
     assert "nonsense" in result.stderr
 
 
+def test_a_release_to_come_and_a_segment_of_nobody_are_said(policy: Path, tmp_path: Path) -> None:
+    """Neither is an error; both are mostly a slip of the pen."""
+    policy.write_text(
+        """
+[[segment]]
+name = "key account"
+where = { plan = "enterprise" }
+
+[[segment]]
+name = "others"
+
+[[release]]
+name = "Boards"
+date = 2999-01-31
+"""
+    )
+    valid = slipaway("validate", policy)
+    assert valid.exit_code == 0
+    assert "Boards is of 2999-01-31: nobody is told of it before" in valid.stderr
+    log = tmp_path / "log.jsonl"
+    row = {"type": "track", "userId": "c", "event": "opened", "timestamp": "2026-01-01T10:00:00Z"}
+    log.write_bytes(orjson.dumps(row) + b"\n")
+    replayed = slipaway("replay", log, "--policy", policy)
+    assert replayed.exit_code == 0
+    assert "nobody was in the segment key account" in replayed.stderr
+    assert "nobody was in the segment others" not in replayed.stderr
+
+
 def test_config_show_is_a_settings_file_without_secrets(tmp_path: Path) -> None:
     """What it prints can be read again, and pasted into a ticket."""
     file = tmp_path / "slipaway.toml"

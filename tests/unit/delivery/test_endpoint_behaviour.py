@@ -202,9 +202,10 @@ async def test_one_that_closes_half_way_is_tried_again(receiver: Any, round_to: 
     assert way.courier.counts == {"retried": 1, "delivered": 1}
 
 
-async def test_a_redirect_is_not_followed(receiver: Any, round_to: Rounds) -> None:
-    """It might lead to where no webhook may go; the URL is to be corrected instead."""
-    receiver.status = 307
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed(receiver: Any, round_to: Rounds, status: int) -> None:
+    """It leads to where no webhook may go, a private address; the URL is to be corrected."""
+    receiver.status = status
     receiver.headers = {"Location": receiver.url.replace("/hook", "/secrets")}
     way = round_to()
     await way.courier.read(records(alert()))

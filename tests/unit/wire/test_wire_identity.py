@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detector.errors import BadEvent, Code
+from stream.wire.events import Decoder
 from stream.wire.identity import TRAITS_MAX, Alias, Traits, told
 
 ALIAS: dict[str, Any] = {"type": "alias", "previousId": "jen@example.com", "userId": "507f"}
@@ -59,6 +60,24 @@ def test_rudderstacks_traits_stand_in_the_context() -> None:
     assert list(told(moved)) == [Traits("customer", "9798", {"plan": "free"})]
     both = IDENTIFY | {"context": {"traits": {"plan": "free"}}}
     assert list(told(both)) == list(told(IDENTIFY))
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_traits_of_a_megabyte_grow_nobodys_state(small: bool) -> None:  # noqa: FBT001
+    """What is plain and short counts, nothing else; what is too large to read is put aside."""
+    told_of = {"plan": "team", "essay": "x" * ((1 << 20) - (1_000 if small else 0)), "n": [1] * 9}
+    value = orjson.dumps(
+        IDENTIFY
+        | {"messageId": "m", "timestamp": "2026-01-01T00:00:00Z", "event": "x", "traits": told_of}
+    )
+    block = Decoder(traits=frozenset({"plan", "essay", "n"})).decode_block([value], [1 << 50])
+    if small:
+        (event,) = block.events
+        assert event.traits == {"plan": "team"}
+    else:
+        ((_, bad),) = block.others
+        assert isinstance(bad, BadEvent)
+        assert bad.code is Code.TOO_LARGE
 
 
 def test_what_is_taken_of_traits_is_bounded() -> None:

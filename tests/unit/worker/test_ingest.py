@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from faust.types import TP
 
@@ -15,6 +16,7 @@ from stream.worker.dead_letters import PutAside
 from stream.worker.failing import StopRule
 from stream.worker.ingest import IngestFold
 from stream.worker.metrics import Metrics
+from stream.worker.origins import Origins
 
 NOW_MS = 1_770_000_000_000
 GOOD = b'{"type":"track","userId":"c1","event":"opened","timestamp":"2026-01-05T10:00:00Z"}'
@@ -151,6 +153,20 @@ def test_a_source_says_how_far_it_has_come_and_that_nothing_is_left(
     assert heard(work) == Heartbeat(at, "raw:2", 3, busy=False)
     work.tick(NOW_MS, caught_up=True)
     assert heard(work) is None
+
+
+def test_an_empty_partition_holds_nobody_back_by_the_event_clock(metrics: Metrics) -> None:
+    """Until it has looked it might have a backlog; once it has found none, the others tell time."""
+    empty, origins = fold(metrics), Origins(2)
+    empty.begin(None)
+    before = heard(empty)
+    assert before is not None
+    assert origins.hear(Heartbeat(NOW_MS, "other", 2, busy=True)) is None
+    assert origins.hear(msgspec.structs.replace(before, origins=2)) == 0
+    empty.tick(NOW_MS, caught_up=True)
+    after = heard(empty)
+    assert after is not None
+    assert origins.hear(msgspec.structs.replace(after, origins=2)) == NOW_MS
 
 
 def test_the_wall_clock_tells_the_time_only_while_nothing_is_left_to_read(metrics: Metrics) -> None:
