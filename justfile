@@ -89,6 +89,14 @@ asyncapi-parser:
     npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock \
         --prefix "${XDG_CACHE_HOME:-$HOME/.cache}/slipaway/asyncapi" @asyncapi/parser@3.6.3
 
+# known vulnerabilities of what is shipped; asks the OSV database, so CI does not run it
+audit:
+    {{uv}} audit --no-dev
+
+# what is shipped, as a CycloneDX 1.5 document: `just sbom > slipaway.cdx.json`
+sbom:
+    @{{uv}} export --quiet --preview-features sbom-export --format cyclonedx1.5 --no-dev
+
 # requirements.txt is what uv resolves
 requirements-agree:
     {{uv}} export {{export}} | diff requirements.txt - || (echo "requirements.txt is not what uv resolves: run just requirements" && exit 1)

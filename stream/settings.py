@@ -488,8 +488,12 @@ def _say(details: ErrorDetails) -> str:
 
 
 def _harmless(given: object) -> object:
-    """Leave out what stands before an "@": in an address, a name and a password."""
-    return f"...@{given.rpartition('@')[2]}" if isinstance(given, str) and "@" in given else given
+    """Leave out where an address may hold a secret: before its "@", and behind its "?"."""
+    if not isinstance(given, str):
+        return given
+    address, asked, _ = given.partition("?")
+    login, at, place = address.rpartition("@")
+    return f"{'...@' if login or at else ''}{place}{'?...' if asked else ''}"
 
 
 def _is_name(path: list[str]) -> bool:

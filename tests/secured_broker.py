@@ -9,8 +9,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,7 +209,6 @@ _OPERATIONS = {
     "CREATE": 5,
     "DESCRIBE": 8,
     "DESCRIBE_CONFIGS": 10,
-    "IDEMPOTENT_WRITE": 12,
 }
 
 
@@ -227,27 +226,15 @@ class Acl:
         return cls((_KINDS[kind], name, 4 if prefixed else 3), _OPERATIONS[operation])
 
 
-@contextmanager
-def administering_sync() -> Iterator[None]:
-    """Do nothing."""
-    yield
-
-
-class administering:  # noqa: N801 - reads as what is done
-    """Gives a client that may do anything."""
-
-    def __init__(self, broker: SecuredBroker) -> None:
-        """Connect to the plain listener."""
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
-
-    async def __aenter__(self) -> AIOKafkaAdminClient:
-        """Start it."""
-        await self._admin.start()
-        return self._admin
-
-    async def __aexit__(self, *_: object) -> None:
-        """End it."""
-        await self._admin.close()
+@asynccontextmanager
+async def administering(broker: SecuredBroker) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Give a client that may do anything."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
 
 
 @contextmanager

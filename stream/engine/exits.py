@@ -10,6 +10,7 @@ run the very code that is in doubt.
 import contextlib
 import os
 import sys
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NoReturn
 
@@ -78,8 +79,9 @@ def judge(error: BaseException, during: str) -> Fatal:
 
 def _named(error: BaseException) -> str:
     """Say what an error is about: a name, or several in a set."""
-    names = error.args[0] if error.args else ""
-    return names if isinstance(names, str) else ", ".join(sorted(map(str, names)))
+    about = error.args[0] if error.args else ""
+    several = isinstance(about, Iterable) and not isinstance(about, str)
+    return ", ".join(sorted(map(str, about))) if several else str(about)
 
 
 def leave(fatal: Fatal) -> NoReturn:

@@ -62,7 +62,9 @@ async def require(
     looks = [one for one in missing if one.operation == "DESCRIBE_CONFIGS"]
     if looks:
         log.warning(
-            "permissions missing", permissions=[str(one) for one in looks], effect="none now"
+            "permissions missing",
+            permissions=[str(one) for one in looks],
+            action="allow them: a topic that deletes what must stay would not be noticed",
         )
     if len(missing) > len(looks):
         listed = "; ".join(str(one) for one in missing)

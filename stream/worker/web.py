@@ -29,20 +29,12 @@ log = structlog.get_logger("slipaway.worker")
 WRITING_SHARE_MAX = 0.1
 """Of the time; what was written before is given to whoever asks too soon."""
 CONNECTIONS_MAX = 64
-"""Whoever comes while so many are here is turned away at once."""
+"""For one more the eldest is closed: who opens many and says nothing locks out nobody."""
 IDLE_SECONDS = 15.0
 """A connection without a request is closed after so long."""
 _FOR_EVERYBODY = {"/healthz", "/readyz"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class _TurnedAway(asyncio.Protocol):
-    """What is done with a connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close it."""
-        transport.close()
 
 
 class Web(Service):
@@ -85,7 +77,10 @@ class Web(Service):
         assert server is not None
 
         def accept() -> asyncio.Protocol:
-            return server() if len(server.connections) < CONNECTIONS_MAX else _TurnedAway()
+            here = server.connections
+            for eldest in here[: max(0, len(here) + 1 - CONNECTIONS_MAX)]:
+                eldest.force_close()
+            return server()
 
         loop = asyncio.get_running_loop()
         try:

@@ -1,11 +1,13 @@
-"""A broker that ends, dies, freezes, refuses or dawdles: rows 7 and 8 of the table.
+"""A broker that ends, dies, freezes, refuses, dawdles or has no room: rows 7 and 8 of the table.
 
 Each test has a broker of its own: it is the broker that suffers here.
 """
 
 import asyncio
 import os
+import resource
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -65,6 +67,27 @@ async def _without(broker: LocalBroker, trouble: str, seconds: float) -> None:
     await asyncio.to_thread(broker.stop if trouble == "end" else broker.kill)
     await asyncio.sleep(seconds)
     await asyncio.to_thread(broker.restart)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process's files")
+async def test_a_broker_whose_disk_is_full_ends_and_nothing_is_lost(
+    launch: Launch, own_broker: LocalBroker
+) -> None:
+    """Kafka gives up a disk that takes nothing, and with its last one itself.
+
+    No file may grow, which to a broker is what a full disk is: the write fails.
+    """
+    async with launch(7, "broker's disk full", on=own_broker, **IMPATIENT) as cluster:
+        await cluster.working()
+        await cluster.feed(300, 1.0)
+        feeding = asyncio.create_task(cluster.feed(600, 2.0))
+        await asyncio.sleep(0.5)
+        resource.prlimit(own_broker.pid, resource.RLIMIT_FSIZE, (1, 1))
+        cluster.injected += 1
+        await until(lambda: not own_broker.running, PATIENCE_SECONDS, "it went on without a disk")
+        await asyncio.to_thread(own_broker.restart)  # with room again
+        await feeding
+        await cluster.finish()
 
 
 @pytest.mark.parametrize("topic", ["alerts", "usage"])

@@ -19,7 +19,7 @@ from stream.wire.times import iso
 from stream.worker.connection import connection
 from stream.worker.permissions import Role
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 POLICY = """
 [events]

@@ -1,6 +1,7 @@
 """With any one permission missing, somebody says which, before anything is lost."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,3 +112,23 @@ async def test_a_worker_without_a_permission_ends_and_says_which(
     ended = await slipaway(own | {"web_port": 0, "log_format": "json"}, "run")
     assert ended.returncode == Exit.HUMAN
     assert words.format(unique) in ended.stderr
+
+
+async def test_a_deliverer_without_a_permission_ends_and_says_which(
+    secured: SecuredBroker, own: dict[str, Any], unique: str, tmp_path: Path
+) -> None:
+    """All that it lacks at once: whoever allows it wants to do so in one go."""
+    endpoints = tmp_path / "endpoints.toml"
+    endpoints.write_text(
+        '[[endpoint]]\nname = "crm"\nurl = "https://crm.test"\ntemplate = "slack"\n'
+    )
+    who = f"{unique}-deliverer"
+    delivering = own | await secured.new_user(who, "SCRAM-SHA-256")
+    group = Permission(Kind.GROUP, f"{unique}.deliver.", "READ", prefixed=True)
+    letters = Permission(Kind.TOPIC, own["topics"]["dead_letters"], "WRITE")
+    listed = permissions(Role.DELIVER, own)
+    assert {group, letters} <= set(listed)
+    await secured.allow(who, [acl(one) for one in listed if one not in {group, letters}])
+    ended = await slipaway(delivering | {"log_format": "json"}, "deliver", str(endpoints))
+    assert ended.returncode == Exit.HUMAN
+    assert f"We are not allowed: {letters}; READ on group {unique}.deliver.crm." in ended.stderr

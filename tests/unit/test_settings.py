@@ -1,11 +1,14 @@
 """Settings: precedence, every error at once, and no secret on the way out."""
 
 import os
+import re
+import traceback
 from pathlib import Path
 
 import pytest
 
-from stream.settings import SettingsError, knobs, load, nested, redacted
+from stream.settings import SECRET, SettingsError, knobs, load, nested, redacted
+from stream.worker.connection import connection
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +117,81 @@ def test_kubernetes_service_variables_are_left_alone(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SLIPAWAY_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("SLIPAWAY_PORT", "tcp://10.0.0.1:80")
     assert load().partitions == 8
+
+
+SECRETS = {
+    "security.sasl_password": "hunter2-password",
+    "security.token": "hunter2-token",
+    "web_token": "hunter2-web",
+}
+
+
+def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
+    """`config show`, a debugger's repr and a traceback all end up in tickets."""
+    assert set(SECRETS) == SECRET
+    file = tmp_path / "secret"
+    file.write_text("hunter2-file\n")
+    more = ["security.protocol=SASL_SSL", "security.sasl_username=u"]
+    more += [f"security.password_file={file}", f"web_token_file={file}"]
+    settings = load(nested([f"{name}={value}" for name, value in SECRETS.items()] + more))
+    assert settings.security.password() == settings.token() == "hunter2-file"
+    place = connection(settings)
+    tokens = connection(
+        load(nested([*more, "security.sasl_mechanism=OAUTHBEARER", "security.token_url=https://x"]))
+    ).tokens
+    for shown in (
+        repr(settings),
+        str(settings),
+        redacted(settings),
+        place,
+        tokens,
+        settings.security,
+    ):
+        assert "hunter2" not in f"{shown!r}{shown}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "bootstrap_servers=admin:hunter2@broker",
+        "bootstrap_servers=SASL_SSL://admin:hunter2@broker:9092",
+        "security.token_url=https://id:hunter2@issuer.test/token",
+        "security.token_url=http://issuer.test/token?client_secret=hunter2",
+        "security.sasl_pasword=hunter2",
+        'security={"sasl_password": "hunter2", "protocol": "x"}',
+    ],
+)
+def test_what_is_wrong_is_told_without_the_secret_in_it(wrong: str) -> None:
+    """Errors go to logs, and so do tracebacks, with what they were raised from."""
+    more = ["security.token=hunter2", "security.sasl_password=hunter2", "partitions=x"]
+    with pytest.raises(SettingsError) as caught:
+        load(nested([wrong] if wrong.startswith("security={") else [*more, wrong]))
+    told = "".join(traceback.format_exception(caught.value))
+    assert wrong.partition("=")[0].split(".")[0] in str(caught.value)
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["sasl_mechanism=OAUTHBEARER"], "OAUTHBEARER needs token_url, token_file or token"),
+        (
+            ["sasl_mechanism=OAUTHBEARER", "token_url=https://x"],
+            "token_url needs sasl_username; token_url needs password_file or sasl_password",
+        ),
+        (["sasl_mechanism=OAUTHBEARER", "token_url=http://x"], "must begin with https://"),
+        (["sasl_username=u"], "SASL_SSL needs password_file or sasl_password"),
+    ],
+)
+def test_what_saying_who_we_are_lacks_is_told(given: list[str], words: str) -> None:
+    """Now, rather than by the broker."""
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        load(nested(["security.protocol=SASL_SSL", *(f"security.{one}" for one in given)]))
+
+
+def test_an_empty_web_token_file_is_refused(tmp_path: Path) -> None:
+    """It would ask nobody, where somebody meant that everybody be asked."""
+    file = tmp_path / "token"
+    file.write_text("\n")
+    with pytest.raises(SettingsError, match="it would ask nobody"):
+        load(nested([f"web_token_file={file}"]))

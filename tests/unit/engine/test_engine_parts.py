@@ -99,6 +99,22 @@ def test_only_what_may_pass_is_worth_a_restart(error: Exception, code: Exit) -> 
     assert judge(error, "test").code == code
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (kafka.TopicAuthorizationFailedError({"b", "a"}), "a permission on topic a, b is missing"),
+        (kafka.TopicAuthorizationFailedError("a"), "a permission on topic a is missing"),
+        (kafka.GroupAuthorizationFailedError("g"), "a permission on group g is missing"),
+        (kafka.TransactionalIdAuthorizationFailed("t"), "on transactional id t is missing"),
+    ],
+)
+def test_a_missing_permission_is_named_as_far_as_it_is_known(error: Exception, words: str) -> None:
+    """With where to look for the rest."""
+    reason = judge(error, "reading").reason
+    assert words in reason
+    assert "slipaway topics acls" in reason
+
+
 def dog() -> Watchdog:
     """Return a watchdog that allows 10 s without progress and 30 s without partitions."""
     return Watchdog(stalled_seconds=10, join_seconds_max=30)
