@@ -33,6 +33,10 @@ Codes = Annotated[
 From = Annotated[
     list[str] | None, typer.Option("--topic", metavar="TOPIC", help="That came from it only.")
 ]
+Partitions = Annotated[
+    list[int] | None,
+    typer.Option("--partition", min=0, metavar="N", help="That came from this partition only."),
+]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Put aside then or later: 2026-01-31T00:00:00Z.")
 ]
@@ -45,6 +49,7 @@ def dlq_list(
     *,
     code: Codes = None,
     topic: From = None,
+    partition: Partitions = None,
     since: Since = None,
     until: Until = None,
     each: Annotated[bool, typer.Option("--each", help="A line each, not counted.")] = False,
@@ -56,7 +61,7 @@ def dlq_list(
     """Count dead letters by what is wrong with them: `slipaway dlq list --since 2026-01-31`."""
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
-        wanted = _wanted(code, topic, since, until)
+        wanted = _wanted(code, topic, partition, since, until)
         from stream.dlq.letters import letters
         from stream.dlq.summary import summary
         from stream.worker.connection import connection
@@ -134,6 +139,7 @@ def dlq_replay(
     policy: PolicyPath = None,
     code: Codes = None,
     topic: From = None,
+    partition: Partitions = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Send so many at most.")] = None,
@@ -163,7 +169,7 @@ def dlq_replay(
     """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers, policy)
-        wanted = _wanted(code, topic, since, until)
+        wanted = _wanted(code, topic, partition, since, until)
         from stream.dlq.replaying import Replay
 
         _talk(settings)
@@ -189,7 +195,11 @@ def dlq_replay(
 
 
 def _wanted(
-    codes: list[str] | None, topics: list[str] | None, since: str | None, until: str | None
+    codes: list[str] | None,
+    topics: list[str] | None,
+    partitions: list[int] | None,
+    since: str | None,
+    until: str | None,
 ) -> "Wanted":
     """Read which letters are asked for."""
     from stream.dlq.letters import Wanted
@@ -197,6 +207,7 @@ def _wanted(
     return Wanted(
         codes=frozenset(codes or ()),
         topics=frozenset(topics or ()),
+        partitions=frozenset(partitions or ()),
         since=moment_of("--since", since),
         until=moment_of("--until", until),
     )

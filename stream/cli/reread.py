@@ -149,6 +149,7 @@ class Reading:
         policy = product.policy
         self._settings = settings
         self._until = where.until_ms
+        self._whole = not where.offsets
         self._lateness_ms = policy.allowed_lateness_ms
         self.refusals = Refusals()
         self._counting = Counting()
@@ -173,10 +174,10 @@ class Reading:
     def ends_at(self) -> int | None:
         """Say up to when (ms) time had come for whoever worked on the topic.
 
-        By the wall clock: to where the reading ends, less what decisions wait for; else to
-        where heartbeats say that all is here; None: nobody said.
+        By the wall clock: to where the reading ends, less what decisions wait for; else, and for
+        a part by offsets, to where heartbeats say that all is here; None: nobody said.
         """
-        if self._settings.clock == "wall":
+        if self._settings.clock == "wall" and self._whole:
             return (self._until or now_ms()) - self._lateness_ms
         return self._log.complete_until
 

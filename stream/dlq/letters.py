@@ -4,7 +4,8 @@ A letter is named by its place in the topic, `partition:offset`: the one name th
 mistaken, whatever it holds.  That it was sent again stands in the same partition, behind it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import msgspec
@@ -58,6 +59,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     codes: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     """They came from."""
+    partitions: frozenset[int] = frozenset()
+    """Of these topics."""
     since: int | None = None
     """Put aside at this moment (ms) or later."""
     until: int | None = None
@@ -68,6 +71,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return (
             (not self.codes or letter.reason.code in self.codes)
             and (not self.topics or letter.reason.topic in self.topics)
+            and (not self.partitions or letter.reason.partition in self.partitions)
             and (self.since is None or letter.written_at >= self.since)
             and (self.until is None or letter.written_at < self.until)
         )
@@ -75,27 +79,30 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 async def letters(
     connection: Connection, topic: str, *, since: int | None = None
-) -> AsyncIterator[Letter | Mark]:
+) -> AsyncGenerator[Letter | Mark, None]:
     """Give what the topic holds, in the order of each partition; what is neither is passed over.
 
     `since` (ms): nothing that was written before.  Raises `Fatal`.
     """
-    async for record in present(connection, topic, Range(since_ms=since)):
-        found = read(record)
-        if found is not None:
-            yield found
+    async with aclosing(present(connection, topic, Range(since_ms=since))) as records:
+        async for record in records:
+            found = read(record)
+            if found is not None:
+                yield found
 
 
 async def letter_at(connection: Connection, topic: str, place: Place) -> tuple[Letter | None, bool]:
     """Give the letter of a place, None where there is none; and whether it was sent again."""
     letter, replayed = None, False
-    async for record in present_from(connection, topic, place.partition, place.offset):
-        found = read(record)
-        if isinstance(found, Letter) and found.place == place:
-            letter = found
-        if letter is None:
-            break
-        replayed |= found == Mark(place)
+    there = present_from(connection, topic, place.partition, place.offset)
+    async with aclosing(there) as records:
+        async for record in records:
+            found = read(record)
+            if isinstance(found, Letter) and found.place == place:
+                letter = found
+            if letter is None:
+                break
+            replayed |= found == Mark(place)
     return letter, replayed
 
 

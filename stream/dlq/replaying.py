@@ -8,8 +8,8 @@ thing at night send nothing twice, and a command that is killed is just run agai
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -138,17 +138,20 @@ class Replay:
         except (KafkaError, OSError, TimeoutError) as error:
             reason = judge(error, "replaying").reason
             raise Fatal(
-                f"{reason} {report.sent:,} letters were sent and are marked; nothing else was."
-                " Operator action: run it again, it goes on behind them."
+                f"{reason} {report.sent:,} letters were sent and are marked. Operator action: run"
+                " it again: it reads which are marked, and goes on behind them."
             ) from error
         return report
 
     async def _send_all(self, report: Report) -> bool:
         """Do so; return whether the broker took all, but for what it is known not to take."""
-        async with _producer(self._settings, self._link) as producer:
+        async with (
+            _producer(self._settings, self._link) as producer,
+            aclosing(self._going(report)) as all_going,
+        ):
             together: list[_Going] = []
             size = 0
-            async for going in self._going(report):
+            async for going in all_going:
                 together.append(going)
                 size += len(going.letter.value or b"")
                 if len(together) >= TOGETHER or size >= TOGETHER_BYTES:
@@ -167,28 +170,25 @@ class Replay:
                 " run it again."
             )
 
-    async def _going(self, report: Report) -> AsyncIterator[_Going]:
+    async def _going(self, report: Report) -> AsyncGenerator[_Going, None]:
         """Give the letters to send, in order; count all the others."""
         topic, link = self._settings.topics.dead_letters, self._link
         await self._look_at_topics()
         marked = await _marked(letters(link, topic, since=self._wanted.since))
         count = 0
-        async for one in letters(link, topic, since=self._wanted.since):
-            if isinstance(one, Mark) or not self._wanted(one):
-                continue
-            report.letters += 1
-            going = self._judge(one, marked)
-            report.fates[going.verdict.fate.value] += 1
-            if going.verdict.fate in self._sends:
+        async with aclosing(letters(link, topic, since=self._wanted.since)) as found:
+            async for one in found:
+                if isinstance(one, Mark) or not self._wanted(one):
+                    continue
+                going = self._judge(one, marked)
+                _note(report, going, sends=going.verdict.fate in self._sends)
+                if going.verdict.fate not in self._sends:
+                    continue
                 if one.place not in self._sent and str(one.place) not in report.not_taken:
                     yield going
                 count += 1
                 if count == self._limit:
                     return
-            elif going.verdict.code:
-                report.wrong[going.verdict.code] += 1
-                where = f"{one.place}: {going.verdict.message}"
-                report.examples.setdefault(going.verdict.code, where)
 
     def _judge(self, letter: Letter, marked: set[Place]) -> _Going:
         """Say what would become of a letter, and with which time it would be sent."""
@@ -287,6 +287,17 @@ def sources_of(settings: Settings) -> list[str]:
 async def _marked(found: AsyncIterator[Letter | Mark]) -> set[Place]:
     """Give the places of all letters that were sent again."""
     return {one.of async for one in found if isinstance(one, Mark)}
+
+
+def _note(report: Report, going: _Going, *, sends: bool) -> None:
+    """Count a letter by its fate; of one that is not sent, what is wrong with it."""
+    verdict = going.verdict
+    report.letters += 1
+    report.fates[verdict.fate.value] += 1
+    if verdict.code and not sends:
+        report.wrong[verdict.code] += 1
+        where = f"{going.letter.place}: {verdict.message}"
+        report.examples.setdefault(verdict.code, where)
 
 
 def _note_sent(report: Report, going: _Going) -> None:

@@ -5,7 +5,8 @@ was committed is seen.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -46,18 +47,22 @@ async def present(
     connection: Connection,
     topic: str,
     where: Range = Range(),  # noqa: B008 - a constant
-) -> AsyncIterator[Any]:
-    """Give the records that a topic holds now, committed, partition by partition; or `Fatal`."""
-    async for records in present_blocks(connection, topic, where):
-        for record in records:
-            yield record
+) -> AsyncGenerator[Any, None]:
+    """Give the records that a topic holds now, committed, partition by partition; or `Fatal`.
+
+    Who wants no more of them closes it: it holds a connection until then.
+    """
+    async with aclosing(present_blocks(connection, topic, where)) as blocks:
+        async for records in blocks:
+            for record in records:
+                yield record
 
 
 async def present_blocks(
     connection: Connection,
     topic: str,
     where: Range = Range(),  # noqa: B008 - a constant
-) -> AsyncIterator[list[Any]]:
+) -> AsyncGenerator[list[Any], None]:
     """Give them as they are fetched, many at a time; a list may be empty."""
     count = await partition_count(connection, topic)
     async with reader(connection, [topic]) as (consumer, _):
@@ -83,7 +88,7 @@ async def present_blocks(
 
 async def present_from(
     connection: Connection, topic: str, partition: int, offset: int
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """Give the records of one partition from an offset on; none where there is no such partition.
 
     Where the offset is no longer there, from the first one that is.  Raises `Fatal`.

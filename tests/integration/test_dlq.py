@@ -154,6 +154,8 @@ async def test_letters_are_counted_and_shown_and_command_no_terminal(place: Plac
     assert {kind["topic"] for kind in found["kinds"]} == {place.raw}
     assert place.said("list", "--code", "not_json")["letters"] == 1
     assert place.said("list", "--topic", "other")["letters"] == 0
+    assert place.said("list", "--partition", "0")["letters"] == 8
+    assert place.said("list", "--partition", "5")["letters"] == 0
     assert place.said("list", "--since", "2099-01-01")["letters"] == 0
     where = kinds["not_json"]["latest"]
     shown = place.dlq("show", where)

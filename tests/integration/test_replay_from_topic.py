@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_replay_equals_worker import DEMO, ROOT, Run, replay_file, slipaway, through_kafka
+from through_kafka import DEMO, ROOT, Run, replay_file, slipaway, through_kafka
 from worker_process import create
 
 from stream.broker import LocalBroker
