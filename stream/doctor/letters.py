@@ -18,6 +18,7 @@ from stream.wire.dead_letters import read_headers
 
 CHECK = "dead letters"
 RECENT_MS = 3_600_000
+DELIVERY = "deliver"  # the stage of alerts that no endpoint took: their receivers' affair
 READ_MAX = 100  # of a partition: enough to tell what is most of it
 
 
@@ -54,7 +55,7 @@ async def ask(
                 fetched = await consumer.getmany(place, timeout_ms=500)
                 for record in fetched.get(place, []):
                     letter = read_headers(record.headers)
-                    if letter is not None:
+                    if letter is not None and letter.stage != DELIVERY:
                         letters.codes[letter.code, letter.topic] += 1
                         letters.words[letter.code] = letter.message
     finally:

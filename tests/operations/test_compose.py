@@ -1,5 +1,6 @@
 """What is deployed together fits together: names, ports, folders."""
 
+import re
 from typing import Any
 
 import pytest
@@ -54,6 +55,14 @@ def test_alerts_find_who_passes_them_on_and_runbooks_are_where_they_lead() -> No
     assert {"--web.console.templates=/runbooks", f"--web.external-url={own('prometheus')}"} <= flags
     flags = set(COMPOSE["alertmanager"]["command"])
     assert f"--web.external-url={own('alertmanager')}" in flags
+
+
+def test_the_policy_that_the_first_lines_name_is_where_they_say() -> None:
+    """Whoever types what stands there has a worker that starts."""
+    words = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    (named,) = re.findall(r"SLIPAWAY_POLICY=(\S+) docker compose --profile demo", words)
+    folder, _, file = named.rpartition("/")
+    assert (ROOT / mounts("worker")[folder] / file).is_file()
 
 
 def own(service: str) -> str:
