@@ -4,6 +4,8 @@ import pytest
 
 from tests.bench.declining import RATIOS, Held, Product, bound, held
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def daily() -> Held:
