@@ -125,3 +125,17 @@ def test_of_a_visit_within_a_batch_only_the_first_event_goes_the_long_way() -> N
         together = outcome(log, 100, 1, moving=True)
     assert [event.occurred_at for event in taken] == times[::100]
     assert together == outcome(log, 100, NEVER, moving=True)
+
+
+def test_a_run_in_which_a_message_comes_again_is_filed_one_by_one() -> None:
+    """One of the last visit's, or one of its own: neither counts twice."""
+    times = [START + nth * DAY_MS + number * 2_000 for nth in range(3) for number in range(20)]
+    ids = [f"m{number}" for number in range(len(times))]
+    ids[22], ids[50] = "m19", "m48"
+    log = [
+        UsageEvent("a", "open", at, at, message_id, volume=0.1)
+        for at, message_id in zip(times, ids, strict=True)
+    ]
+    together = outcome(log, 20, 1, moving=True)
+    assert together == outcome(log, 20, NEVER, moving=True)
+    assert together[0][1] == Counter(applied=58, duplicate=2)
