@@ -46,22 +46,3 @@ def is_new_mark(customer: Customer, mark: bytes) -> bool:
         return False
     customer.recent_ids = (recent + mark)[-REMEMBERED * MARK_BYTES :]
     return True
-
-
-def are_new_marks(customer: Customer, marks: bytes) -> bool:
-    """Do so with the marks of several messages, all different; where one is not, remember none."""
-    recent = customer.recent_ids
-    for begin in range(0, len(recent), MARK_BYTES):
-        if recent[begin : begin + MARK_BYTES] in marks:  # or the end of one and the next's begin
-            return False
-    if marks:
-        customer.recent_ids = (recent + marks)[-REMEMBERED * MARK_BYTES :]
-    return True
-
-
-def repeated(numbers: NDArray[np.int64], marks: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Tell which events have the customer (by number) and the mark of another one among them."""
-    keys = numbers << 32 | marks
-    ordered = np.sort(keys)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    return np.isin(keys, twice) if len(twice) else np.zeros(len(keys), np.bool_)

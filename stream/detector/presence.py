@@ -18,7 +18,7 @@ from stream.detector.batch import EventBatch
 from stream.detector.cadence import Rhythm
 from stream.detector.customer import Customer
 from stream.detector.decline import Levels
-from stream.detector.duplicates import MARK_BYTES, REMEMBERED, repeated
+from stream.detector.duplicates import MARK_BYTES, REMEMBERED
 
 _NOBODY = 0
 """The slot of who is not here: no moment is within its visit."""
@@ -141,7 +141,7 @@ class Presence:
                 for mark, message_id in zip(marks, batch.message_ids, strict=True)
             ]
         other |= (self._marks[:, slots] == marks).any(axis=0) & named
-        other |= repeated(slots, marks) & named
+        other |= _repeated(slots, marks) & named
         if other.any():
             strange = slots[other]
             self._singly[strange] = True
@@ -198,3 +198,11 @@ class Presence:
             customer.visit_kinds = kinds
             customer.recent_ids = marks[begin : begin + length]
             yield customer_id, customer
+
+
+def _repeated(slots: NDArray[np.int64], marks: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Tell which events have the customer and the mark of another one among them."""
+    keys = slots << 32 | marks
+    ordered = np.sort(keys)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.isin(keys, twice) if len(twice) else np.zeros(len(keys), np.bool_)

@@ -2,18 +2,15 @@
 
 A batch often spans more time than a visit takes: then all of it is there before the
 watermark lets it begin.  Its first event goes the long way; each further one only
-makes the visit that waits grow, and needs nothing of that but this.  In a large batch
-those that follow each other closely are added all at once (`runs`).
+makes the visit that waits grow, and needs nothing of that but this.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from heapq import heappush
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.detector import runs
 from stream.detector.batch import EventBatch
 from stream.detector.customer import Customer
 from stream.detector.duplicates import MARK_BYTES, is_new_mark
@@ -35,7 +32,7 @@ class Waiting:
     def file(
         self,
         batch: EventBatch,
-        places: list[int],
+        places: Sequence[int],
         marks: NDArray[np.uint32],
         take: Callable[[UsageEvent], str],
     ) -> Counter[str]:
@@ -51,15 +48,7 @@ class Waiting:
         packed = marks[places].astype(">u4").tobytes()
         results: Counter[str] = Counter()
         grown = 0
-        left: list[int] = []
-        begun: dict[int, runs.Run] = {}
-        order: Iterable[int] = range(len(places))
-        if len(places) >= runs.RUNS_MIN:
-            left, begun = runs.find(batch, places, marks, kind_bits, gap)
-            order = runs.in_order(left)
-        for nth in order:
-            place, at, volume = places[nth], moments[nth], volumes[nth]
-            run = begun.get(nth)
+        for nth, (place, at, volume) in enumerate(zip(places, moments, volumes, strict=True)):
             customer = entries.get(batch.customer_ids[place])
             if (
                 not isinstance(customer, Customer)
@@ -75,12 +64,7 @@ class Waiting:
                 or (batch.traits and batch.traits[place])
             ):
                 results[take(batch[place])] += 1
-                _push(left, run)
                 continue
-            if run is not None and run.grow(customer):
-                grown += len(run.volumes)
-                continue
-            _push(left, run)
             if batch.message_ids[place]:
                 mark = packed[nth * MARK_BYTES : (nth + 1) * MARK_BYTES]
                 if not is_new_mark(customer, mark):
@@ -92,9 +76,3 @@ class Waiting:
             grown += 1
         results[APPLIED] += grown
         return results
-
-
-def _push(left: list[int], run: runs.Run | None) -> None:
-    """Leave the others of a run to be filed one by one."""
-    for number in run.others if run is not None else ():
-        heappush(left, number)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from test_detector_laws import NAMES, PLANS, POLICY, START, eager_models
 
 from stream.detector import detector as module
-from stream.detector import runs
 from stream.detector.decisions import Decisions
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, MINUTE_MS, UsageEvent
@@ -54,10 +53,7 @@ def outcome(
 ) -> tuple[list[object], dict[str, bytes]]:
     """Take events in batches, save now and then; give what was said, and every customer's row."""
     codec = CustomerCodec()
-    with (
-        patch.object(module, "TOGETHER_MIN", together_min),
-        patch.object(runs, "RUNS_MIN", together_min),
-    ):
+    with patch.object(module, "TOGETHER_MIN", together_min):
         subject = Detector(PROMPT, eager_models(), customers=Roster(codec))
         subject.events_move_time = moving
         said: list[Decisions] = []
@@ -125,3 +121,17 @@ def test_of_a_visit_within_a_batch_only_the_first_event_goes_the_long_way() -> N
         together = outcome(log, 100, 1, moving=True)
     assert [event.occurred_at for event in taken] == times[::100]
     assert together == outcome(log, 100, NEVER, moving=True)
+
+
+def test_a_message_that_comes_again_within_a_visit_that_waits_counts_once() -> None:
+    """One of the last visit's, or one of its own: neither counts twice."""
+    times = [START + nth * DAY_MS + number * 2_000 for nth in range(3) for number in range(20)]
+    ids = [f"m{number}" for number in range(len(times))]
+    ids[22], ids[50] = "m19", "m48"
+    log = [
+        UsageEvent("a", "open", at, at, message_id, volume=0.1)
+        for at, message_id in zip(times, ids, strict=True)
+    ]
+    together = outcome(log, 20, 1, moving=True)
+    assert together == outcome(log, 20, NEVER, moving=True)
+    assert together[0][1] == Counter(applied=58, duplicate=2)
