@@ -482,7 +482,7 @@ class Detector:
 
     def _close_hours(self, moment: int) -> None:
         """Close the hours and days that have ended by a moment (ms)."""
-        for lesson in self.progress.day.close_until(moment):
+        for lesson in self.progress.day.close_until(moment, self._suspension.local):
             self._lessons.append(lesson)
             if isinstance(lesson, Hour):
                 self._announce(lesson.hour_end)

@@ -1,12 +1,14 @@
-"""Periods: where weeks, months, quarters and years begin, by the calendar in UTC."""
+"""Periods: where weeks, months, quarters and years begin, by the calendar of the policy's zone."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
+
+from stream.detector.calendar import LocalTime, date_of, day_of
 
 
 class Every(StrEnum):
-    """How long a period is; all begin at midnight UTC."""
+    """How long a period is; all begin at a local midnight."""
 
     WEEK = "week"
     """From Monday on."""
@@ -20,17 +22,16 @@ _DAYS_MORE = {Every.WEEK: 7, Every.MONTH: 32, Every.QUARTER: 95, Every.YEAR: 370
 _MONTHS = {Every.MONTH: 1, Every.QUARTER: 3, Every.YEAR: 12}
 
 
-def boundaries(first: int, until: int, every: Every) -> Iterator[int]:
+def boundaries(first: int, until: int, every: Every, local: LocalTime) -> Iterator[int]:
     """Give where periods begin, from the one that `first` lies in up to `until` (ms)."""
-    moment = _floor(datetime.fromtimestamp(first / 1000, UTC), every)
-    while (at := round(moment.timestamp() * 1000)) <= until:
+    day = _floor(date_of(local.day(first)), every)
+    while (at := local.midnight(day_of(day))) <= until:
         yield at
-        moment = _floor(moment + timedelta(days=_DAYS_MORE[every]), every)
+        day = _floor(day + timedelta(days=_DAYS_MORE[every]), every)
 
 
-def _floor(moment: datetime, every: Every) -> datetime:
-    """Give the begin of the period that a moment lies in."""
-    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+def _floor(day: date, every: Every) -> date:
+    """Give the begin of the period that a day lies in."""
     if every is Every.WEEK:
         return day - timedelta(days=day.weekday())
     months = _MONTHS[every]
