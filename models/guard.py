@@ -12,7 +12,9 @@ after two of them, long before it knows the hours of a Sunday.
 The level is the lower one of the last days' and the last weeks', so that neither
 a rush that is over nor a slow decline looks like a collapse.  Hours are learned
 from at midnight, once they have left the window that is judged, and not while
-suspended.
+suspended.  Hours of the week are those of the product's own zone, so a clock that is
+put forward moves no profile.  A holiday that is known says nothing: its hours are
+neither judged nor learned from, and what was suspended is counted without it.
 
 How many hours are judged together depends on how much was to be expected in
 them: thirty visits tell a collapse from chance, and where visits come in bunches
@@ -26,6 +28,7 @@ import msgspec
 
 from models.protocol import Guarded
 from models.snapshots import Snapshot, name
+from models.zone import UTC, Zone
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -66,7 +69,7 @@ class RecentHour(msgspec.Struct, array_like=True, frozen=True):
     """One hour that is judged."""
 
     of_week: int
-    """0 is Monday 00:00 to 01:00 UTC."""
+    """0 is Monday 00:00 to 01:00 in the product's zone."""
     returns: int
     customers: float
     """Who could have returned, on average over the hour."""
@@ -96,7 +99,7 @@ class GuardState(msgspec.Struct):
     """Everything a guard needs to go on, constant in size."""
 
     returns: list[float] = msgspec.field(default_factory=lambda: [0.0] * HOURS_A_WEEK)
-    """By hour of the week from Monday 00:00 UTC, faded by the week."""
+    """By hour of the week from Monday 00:00, faded by the week."""
     hours: list[float] = msgspec.field(default_factory=lambda: [0.0] * HOURS_A_WEEK)
     """Hours of customers in which they came, faded alike."""
     short: Level = msgspec.field(default_factory=Level)
@@ -116,16 +119,29 @@ class GuardState(msgspec.Struct):
     guarded: Guarded = Guarded()
     noticed_at: int = 0
     """When the present suspension was decided (ms)."""
+    time_zone: str = "UTC"
+    """By whose clock hours of the week are counted."""
+    offset_ms: int = 0
+    """How far it was ahead of UTC in the last hour turned."""
 
 
 class Guard:
     """Judges the population hour by hour."""
 
     def __init__(
-        self, *, collapse: float = 0.3, recover: float = 0.6, state: GuardState | None = None
+        self,
+        *,
+        collapse: float = 0.3,
+        recover: float = 0.6,
+        zone: Zone = UTC,
+        state: GuardState | None = None,
     ) -> None:
-        """Suspend where the ratio falls below `collapse`, resume where it rises above `recover`."""
+        """Suspend where the ratio falls below `collapse`, resume where it rises above `recover`.
+
+        Hours and holidays are those of `zone`; UTC, and none, unless one is named.
+        """
         self.state = GuardState() if state is None else state
+        self._zone = zone
         self._collapse = collapse
         self._recover = recover
 
@@ -145,7 +161,9 @@ class Guard:
         if hour_end != state.until + HOUR_MS:
             state.recent.clear()  # nobody told of the hours between
         state.until = hour_end
-        of_week = (hour_end // HOUR_MS - 1 - FIRST_MONDAY_HOUR) % HOURS_A_WEEK
+        of_week = self._hour_of_week(hour_end - HOUR_MS)
+        if 2 * self._zone.holidays_ms(hour_end - HOUR_MS, hour_end) >= HOUR_MS:
+            returns, customers = 0, 0.0
         weight = customers * self._share(of_week)
         state.recent.append(RecentHour(of_week, returns, customers, weight))
         if self.suspended:
@@ -165,6 +183,24 @@ class Guard:
         return name(
             msgspec.structs.replace(snapshot, effective_from=effective_from, guarded=guarded)
         )
+
+    def _hour_of_week(self, begin: int) -> int:
+        """Give the hour of the week that begins at a moment (ms), by the zone's clock.
+
+        Where the policy names another zone than the profile was learned in, that is turned.
+        """
+        state, zone = self.state, self._zone
+        offset = zone.offset_ms(begin)
+        if state.time_zone != zone.time_zone:
+            turn = (offset - state.offset_ms) // HOUR_MS % HOURS_A_WEEK
+            state.returns = [*state.returns[-turn:], *state.returns[:-turn]]
+            state.hours = [*state.hours[-turn:], *state.hours[:-turn]]
+            state.recent = [
+                msgspec.structs.replace(hour, of_week=(hour.of_week + turn) % HOURS_A_WEEK)
+                for hour in state.recent
+            ]
+        state.time_zone, state.offset_ms = zone.time_zone, offset
+        return ((begin + offset) // HOUR_MS - FIRST_MONDAY_HOUR) % HOURS_A_WEEK
 
     # ------------------------------------------------------------ judging
 
@@ -217,14 +253,16 @@ class Guard:
         missing, most, begin = 0.0, 0.0, length
         for number, hour in enumerate(reversed(self.state.recent[-length:]), 1):
             missing += hour.weight * level - hour.returns
-            if missing >= most:
+            if hour.weight and missing >= most:
                 most, begin = missing, number
         return until - begin * HOUR_MS
 
     def _change(self, suspended_since: int, observed: int, expected: float) -> None:
         """Note that something else is the case from now on."""
         state, before = self.state, self.state.guarded
-        ended = state.until - before.suspended_since if before.suspended_since else 0
+        since, ended = before.suspended_since, 0
+        if since:
+            ended = state.until - since - self._zone.holidays_ms(since, state.until)
         state.noticed_at = state.until
         state.guarded = Guarded(
             suspended_since=suspended_since,

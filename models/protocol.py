@@ -89,9 +89,9 @@ class Guarded(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: int = 0
     """When this was decided; 0: nothing ever was."""
     lasted_ms: int = 0
-    """How long the suspension lasted that ended then; 0 while one lasts."""
+    """How long the suspension lasted that ended then, but for holidays in it; 0 while one lasts."""
     suspended_before_ms: int = 0
-    """How long earlier suspensions lasted, all together."""
+    """How long earlier suspensions lasted, all together, but for holidays in them."""
     observed: int = 0
     """Returns in the hours that decided it."""
     expected: float = 0.0
@@ -203,7 +203,7 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     """Event time (ms) at which the day ended: a multiple of a day."""
     visits: int
     customer_days: float
-    """Eligible, observed customer time with silence within the horizon, in days."""
+    """Eligible, observed customer time with silence within the horizon, in days; no holidays."""
     crossings: dict[int, float]
     """Cell of the dial's grid -> expected false alarms of silences whose best value reached
     it, less those of silences that were above it before (a difference array)."""

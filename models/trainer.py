@@ -24,6 +24,7 @@ from models.newton import OnlineNewton
 from models.protocol import FORGOTTEN, Example, Hour, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, Snapshot, Weights, name
 from models.standardise import Standardise
+from models.zone import UTC, Zone
 
 DAY_MS = 86_400_000
 BACK_SHARE = 12
@@ -98,10 +99,11 @@ class Trainer:
         dial: Dial,
         falls: Falls | None = None,
         *,
+        zone: Zone = UTC,
         promote: bool = False,
         with_forest: bool = False,
     ) -> None:
-        """Start cold for the product that the dial was made for.
+        """Start cold for the product that the dial was made for, and whose holidays `zone` knows.
 
         `falls`: what comes of customers who come less is recorded there, and may take its share
         of the dial.  `promote`: a challenger that has earned it answers in the champion's place.
@@ -111,6 +113,7 @@ class Trainer:
         self._prior = unfitted(dial.horizon_days)
         self._dial = dial
         self._falls = falls
+        self._zone = zone
         self._sightings: dict[int, Sighting] = {}
         self._sample_below = ALL_CUSTOMERS
         self._daily_visits: list[int] = []
@@ -153,7 +156,8 @@ class Trainer:
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
         self._turn_falls(tallies)
         self._dial.turn(tallies)
-        self._count_visits(sum(tally.visits for tally in tallies))
+        if 2 * self._zone.holidays_ms(day_end - DAY_MS, day_end) < DAY_MS:
+            self._count_visits(sum(tally.visits for tally in tallies))
         self._choose_teachers(sum(tally.judged for tally in tallies))
         self._turned = day_end
         return self.current()
@@ -268,7 +272,10 @@ class Trainer:
         self._prior = fit(summaries) or self._prior
 
     def _count_visits(self, visits: int) -> None:
-        """Add a day to the population's recent activity, and forget what no window reaches."""
+        """Add a day to the population's recent activity, and forget what no window reaches.
+
+        A holiday is no such day: that few come on it says nothing of those who are silent.
+        """
         self._daily_visits.append(visits)
         del self._daily_visits[: -4 * self._windows()[1]]
 
@@ -359,6 +366,7 @@ class Trainer:
         dial: Dial,
         falls: Falls | None = None,
         *,
+        zone: Zone = UTC,
         promote: bool = False,
         with_forest: bool = False,
     ) -> "Trainer":
@@ -369,7 +377,7 @@ class Trainer:
             state.falls.rate_most = falls.rate_most
             state.falls.fixed_level = falls.fixed_level
             falls = state.falls
-        trainer = cls(state.dial, falls, promote=promote, with_forest=with_forest)
+        trainer = cls(state.dial, falls, zone=zone, promote=promote, with_forest=with_forest)
         trainer._turned = state.turned
         trainer._fitted = state.fitted
         trainer._prior = state.prior

@@ -48,8 +48,12 @@ def validate(
     with reported():
         product = policy_file_of(policy)
         typer.echo(f"{policy}: valid, version {product.policy.version}")
+        from stream.wire.calendars import next_holiday
         from stream.wire.times import iso
 
+        upcoming = next_holiday(product.policy.calendar, now_ms())
+        if upcoming:
+            typer.echo(f"next holiday: {upcoming}", err=True)
         for release in product.policy.releases:
             if release.at > now_ms():
                 day = iso(release.at).partition("T")[0]

@@ -7,6 +7,7 @@ import msgspec
 from models.protocol import Facts, RiskModel
 from stream.detector import cadence
 from stream.detector.advice import Adviser
+from stream.detector.calendar import LocalTime
 from stream.detector.customer import Customer, Episode
 from stream.detector.events import DAY_MS, SECOND_MS
 from stream.detector.holdout import held_out
@@ -113,6 +114,7 @@ def compose(
     model: RiskModel,
     policy: Policy,
     adviser: Adviser,
+    local: LocalTime,
 ) -> Alert:
     """Say what happened to one customer at `at` (ms), with everything a reader needs to act.
 
@@ -120,6 +122,7 @@ def compose(
     `reason` the fact itself, where none of these is.
     """
     kind, episode = change
+    seen_at = at - round(facts.silence * DAY_MS)
     horizon_days = cadence.days(policy.horizon_ms)
     judged = model.assess(facts)
     risk = 1.0 if kind is Kind.LAPSED and episode.trigger is Trigger.ENDING else judged.p_lapse
@@ -129,6 +132,7 @@ def compose(
         facts,
         cause=cause,
         fall=fall,
+        holidays=local.holidays_in(seen_at, at),
         horizon_days=horizon_days,
         contributions=model.contributions(judged.inputs),
     )
@@ -139,8 +143,8 @@ def compose(
         del why[REASONS_MAX:]
     advice = adviser.advise(customer, change, [reason.code for reason in why], at)
     why += [Reason("", "")] * (REASONS_MAX - len(why))
-    seen_at = at - round(facts.silence * DAY_MS)
     overdue = cadence.deadline(facts.repeats, facts.span, horizon_days, OVERDUE_CHANCE)
+    overdue_at = seen_at + round(overdue * DAY_MS)
     known = facts.repeats > 0
     return Alert(
         customer_id=customer_id,
@@ -154,7 +158,7 @@ def compose(
         risk=risk,
         silent_for_seconds=round(facts.silence * DAY_MS) // SECOND_MS,
         usual_gap_seconds=round(usual_gap(facts) * DAY_MS) // SECOND_MS if known else None,
-        expected_by=seen_at + round(overdue * DAY_MS) if known else None,
+        expected_by=overdue_at + local.holidays_ms(seen_at, overdue_at) if known else None,
         drop_ratio=fall.ratio if fall else None,
         reason_1=why[0].code,
         reason_1_text=why[0].text,

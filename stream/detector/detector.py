@@ -498,7 +498,7 @@ class Detector:
         """Close the hours, days and periods that have ended by a moment (ms)."""
         if self.turnover.until <= moment:
             self.turnover.roll(moment)
-        for lesson in self.progress.day.close_until(moment):
+        for lesson in self.progress.day.close_until(moment, self._suspension.local):
             self._lessons.append(lesson)
             if isinstance(lesson, Hour):
                 self._announce(lesson.hour_end)

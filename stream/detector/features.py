@@ -7,6 +7,7 @@ by the model itself, so that the detector never depends on a version.
 from math import log1p
 
 from models.protocol import Facts
+from stream.detector.calendar import LocalTime
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
 
@@ -15,15 +16,10 @@ SHORTEST_SILENCE_DAYS = 0.02
 _new = tuple.__new__
 
 
-def weekday(at: int) -> int:
-    """Give the day of the week in UTC, 0 for Monday (1970-01-01 was a Thursday)."""
-    return (at // DAY_MS + 3) % 7
-
-
-def facts(customer: Customer, at: int, paused_ms: int = 0) -> Facts:
+def facts(customer: Customer, at: int, local: LocalTime, paused_ms: int = 0) -> Facts:
     """State what is known of the customer at `at` (ms), at or after its last event.
 
-    `paused_ms` of the time since then count as no silence.
+    `paused_ms` of the time since then count as no silence; weekdays are those of `local`.
     """
     rhythm = customer.rhythm
     last_at = customer.last_at or at
@@ -50,7 +46,7 @@ def facts(customer: Customer, at: int, paused_ms: int = 0) -> Facts:
             float(customer.kinds),
             customer.kinds_usual,
             log1p(customer.volume_total),
-            weekday(at),
-            weekday(last_at),
+            local.weekday(at),
+            local.weekday(last_at),
         ),
     )

@@ -9,6 +9,7 @@ one by one, as ever.  Who may have changed another customer meanwhile has to `fo
 from collections.abc import Sequence
 
 from models.protocol import Assessment, Facts, RiskModel, RiskModels
+from stream.detector.calendar import LocalTime
 from stream.detector.customer import Customer
 from stream.detector.features import facts
 from stream.detector.roster import Roster
@@ -28,9 +29,10 @@ _LANDMARK = int(Due.LANDMARK)
 class Foresight:
     """Knows what is said of landmarks that are about to come up."""
 
-    def __init__(self, models: RiskModels) -> None:
-        """Ask these models."""
+    def __init__(self, models: RiskModels, local: LocalTime) -> None:
+        """Ask these models; weekdays are those of `local`."""
         self._models = models
+        self._local = local
         self._foreseen: dict[str, tuple[int, RiskModel, Facts, Assessment]] = {}
 
     def look(self, coming: Sequence[tuple[int, str]], customers: Roster) -> None:
@@ -56,7 +58,7 @@ class Foresight:
 
     def _assess(self, model: RiskModel, due: Sequence[tuple[int, str, Customer]]) -> None:
         """Assess landmarks by the model in force at all of them."""
-        known = [facts(customer, at) for at, _, customer in due]
+        known = [facts(customer, at, self._local) for at, _, customer in due]
         found = zip(due, known, model.assess_many(known), strict=True)
         for (at, customer_id, _), one, judged in found:
             self._foreseen[customer_id] = at, model, one, judged
@@ -68,7 +70,7 @@ class Foresight:
         found = self._foreseen.pop(customer_id, None)
         if found is not None and found[0] == at and found[1] is model:
             return found[2], found[3]
-        known = facts(customer, at)
+        known = facts(customer, at, self._local)
         return known, model.assess(known)
 
     def forget(self) -> None:

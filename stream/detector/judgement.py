@@ -4,6 +4,7 @@ from math import inf
 
 from models.protocol import RiskModel, RiskModels
 from stream.detector import landmarks
+from stream.detector.calendar import local_time
 from stream.detector.customer import Customer, Episode, customer_hash
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
@@ -25,12 +26,13 @@ class Judge:
     ) -> None:
         """Judge by this policy and these models, count in `progress`, and speak by `voice`."""
         self.witness: Witness | None = None
-        self.foresight = Foresight(models)
+        self.foresight = Foresight(models, local_time(policy.calendar))
         self._policy = policy
         self._models = models
         self._progress = progress
         self._voice = voice
         self._suspension = Suspension(policy, models)
+        self._local = local_time(policy.calendar)
 
     def judge(self, customer_id: str, customer: Customer, at: int) -> None:
         """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
@@ -40,7 +42,7 @@ class Judge:
         self._remember(customer_id, customer, at, model, judged.inputs)
         if paused := self._suspension.within(customer.last_at, at):
             # Learned from as it was: what becomes of it is counted in days as they come, too.
-            known = facts(customer, at, paused)
+            known = facts(customer, at, self._local, paused)
             judged = model.assess(known)
         customer.rung += 1
         gap = usual_gap(known)
@@ -67,7 +69,7 @@ class Judge:
     def judge_ceiling(self, customer_id: str, customer: Customer, at: int) -> None:
         """Alert on a silence that has come to its segment's ceiling, whatever it is worth."""
         if customer.counted and not customer.episode:
-            known = facts(customer, at, customer.paused_ms)
+            known = facts(customer, at, self._local, customer.paused_ms)
             judged = self._models.at(at).assess(known)
             self._raise(customer_id, customer, at, 1 - judged.p_lapse)
 

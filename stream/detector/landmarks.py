@@ -2,7 +2,7 @@
 
 Judging costs, and neighbouring moments of one silence say almost the same, so
 about ten are enough: a geometric ladder of silences from horizon/60 to the
-horizon, or every midnight (UTC) where the horizon is short.  Two more beyond
+horizon, or every local midnight where the horizon is short.  Two more beyond
 the horizon keep rankings of the long silent honest.
 
 What was known at a landmark is frozen there and kept until its outcome has
@@ -15,6 +15,7 @@ from bisect import bisect_left
 
 import msgspec
 
+from stream.detector.calendar import local_time
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
 
@@ -51,6 +52,7 @@ class Ladder:
         """Lay out the rungs for the policy's horizon."""
         self.horizon_ms = horizon = policy.horizon_ms
         self._visit_gap = policy.visit_gap_ms
+        self._local = local_time(policy.calendar)
         self._by_midnight = horizon <= SHORT_HORIZON_DAYS * DAY_MS
         beyond = [round(horizon * share) for share in BEYOND]
         if self._by_midnight:
@@ -68,8 +70,8 @@ class Ladder:
     def at(self, last_at: int, rung: int) -> int | None:
         """Give the moment of a rung for a customer last seen at `last_at`; None past the last."""
         if rung < self._midnights:
-            first = last_at + self._visit_gap
-            return (-(-first // DAY_MS) + rung) * DAY_MS
+            local = self._local
+            return local.midnight(local.day(last_at + self._visit_gap - 1) + 1 + rung)
         rung -= self._midnights
         return last_at + self._silences[rung] if rung < len(self._silences) else None
 

@@ -1,14 +1,16 @@
-"""Periods: where weeks, months, quarters and years begin, by the calendar in UTC."""
+"""Periods: where weeks, months, quarters and years begin, by the calendar of the policy's zone."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
+from stream.detector.calendar import LocalTime, date_of, day_of
+
 
 class Every(StrEnum):
-    """How long a period is; all begin at midnight UTC."""
+    """How long a period is; all begin at a local midnight."""
 
     WEEK = "week"
     """From Monday on."""
@@ -24,20 +26,21 @@ _AHEAD_MS: Final = 400 * 86_400_000
 """Boundaries are looked up this far ahead at a time: a year and more."""
 
 
-def boundaries(first: int, until: int, every: Every) -> Iterator[int]:
+def boundaries(first: int, until: int, every: Every, local: LocalTime) -> Iterator[int]:
     """Give where periods begin, from the one that `first` lies in up to `until` (ms)."""
-    moment = _floor(datetime.fromtimestamp(first / 1000, UTC), every)
-    while (at := round(moment.timestamp() * 1000)) <= until:
+    day = _floor(date_of(local.day(first)), every)
+    while (at := local.midnight(day_of(day))) <= until:
         yield at
-        moment = _floor(moment + timedelta(days=_DAYS_MORE[every]), every)
+        day = _floor(day + timedelta(days=_DAYS_MORE[every]), every)
 
 
-class Calendar:
+class Boundaries:
     """The same boundaries, to be asked for one at a time; all times in ms."""
 
-    def __init__(self, every: Every) -> None:
+    def __init__(self, every: Every, local: LocalTime) -> None:
         """Know the begins of such periods."""
         self._every = every
+        self._local = local
         self._known: list[int] = []
 
     def begin(self, moment: int) -> int:
@@ -61,13 +64,14 @@ class Calendar:
         if not known or not known[0] <= moment < known[-1]:
             first = min([*known[:1], moment])
             last = max([*known[-1:], moment])
-            known = self._known = list(boundaries(first, last + _AHEAD_MS, self._every))
+            known = self._known = list(
+                boundaries(first, last + _AHEAD_MS, self._every, self._local)
+            )
         return known
 
 
-def _floor(moment: datetime, every: Every) -> datetime:
-    """Give the begin of the period that a moment lies in."""
-    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+def _floor(day: date, every: Every) -> date:
+    """Give the begin of the period that a day lies in."""
     if every is Every.WEEK:
         return day - timedelta(days=day.weekday())
     months = _MONTHS[every]

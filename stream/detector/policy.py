@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from stream.detector.calendar import Calendar
 from stream.detector.events import DAY_MS, INTERNAL, MINUTE_MS, SECOND_MS
 from stream.detector.periods import Every
 from stream.detector.plays import Play, Release
@@ -165,6 +166,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts = Accounts()
     identity: Identity = Identity()
     retention: Retention = Retention()
+    calendar: Calendar = Calendar()
     segments: tuple[Segment, ...] = ()
     """Kinds of customers, in the order in which they are asked for."""
     plays: tuple[Play, ...] = ()

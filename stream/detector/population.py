@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from models.protocol import DIAL_GRID, Hour, Tally
+from stream.detector.calendar import LocalTime
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS, HOUR_MS
 
@@ -82,8 +83,12 @@ class Day(msgspec.Struct):
             self.withdrawn_ms += end - begin
             self.withdrawn_false_alarms += customer.false_alarm_at > at - horizon_ms
 
-    def close_until(self, moment: int) -> Iterator[Hour | Tally]:
-        """Close every hour and day that has ended by `moment` (ms); the first begin with it."""
+    def close_until(self, moment: int, local: LocalTime) -> Iterator[Hour | Tally]:
+        """Close every hour and day that has ended by `moment` (ms); the first begin with it.
+
+        Of a day, holidays of `local` are no customer time: what the dial allows for days on which
+        nobody is alerted on would all be spent on the next.
+        """
         if not self.end:
             self.end = (moment // DAY_MS + 1) * DAY_MS
             self.since = moment
@@ -98,10 +103,11 @@ class Day(msgspec.Struct):
             if self.hour_end <= self.end:
                 continue
             self._account(self.end)
+            free = 1 - local.holidays_ms(self.end - DAY_MS, self.end) / DAY_MS
             yield Tally(
                 day_end=self.end,
                 visits=self.visits,
-                customer_days=self.customer_ms / DAY_MS,
+                customer_days=self.customer_ms * free / DAY_MS,
                 crossings=self.crossings,
                 crossed=self.crossed,
                 false_alarms=self.false_alarms,

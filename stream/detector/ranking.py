@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from copy import deepcopy
 
 from models.protocol import RiskModels
+from stream.detector.calendar import local_time
 from stream.detector.customer import Customer, complete_visit
 from stream.detector.events import DAY_MS
 from stream.detector.features import facts
@@ -26,6 +27,7 @@ def rank(
     explicitly is gone; who is no longer observed is judged at the moment the
     watching ended.
     """
+    local = local_time(policy.calendar)
     for customer_id in sorted(customers if of is None else of):
         customer = customers.look(customer_id)
         if not customer.visits:
@@ -34,7 +36,7 @@ def rank(
         if customer.ended:
             yield customer_id, 1.0
         else:
-            known = facts(_as_if_left(customer, policy), moment)
+            known = facts(_as_if_left(customer, policy), moment, local)
             yield customer_id, models.at(moment).risk(known, ahead_days)
 
 

@@ -5,7 +5,7 @@ most in the model, grouped by what a person would call them.  A cold model has
 no weights, so its alerts say the fact alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import expm1
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ LEAST_DIFFERENCE = 0.5
 TELL_SMALLER_UNIT_BELOW = 2
 """Hours below two days, minutes below two hours."""
 DECIMALS_UP_TO_DAYS = 10
+HOLIDAYS_TOLD = 3
+"""Names of holidays in a sentence."""
 
 
 class Reason(NamedTuple):
@@ -74,16 +76,20 @@ def explain(
     *,
     cause: str,
     fall: Fall | None = None,
+    holidays: Iterable[str] = (),
     horizon_days: float,
     contributions: Sequence[tuple[str, float]],
 ) -> list[Reason]:
     """Give up to three reasons, the fact first.
 
     `cause` is the event name behind a warning, an ending or an activation, or the id that goes on
-    in this one's place; `fall` is what shows a decline; contributions are logits of P(lapse) by
+    in this one's place; `fall` is what shows a decline; `holidays` are those in the silence;
+    contributions are logits of P(lapse) by
     input name.
     """
     fact = _fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)
+    if fact.code in ("silence", "lapsed"):
+        fact = _less_holidays(fact, list(holidays))
     reasons = [fall.reason if fall else fact]
     if kind not in (Kind.OPENED, Kind.ESCALATED):
         return reasons
@@ -121,6 +127,15 @@ def _fact(kind: Kind, trigger: Trigger, facts: Facts, *, cause: str, horizon_day
     else:
         reason = Reason("silence", _silence(facts, silence, horizon_days))
     return reason
+
+
+def _less_holidays(fact: Reason, holidays: list[str]) -> Reason:
+    """Add which holidays do not count as silence, the last ones first."""
+    if not holidays:
+        return fact
+    names = ", ".join(holidays[: -HOLIDAYS_TOLD - 1 : -1])
+    more = ", and more" if len(holidays) > HOLIDAYS_TOLD else ""
+    return fact._replace(text=f"{fact.text} Holidays in it do not count: {names}{more}.")
 
 
 def _stalled(facts: Facts) -> str:

@@ -8,9 +8,13 @@ If the product was away, its customers come back where they left off; if only it
 events were, those who used it meanwhile take a gap of their own until they are
 seen again.  So whoever was silent at the resumption is given that gap, as far as
 it fits the length of what happened: after an hour hardly anybody was missed.
+
+A holiday that the policy knows of is no silence either.  Nothing is suspended for it, and
+nobody is waited for after it: that nobody would come was known, and no event is lost.
 """
 
-from models.protocol import RiskModels
+from models.protocol import Guarded, RiskModels
+from stream.detector.calendar import local_time
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
@@ -22,13 +26,15 @@ GRACE_HORIZON_SHARE = 0.25
 
 
 class Suspension:
-    """What of the time is suspended, by the models in force."""
+    """What of the time is suspended, by the models in force, and what of it is holidays."""
 
     def __init__(self, policy: Policy, models: RiskModels) -> None:
-        """Follow these models, if the policy wants a guard."""
+        """Follow these models, if the policy wants a guard, and the policy's calendar."""
         self._enabled = policy.guard.enabled
         self._models = models
         self._grace_most = policy.horizon_ms * GRACE_HORIZON_SHARE
+        self.local = local_time(policy.calendar)
+        self._has_holidays = bool(policy.calendar.holidays)
 
     def holds(self, since: int, at: int, usual_gap_days: float) -> bool:
         """Tell whether a silence since `since` (ms) may not be alerted on at a moment (ms)."""
@@ -41,19 +47,29 @@ class Suspension:
         return since < found.changed_at and at - found.changed_at < grace
 
     def within(self, since: int, until: int) -> int:
-        """Give how much (ms) of a silence was suspended."""
+        """Give how much (ms) of a silence does not count: what was suspended, and holidays."""
         now = self._models.at(until).guarded
-        if not (self._enabled and (now.suspended_since or since < now.changed_at)):
-            return 0
-        before = self._models.at(since).guarded.suspended_ms(since)
-        return min(max(0, now.suspended_ms(until) - before), until - since)
+        suspended = 0
+        if self._enabled and (now.suspended_since or since < now.changed_at):
+            before = self._suspended_ms(self._models.at(since).guarded, since)
+            suspended = max(0, self._suspended_ms(now, until) - before)
+        if self._has_holidays:
+            suspended += self.local.holidays_ms(since, until)
+        return min(suspended, until - since)
 
     def puts_off(self, customer: Customer, at: int) -> bool:
-        """Put off what silence makes due, by the time that was suspended; tell whether that is so.
+        """Put off what silence makes due, by the time that does not count; tell whether that is so.
 
-        While it lasts, what is put off comes up again and again.
+        While a suspension lasts, what is put off comes up again and again.
         """
         paused = self.within(customer.last_at, at)
         longer = paused > customer.paused_ms
         customer.paused_ms = max(customer.paused_ms, paused)
         return longer
+
+    def _suspended_ms(self, guarded: Guarded, moment: int) -> int:
+        """Give how much of the time up to a moment (ms) was suspended, holidays not counted."""
+        suspended = guarded.suspended_ms(moment)
+        if self._has_holidays and guarded.suspended_since:
+            suspended -= self.local.holidays_ms(guarded.suspended_since, moment)
+        return suspended

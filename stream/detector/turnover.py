@@ -16,9 +16,10 @@ from typing import Final
 
 import msgspec
 
+from stream.detector.calendar import local_time
 from stream.detector.customer import Customer, begin_visit, prolong
 from stream.detector.life import NOBODY_SPECIAL
-from stream.detector.periods import Calendar, Every
+from stream.detector.periods import Boundaries, Every
 from stream.detector.policy import Policy
 from stream.detector.segments import segment_of
 from stream.detector.stays import STAYS_MAX, Close, Stay, Tenure, united
@@ -75,6 +76,14 @@ class TurnoverState(msgspec.Struct, array_like=True):
     ends: dict[int, dict[str, int]] = msgspec.field(default_factory=dict)
     """Boundary (ms) -> segment -> customers who are none any more when it comes, if nothing more
     comes of them; `HERE`: while they are here."""
+    time_zone: str = "UTC"
+    """By whose midnights the periods begin."""
+
+    @classmethod
+    def of(cls, policy: Policy, since: int = 0) -> "TurnoverState":
+        """Begin with nobody counted, known from a moment on (ms)."""
+        zone = policy.calendar.time_zone
+        return cls(policy.retention.every, policy.horizon_ms, since, time_zone=zone)
 
 
 class Turnover:
@@ -82,7 +91,7 @@ class Turnover:
 
     def __init__(self, policy: Policy, state: TurnoverState | None) -> None:
         """Go on from a checkpoint's state, or begin with nobody counted."""
-        fresh = TurnoverState(policy.retention.every, policy.horizon_ms)
+        fresh = TurnoverState.of(policy)
         self.state = fresh if state is None else state
         self._unknown = state is None  # a release that counted nobody was here before, or none
         self.changed = True
@@ -91,7 +100,7 @@ class Turnover:
         """When (ms) the running period is over; never, before the first visit."""
         self._policy = policy
         self._horizon_ms = policy.horizon_ms
-        self._calendar = Calendar(policy.retention.every)
+        self._calendar = Boundaries(policy.retention.every, local_time(policy.calendar))
 
     @property
     def told(self) -> Counted | None:
@@ -115,9 +124,9 @@ class Turnover:
     def _forget(self, watermark: int) -> None:
         """Forget all counts; with the same periods and horizon, what is known still is."""
         state = self.state
-        same = (self._policy.retention.every, self._horizon_ms) == (state.every, state.horizon_ms)
-        if self._unknown or not same:
-            state = TurnoverState(self._policy.retention.every, self._horizon_ms, since=watermark)
+        fresh = TurnoverState.of(self._policy, watermark)
+        if self._unknown or _terms(state) != _terms(fresh):
+            state = fresh
         for counted in (state.running, state.over):
             if counted is not None:
                 counted.segments = {}
@@ -324,3 +333,8 @@ def _lose(counts: Counts, close: Close, by: int) -> None:
 def _segment_at(tenure: Tenure, moment: int, now: str) -> str:
     """Name the segment that a customer was in at a moment (ms)."""
     return next((before for at, before in tenure.moves if at > moment), now)
+
+
+def _terms(state: TurnoverState) -> tuple[Every, int, str]:
+    """Give what has to be the same for counts to go on: other periods begin elsewhere."""
+    return state.every, state.horizon_ms, state.time_zone

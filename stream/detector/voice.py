@@ -6,6 +6,7 @@ from models.protocol import RiskModels
 from stream.detector import alerts, episodes, notices
 from stream.detector.advice import Adviser
 from stream.detector.alerts import Alert
+from stream.detector.calendar import local_time
 from stream.detector.customer import Customer
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
@@ -24,6 +25,7 @@ class Voice:
         self._policy = policy
         self._models = models
         self.adviser = Adviser(policy)
+        self._local = local_time(policy.calendar)
         self._said: list[Alert] = []
         self._withheld: Counter[str] = Counter()
 
@@ -57,13 +59,14 @@ class Voice:
             customer,
             change,
             at=at,
-            facts=facts(customer, at),
+            facts=facts(customer, at, self._local),
             cause=cause,
             fall=fall,
             reason=reason,
             model=self._models.at(at),
             policy=self._policy,
             adviser=self.adviser,
+            local=self._local,
         )
         self._said.append(alert)
         return True

@@ -28,6 +28,7 @@ from stream.detector.accounts.everybody import of_everybody
 from stream.detector.accounts.roll_up import RollUp
 from stream.detector.advice import Adviser
 from stream.detector.batch import EventBatch
+from stream.detector.calendar import local_time
 from stream.detector.decisions import Decisions
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS
@@ -137,6 +138,7 @@ class Replay:
         self._hours: list[Hour] = []
         self._watches = True
         if pinned is None:
+            zone = local_time(policy.calendar)
             self._trainer = Trainer(
                 Dial(
                     policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
@@ -148,12 +150,13 @@ class Replay:
                 )
                 if policy.decline.enabled
                 else None,
+                zone=zone,
                 promote=policy.promote,
                 with_forest=policy.forest,
             )
             if policy.guard.enabled:
                 guard = policy.guard
-                self._guard = Guard(collapse=guard.collapse, recover=guard.recover)
+                self._guard = Guard(collapse=guard.collapse, recover=guard.recover, zone=zone)
                 self._turn_every = HOUR_MS
         for snapshot in pinned or ():
             self.timeline.add(OnlineModel(snapshot))

@@ -7,12 +7,12 @@ the start, 1,000 acquired and 40,000 at the end are 39,000 of 50,000, 78 %; not
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.detector.calendar import LocalTime, date_of
 from stream.detector.events import DAY_MS
 from stream.detector.periods import Every, boundaries
 from stream.detector.stays import Close
@@ -74,7 +74,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 
 def retention(spans: Spans, horizon_ms: int, every: Every = Every.MONTH) -> Retention:
     """Give the figures of every period that lies within the log as a whole."""
-    moments = list(boundaries(spans.first, spans.until, every))
+    moments = list(boundaries(spans.first, spans.until, every, spans.local))
     present = [_present(spans, moment) for moment in moments]
     first = np.full(spans.customers, np.iinfo(np.int64).max)
     np.minimum.at(first, spans.customer, spans.begin)
@@ -117,7 +117,7 @@ def _period(
     at_start, left = int(before.sum()), int(gone.sum())
     known = at_start and begin - spans.first >= horizon_ms
     return Period(
-        begin=_day(begin),
+        begin=_day(begin, spans.local),
         at_start=at_start,
         new=int(new.sum()),
         back=int((after & ~before & ~new).sum()),
@@ -140,7 +140,7 @@ def _cohorts(
         size = int(came.sum())
         if size:
             kept = tuple(float((came & later).sum() / size) for later in present[place + 1 :])
-            yield Cohort(begin=_day(begin), size=size, kept=kept)
+            yield Cohort(begin=_day(begin, spans.local), size=size, kept=kept)
 
 
 def _present(spans: Spans, moment: int) -> Bools:
@@ -150,6 +150,6 @@ def _present(spans: Spans, moment: int) -> Bools:
     return present
 
 
-def _day(moment: int) -> str:
-    """Write the day that begins at a moment (ms)."""
-    return datetime.fromtimestamp(moment / 1000, UTC).date().isoformat()
+def _day(moment: int, local: LocalTime) -> str:
+    """Write the local day that begins at a moment (ms)."""
+    return date_of(local.day(moment)).isoformat()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.detector.batch import EventBatch
+from stream.detector.calendar import LocalTime, local_time
 from stream.detector.policy import EventClass, Policy
 from stream.detector.stays import Close
 from stream.retention.moves import MoveRecorder, Moves
@@ -38,6 +39,8 @@ class Spans:
     """Up to when the log tells: its last event."""
     moves: Moves
     """Which segment each customer was in when."""
+    local: LocalTime
+    """By whose days they are counted."""
 
     @property
     def first(self) -> int:
@@ -106,6 +109,7 @@ class Recorder:
             table[:, 3],
             until,
             self._moves.moves(self._codes),
+            local_time(self._policy.calendar),
         )
 
     def _use(self, code: int, at: int) -> None:

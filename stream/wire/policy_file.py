@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from stream.detector.calendar import local_time
 from stream.detector.plays import Play, Release
 from stream.detector.policy import (
     CLASSES,
@@ -28,6 +29,7 @@ from stream.detector.policy import (
 )
 from stream.detector.segments import Segment
 from stream.wire import policy_values as values
+from stream.wire.calendars import Closing, backwards, calendar_of
 from stream.wire.mapping import Mapping
 from stream.wire.policy_checks import Given, contradictions
 from stream.wire.policy_keys import LISTS, REQUIRED, SECTIONS
@@ -64,7 +66,7 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     owners: tuple[Owner, ...] = ()
 
 
-Made = TypeVar("Made", Segment, Play, Release, Owner)
+Made = TypeVar("Made", Segment, Play, Release, Owner, Closing)
 
 
 class PolicyError(msgspec.Struct, frozen=True):
@@ -167,6 +169,11 @@ class _Reading:
         identity = Identity(**sections.pop("identity"))
         retention = Retention(**sections.pop("retention"))
         log = LogFormat(**sections.pop("log"))
+        closings = self._made("holiday", Closing, lists["holiday"])
+        calendar = calendar_of(**sections.pop("calendar"), closings=closings)
+        for _, read in lists["release"]:
+            if isinstance(read.get("at"), values.Local):
+                read["at"] = local_time(calendar).moment(read["at"].clock_ms)
         merged = {field: value for section in sections.values() for field, value in section.items()}
         policy = Policy(
             **merged,
@@ -176,12 +183,16 @@ class _Reading:
             accounts=accounts,
             identity=identity,
             retention=retention,
+            calendar=calendar,
             segments=self._made("segment", Segment, lists["segment"]),
             plays=self._made("play", Play, lists["play"]),
             releases=self._made("release", Release, lists["release"]),
         )
         for wrong in contradictions(policy, Given(self.tree, frozenset(self.unread))):
             self.wrong(*wrong)
+        if not self.unread.intersection(("holiday", "first", "last")):
+            for place, message in backwards(closings):
+                self.wrong(("holiday", place, "to"), "[[holiday]] to", message)
         policy = msgspec.structs.replace(policy, version=version_of(policy))
         found = tuple(mapping for mapping in mappings if mapping is not None)
         owners = self._made("owner", Owner, lists["owner"])

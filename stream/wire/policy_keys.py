@@ -50,6 +50,10 @@ SECTIONS: dict[str, Keys] = {
         "allowed_lateness": ("allowed_lateness_ms", values.duration(least=0, most=30 * DAY_MS)),
         "max_future_skew": ("max_future_skew_ms", values.duration(least=0, most=30 * DAY_MS)),
     },
+    "calendar": {
+        "time_zone": ("time_zone", values.time_zone),
+        "holidays": ("places", values.holiday_places),
+    },
     "decline": {
         "enabled": ("enabled", values.flag),
         "sharp_ratio": (
@@ -169,12 +173,19 @@ _OWNER: Keys = {
     "daily": ("daily", values.whole(least=1, most=1_000_000)),
 }
 
+_HOLIDAY: Keys = {
+    "name": ("name", values.text),
+    "from": ("first", values.day),
+    "to": ("last", values.day),
+}
+
 LISTS: dict[str, Keys] = {
     "mapping": _MAPPING,
     "segment": _SEGMENT,
     "play": _PLAY,
     "release": _RELEASE,
     "owner": _OWNER,
+    "holiday": _HOLIDAY,
 }
 """Section -> its keys: those that there may be several of."""
 
@@ -183,5 +194,6 @@ REQUIRED = {
     "play": ("name",),
     "release": ("name", "date"),
     "owner": ("name", "daily"),
+    "holiday": ("name", "from"),
 }
 """Of them, the keys without which one says nothing."""

@@ -8,16 +8,25 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
+from typing import NamedTuple
 
 from stream.detector.events import DAY_MS
 from stream.detector.segments import Comparison, Condition, FromTrait, Value
-from stream.wire import times
+from stream.wire import times, zones
 from stream.wire.durations import format_duration, parse_duration
 from stream.wire.fields import TEXT_BYTES_MAX
+from stream.wire.holiday_dates import YEARS, holidays_of
 
 WORTH_MAX = 1e15
 
 Read = Callable[[object], object]
+
+
+class Local(NamedTuple):
+    """A moment by the clock of a zone that is not known yet."""
+
+    clock_ms: int
+    """Milliseconds since 1970-01-01 00:00 of the same clock."""
 
 
 def duration(*, least: int, most: int) -> Read:
@@ -236,15 +245,41 @@ def owner(value: object) -> FromTrait | str:
     return from_trait(value) or text(value)
 
 
-def moment(value: object) -> int:
-    """Read a date (its begin in UTC), or a date with a time, as ms since 1970."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if not isinstance(value, datetime):
+def moment(value: object) -> int | Local:
+    """Read a date (its begin), or a date with a time, as ms since 1970: UTC if it says so."""
+    if isinstance(value, datetime):
+        at = times.milliseconds(value)
+        return at if value.tzinfo else Local(at)
+    return Local(times.milliseconds(datetime.combine(_date(value), time(), UTC)))
+
+
+def day(value: object) -> date:
+    """Read a date on which something may happen."""
+    found = _date(value)
+    if found.year not in YEARS:
+        raise ValueError(f"{found} is out of range: from {YEARS[0]} to {YEARS[-1]}")
+    return found
+
+
+def _date(value: object) -> date:
+    if isinstance(value, datetime) or not isinstance(value, date):
         raise ValueError(f"{value!r} is no date: write 2026-10-01, without quotes")  # noqa: TRY004 - as above
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=UTC)
-    return times.milliseconds(value)
+    return value
+
+
+def time_zone(value: object) -> str:
+    """Read a time zone's name in the IANA database."""
+    name = text(value)
+    zones.offsets(name)
+    return name
+
+
+def holiday_places(value: object) -> tuple[str, ...]:
+    """Read a country whose holidays count, or a part of one, or a list of them."""
+    places = names(value)
+    for place in places:
+        holidays_of(place)
+    return tuple(dict.fromkeys(places))
 
 
 def one_of(*words: str) -> Read:

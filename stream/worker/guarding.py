@@ -11,6 +11,7 @@ import msgspec
 from models.guard import Guard, GuardState
 from models.protocol import Hour
 from models.snapshots import Snapshot
+from stream.detector.calendar import local_time
 from stream.detector.events import DAY_MS, HOUR_MS
 from stream.detector.policy import Policy
 from stream.wire.state import StateCodec
@@ -42,6 +43,7 @@ class Guarding:
         self._guard = Guard(
             collapse=policy.guard.collapse,
             recover=policy.guard.recover,
+            zone=local_time(policy.calendar),
             state=self._watched.guard,
         )
         self._hours = TrainingDays(partitions, self._watched.hours, length_ms=HOUR_MS)

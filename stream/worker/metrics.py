@@ -29,6 +29,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from models.protocol import Lesson
 from stream.detector.alerts import Alert, Kind
+from stream.detector.calendar import Calendar, local_time
 from stream.detector.errors import Code
 from stream.detector.events import SECOND_MS
 from stream.detector.policy import Policy
@@ -55,6 +56,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         place: dict[str, Any] = {"namespace": "slipaway", "registry": self.registry}
         self._segments: frozenset[str] = frozenset()
+        self._local = local_time(Calendar())
         self._declare_work(place)
         self._declare_judgement(place)
         self._declare_what_runs(place)
@@ -367,6 +369,7 @@ class Metrics:
         """Say by which settings and policy this worker works."""
         self.settings_info.info({"app_id": app_id, "clock": clock, "model": model})
         self._segments = frozenset(one.name for one in policy.segments[:SEGMENTS_MAX])
+        self._local = local_time(policy.calendar)
         self.horizon.set(policy.horizon_ms / SECOND_MS)
         self.allowed_lateness.set(policy.allowed_lateness_ms / SECOND_MS)
 
@@ -462,7 +465,7 @@ class Metrics:
 
     def turned(self, tp: TP, over: Counted | None) -> None:
         """Say what a partition counted of the period that is over; None: not known."""
-        self.retained.tell(tp, over, self._segments)
+        self.retained.tell(tp, over, self._segments, self._local)
 
     def withheld(self, reasons: Mapping[str, int]) -> None:
         """Count episodes that were due and did not open."""

@@ -5,11 +5,10 @@ Partitions are not at the same time everywhere, so a period is told apart from t
 one by a label, and shown while any partition here still says something of it.
 """
 
-from datetime import UTC, datetime
-
 from faust.types import TP
 from prometheus_client import Gauge
 
+from stream.detector.calendar import LocalTime, date_of
 from stream.detector.turnover import Counted
 
 Figures = dict[tuple[str, str, str], int]
@@ -25,15 +24,15 @@ class Retained:
         self._parts: dict[TP, Figures] = {}
         self._shown: set[tuple[str, str, str]] = set()
 
-    def tell(self, tp: TP, over: Counted | None, known: frozenset[str]) -> None:
+    def tell(self, tp: TP, over: Counted | None, known: frozenset[str], local: LocalTime) -> None:
         """Take what a partition counted, None: nothing (any more).
 
-        Segments that are not `known` are shown as one.
+        Segments that are not `known` are shown as one; a period is called by its first `local` day.
         """
         figures: Figures = {}
         self._parts[tp] = figures
         if over is not None:
-            begin = datetime.fromtimestamp(over.begin / 1000, UTC).date().isoformat()
+            begin = date_of(local.day(over.begin)).isoformat()
             for name, counts in over.segments.items():
                 segment = label_of(name, known)
                 for of in ("at_start", "kept", "lapsed", "ended", "new", "back"):

@@ -20,6 +20,7 @@ from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
 from models.trainer import WATCHED, Trainer, TrainerState
 from stream.detector import cadence
+from stream.detector.calendar import local_time
 from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch, Fold, Output, Record, Row
@@ -103,11 +104,12 @@ class TrainFold(Fold):
             if policy.decline.enabled
             else None
         )
+        zone = local_time(policy.calendar)
         others = {"promote": policy.promote, "with_forest": policy.forest}
         if saved is not None and saved.horizon_days == dial.horizon_days:
-            self._trainer = Trainer.resume(saved, dial, falls, **others)
+            self._trainer = Trainer.resume(saved, dial, falls, zone=zone, **others)
         else:
-            self._trainer = Trainer(dial, falls, **others)
+            self._trainer = Trainer(dial, falls, zone=zone, **others)
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import date
 from itertools import pairwise
 
 import msgspec
@@ -23,6 +24,7 @@ from stream.detector.policy import Decline, Policy
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.detector.segments import Condition, OpenTicket, Segment
+from stream.wire.calendars import Closing, calendar_of
 from stream.wire.customers import CustomerCodec
 
 START = 1_700_000_000_000
@@ -59,6 +61,11 @@ POLICY = Policy(
     escalate_at_risk=0.6,
     warning_cleared_by_visits=2,
     decline=Decline(enabled=True, visits_min=3, alarm_nats=1.5),
+    calendar=calendar_of(
+        "America/St_Johns",
+        ("CA",),
+        (Closing(name="closed", first=date(2023, 12, 23), last=date(2024, 1, 2)),),
+    ),
 )
 NAMES = (
     *("open", "play", "play", "open", "share", "cancel_page", "cancelled", "watch_ended"),

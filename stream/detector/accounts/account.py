@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from stream.detector.events import DAY_MS
+from stream.detector.calendar import LocalTime
 from stream.detector.members import MemberNews
 from stream.detector.stages import Stage
 
@@ -42,7 +42,7 @@ class AccountTrigger(StrEnum):
 
 
 class Rhythm(msgspec.Struct, array_like=True, gc=False):
-    """Days of use, and the gaps between them; a day is a UTC day, counted since 1970."""
+    """Days of use, and the gaps between them; a day is a local day, counted since 1970."""
 
     first_day: int = 0
     last_at: int = 0
@@ -55,19 +55,14 @@ class Rhythm(msgspec.Struct, array_like=True, gc=False):
     """Days those took."""
 
     @property
-    def last_day(self) -> int:
-        """Give the last day of use."""
-        return self.last_at // DAY_MS
-
-    @property
     def usual_gap(self) -> float:
         """Give the mean of the gaps in days; 0 while there is none."""
         return self.span / self.gaps if self.gaps else 0.0
 
-    def come(self, at: int) -> bool:
+    def come(self, at: int, local: LocalTime) -> bool:
         """Note a visit (ms); tell whether it makes another day of use."""
-        day = at // DAY_MS
-        before, self.last_at = self.last_day, max(self.last_at, at)
+        day, before = local.day(at), local.day(self.last_at)
+        self.last_at = max(self.last_at, at)
         if not self.days:
             self.first_day, self.days = day, 1
             return True
@@ -89,12 +84,12 @@ class Member(msgspec.Struct, array_like=True, gc=False):
     """The same, and fading sooner."""
     left: bool = False
 
-    def come(self, at: int, horizon_days: float) -> None:
+    def come(self, at: int, local: LocalTime, horizon_days: float) -> None:
         """Note a visit (ms)."""
-        before = self.rhythm.last_day
+        before = local.day(self.rhythm.last_at)
         self.left = False
-        if self.rhythm.come(at):
-            passed = self.rhythm.last_day - before if self.rhythm.days > 1 else 0
+        if self.rhythm.come(at, local):
+            passed = local.day(self.rhythm.last_at) - before if self.rhythm.days > 1 else 0
             self.use = 1.0 + self.use * fading(passed, USE_HALVES_HORIZONS * horizon_days)
             self.lately = 1.0 + self.lately * fading(passed, LATELY_HALVES_HORIZONS * horizon_days)
 
@@ -144,13 +139,13 @@ class Account(msgspec.Struct, array_like=True):
         """Say where the account stands."""
         return self.episode.stage if self.episode else Stage.STEADY
 
-    def come(self, customer_id: str, at: int, horizon_days: float) -> None:
+    def come(self, customer_id: str, at: int, local: LocalTime, horizon_days: float) -> None:
         """Note a member's visit (ms)."""
         member = self.members.get(customer_id)
         if member is None:
             member = self.members[customer_id] = Member()
-        member.come(at, horizon_days)
-        self.rhythm.come(at)
+        member.come(at, local, horizon_days)
+        self.rhythm.come(at, local)
         if len(self.members) > MEMBERS_MAX:
             del self.members[
                 min(self.members, key=lambda one: (self.members[one].rhythm.last_at, one))

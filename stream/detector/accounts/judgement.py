@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from stream.detector import cadence
 from stream.detector.accounts.account import Account, AccountTrigger
 from stream.detector.accounts.standing import Standing
-from stream.detector.events import DAY_MS
+from stream.detector.calendar import LocalTime
 from stream.detector.policy import Policy
 
 DAYS_MIN = 6
@@ -29,14 +29,6 @@ NARROWER_MIN = 0.3
 LATELY_MIN = 3.0
 """Days of use of late, over all members, below which shares of it say nothing."""
 
-MONDAY = 4
-"""Days since 1970 modulo seven: that one began on a Thursday."""
-
-
-def is_week_end(midnight: int) -> bool:
-    """Tell whether a week (of Mondays to Sundays, UTC) ends at a midnight (ms)."""
-    return midnight // DAY_MS % 7 == MONDAY
-
 
 def learn(account: Account, at: Standing) -> None:
     """Take a week's standing into what is usual."""
@@ -49,13 +41,13 @@ def learn(account: Account, at: Standing) -> None:
     account.weeks += 1
 
 
-def countable(account: Account, midnight: int, policy: Policy) -> bool:
+def countable(account: Account, midnight: int, policy: Policy, local: LocalTime) -> bool:
     """Tell whether an account has been here for a horizon: who comes within one can be counted.
 
     One that is back from a silence begins anew in that.
     """
-    since = max(account.rhythm.first_day, account.back_at // DAY_MS)
-    return midnight // DAY_MS - since >= cadence.days(policy.horizon_ms)
+    since = max(account.rhythm.first_day, local.day(account.back_at))
+    return local.day(midnight) - since >= cadence.days(policy.horizon_ms)
 
 
 def judged(account: Account, policy: Policy) -> bool:
@@ -65,14 +57,14 @@ def judged(account: Account, policy: Policy) -> bool:
 
 
 def found(
-    account: Account, now: Standing, midnight: int, policy: Policy
+    account: Account, now: Standing, midnight: int, policy: Policy, local: LocalTime
 ) -> Iterator[AccountTrigger]:
     """Give what there is to tell of at a midnight, the gravest first."""
     limits = policy.accounts
     if now.silent_ms >= now.deadline_ms:
         yield AccountTrigger.SILENCE
         return
-    if not countable(account, midnight, policy):
+    if not countable(account, midnight, policy, local):
         return
     if _champion_missing(account, now, policy):
         yield AccountTrigger.CHAMPION

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from stream.detector.calendar import LocalTime
+
 OUTAGES_MAX = 16
 """The last ones are remembered: those before them lie behind every silence that is judged."""
 
@@ -23,13 +25,19 @@ class Outages(msgspec.Struct, array_like=True):
         self.over = [*self.over, (since, at)][-OUTAGES_MAX:]
         self.since = 0
 
-    def silence(self, since: int, at: int) -> int:
-        """Give how long (ms) a silence from one moment to another is, less what was suspended."""
-        silent = at - since
-        if not (self.over or self.since):
-            return silent
+    def silence(self, since: int, at: int, local: LocalTime) -> int:
+        """Give how long (ms) a silence from one moment to another is.
+
+        Less what was suspended, and the holidays of `local`.
+        """
+        silent = _counted(since, at, local)
         for begin, end in self.over:
-            silent -= max(0, min(end, at) - max(begin, since))
+            silent -= _counted(max(begin, since), min(end, at), local)
         if self.since:
-            silent -= max(0, at - max(self.since, since))
+            silent -= _counted(max(self.since, since), at, local)
         return silent
+
+
+def _counted(since: int, until: int, local: LocalTime) -> int:
+    """Give the time (ms) from one moment to another, but for holidays; 0 if it ends before."""
+    return max(0, until - since) - local.holidays_ms(since, until)

@@ -3,7 +3,7 @@
 A synchronous function of (news, time), as the detector of customers is.  News
 of one account come from all partitions of customers, in any interleaving; each
 is decided when time has passed it, in the order of (time, account, member).
-Accounts are judged at every midnight (UTC) of event time, and somebody's coming
+Accounts are judged at every local midnight of event time, and somebody's coming
 or leaving is answered when it happened.  So neither batches nor partitions can
 change an alert.
 """
@@ -21,10 +21,13 @@ from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.accounts.episodes import AccountSign, move
 from stream.detector.accounts.outages import Outages
 from stream.detector.accounts.standing import Standing, share_of_use, standing
-from stream.detector.events import DAY_MS
+from stream.detector.calendar import local_time
 from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import Policy
 from stream.detector.stages import Stage
+
+MONDAY = 0
+"""A week ends where it begins."""
 
 
 class AccountsProgress(msgspec.Struct, array_like=True):
@@ -55,6 +58,7 @@ class RollUp:
         """Accounts that had to forget a member, and what was said of them may name it; whoever
         answers that clears it."""
         self._policy = policy
+        self._local = local_time(policy.calendar)
         self._horizon_days = cadence.days(policy.horizon_ms)
         self._said: list[AccountAlert] = []
         self._waiting = list(self.progress.notices)
@@ -89,14 +93,14 @@ class RollUp:
         """Decide everything before a moment (ms); give what was said since the last call."""
         progress = self.progress
         if until > progress.decided:
-            midnight = _midnight_from(progress.decided)
+            midnight = self._local.next_midnight(progress.decided)
             if not progress.decided or len(self.accounts) == 0:
                 first = self._waiting[0].at if self._waiting else until
-                midnight = max(midnight, _midnight_from(first))
+                midnight = max(midnight, self._local.next_midnight(first))
             while midnight < until:
                 self._hear_until(midnight)
                 self._judge_all(midnight)
-                midnight += DAY_MS
+                midnight = self._local.next_midnight(midnight + 1)
             self._hear_until(until)
             progress.decided = until
         said, self._said = self._said, []
@@ -147,13 +151,13 @@ class RollUp:
         """Note a visit, and close what it answers."""
         episode = account.episode
         if episode is None:
-            account.come(news.customer_id, news.at, self._horizon_days)
+            account.come(news.customer_id, news.at, self._local, self._horizon_days)
             return
         now = self._standing(account, news.at)
         told, member = episode.told, account.members.get(news.customer_id)
         ends_silence = account.rhythm.last_at < news.at  # but not what is late and long past
         ends_absence = member is None or member.rhythm.last_at < news.at
-        account.come(news.customer_id, news.at, self._horizon_days)
+        account.come(news.customer_id, news.at, self._local, self._horizon_days)
         if ends_silence and (episode.stage is Stage.LAPSED or AccountTrigger.SILENCE in told):
             account.back_at = news.at
         if episode.stage is Stage.LAPSED and ends_silence:
@@ -183,7 +187,7 @@ class RollUp:
         member = account.members.get(news.customer_id)
         if member is None:
             return
-        share = share_of_use(account, news.customer_id, news.at, self._horizon_days)
+        share = self._share_of_use(account, news.customer_id, news.at)
         champion = judgement.is_champion(account, share, member.rhythm.days, self._policy)
         member.left = True
         episode = account.episode
@@ -204,7 +208,7 @@ class RollUp:
         if not _disproves(account, news):
             self._hear(account, news)
             return
-        account.come(news.customer_id, news.at, self._horizon_days)
+        account.come(news.customer_id, news.at, self._local, self._horizon_days)
         now = self.progress.decided
         standing_now = self._standing(account, now)
         self._move(news.account_id, account, AccountSign.DISPROVED, now, standing_now)
@@ -215,7 +219,7 @@ class RollUp:
         """Judge every account; nobody, while use has collapsed for everybody."""
         if self.progress.outages.since:
             return
-        week_ends = judgement.is_week_end(midnight)
+        week_ends = self._local.weekday(midnight) == MONDAY
         for account_id in sorted(self.accounts):
             account = self.accounts[account_id]
             if week_ends and account.forget(midnight, self._policy.horizon_ms):
@@ -233,7 +237,7 @@ class RollUp:
         if judgement.judged(account, policy):
             self._conclude(account_id, account, midnight, now)
         learns = week_ends and account.episode is None
-        if learns and judgement.countable(account, midnight, policy):
+        if learns and judgement.countable(account, midnight, policy, self._local):
             judgement.learn(account, now)
             self.touched[account_id] = None
 
@@ -244,7 +248,7 @@ class RollUp:
             self._move(account_id, account, AccountSign.GONE, midnight, now)
             return
         if episode is not None:
-            missed = share_of_use(account, episode.champion_id, midnight, self._horizon_days)
+            missed = self._share_of_use(account, episode.champion_id, midnight)
             ended = judgement.over(account, now, missed, policy)
             for trigger in ended:
                 episode.told.remove(trigger)
@@ -253,7 +257,7 @@ class RollUp:
                 self._move(account_id, account, AccountSign.OVER, midnight, now, ended=ended[-1])
                 return
         told = episode.told if episode is not None else []
-        for trigger in judgement.found(account, now, midnight, policy):
+        for trigger in judgement.found(account, now, midnight, policy, self._local):
             if trigger not in told:
                 missed_id = now.champion_id if trigger is AccountTrigger.CHAMPION else ""
                 self._move(
@@ -271,7 +275,11 @@ class RollUp:
 
     def _standing(self, account: Account, at: int) -> Standing:
         """Look at an account."""
-        return standing(account, at, self.progress.outages, self._policy)
+        return standing(account, at, self.progress.outages, self._policy, self._local)
+
+    def _share_of_use(self, account: Account, customer_id: str, at: int) -> float:
+        """Give a member's share of all use."""
+        return share_of_use(account, customer_id, at, self._horizon_days, self._local)
 
     def _move(
         self,
@@ -314,8 +322,3 @@ def _disproves(account: Account, news: MemberNews) -> bool:
     member = account.members.get(news.customer_id)
     missed = episode.told == [AccountTrigger.CHAMPION] and news.customer_id == episode.champion_id
     return missed and member is not None and not member.left and member.rhythm.last_at < news.at
-
-
-def _midnight_from(moment: int) -> int:
-    """Give the first midnight (ms) at or after a moment."""
-    return -(-moment // DAY_MS) * DAY_MS

@@ -11,6 +11,7 @@ from stream.detector.accounts.account import (
     fading,
 )
 from stream.detector.accounts.outages import Outages
+from stream.detector.calendar import LocalTime
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
 
@@ -21,7 +22,7 @@ class Standing(NamedTuple):
     members_active: int
     """Members who came within a horizon."""
     silent_ms: int
-    """Since anybody came, less what was suspended."""
+    """Since anybody came, less what was suspended, and holidays."""
     deadline_ms: int
     """The silence that hardly any of the account's own would outlast; a horizon at most."""
     champion_id: str
@@ -38,18 +39,20 @@ class Standing(NamedTuple):
     """Days of use of late, all members' together."""
 
 
-def standing(account: Account, at: int, outages: Outages, policy: Policy) -> Standing:
+def standing(
+    account: Account, at: int, outages: Outages, policy: Policy, local: LocalTime
+) -> Standing:
     """Look at an account at a moment (ms)."""
     horizon_ms = policy.horizon_ms
-    horizon, today = cadence.days(horizon_ms), at // DAY_MS
+    horizon, today = cadence.days(horizon_ms), local.day(at)
     active, use_all, lately_all = 0, 0.0, 0.0
     champion, top = (0.0, ""), (0.0, "")
     for customer_id, member in account.members.items():
         rhythm = member.rhythm
         if member.left:
             continue
-        active += outages.silence(rhythm.last_at, at) < horizon_ms
-        passed = today - rhythm.last_day
+        active += outages.silence(rhythm.last_at, at, local) < horizon_ms
+        passed = today - local.day(rhythm.last_at)
         use = member.use * fading(passed, USE_HALVES_HORIZONS * horizon)
         lately = member.lately * fading(passed, LATELY_HALVES_HORIZONS * horizon)
         use_all, lately_all = use_all + use, lately_all + lately
@@ -58,11 +61,11 @@ def standing(account: Account, at: int, outages: Outages, policy: Policy) -> Sta
     who = account.members[champion_id].rhythm if champion_id else account.rhythm
     return Standing(
         members_active=active,
-        silent_ms=outages.silence(account.rhythm.last_at, at),
+        silent_ms=outages.silence(account.rhythm.last_at, at, local),
         deadline_ms=min(horizon_ms, _deadline(account.rhythm, policy)),
         champion_id=champion_id,
         champion_share=champion[0] / use_all if use_all else 0.0,
-        champion_silent_ms=outages.silence(who.last_at, at),
+        champion_silent_ms=outages.silence(who.last_at, at, local),
         champion_deadline_ms=max(horizon_ms // 2, _deadline(who, policy)),
         top_id=top[1],
         top_share=top[0] / lately_all if lately_all else 0.0,
@@ -70,11 +73,13 @@ def standing(account: Account, at: int, outages: Outages, policy: Policy) -> Sta
     )
 
 
-def share_of_use(account: Account, customer_id: str, at: int, horizon_days: float) -> float:
+def share_of_use(
+    account: Account, customer_id: str, at: int, horizon_days: float, local: LocalTime
+) -> float:
     """Give a member's share of all use at a moment (ms), 0 to 1, whether it has left or not."""
-    today, halves_in = at // DAY_MS, USE_HALVES_HORIZONS * horizon_days
+    today, halves_in = local.day(at), USE_HALVES_HORIZONS * horizon_days
     uses = {
-        name: member.use * fading(today - member.rhythm.last_day, halves_in)
+        name: member.use * fading(today - local.day(member.rhythm.last_at), halves_in)
         for name, member in account.members.items()
         if not member.left or name == customer_id
     }

@@ -9,9 +9,11 @@ from stream.detector.accounts.account import MEMBERS_MAX, Account, AccountTrigge
 from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.accounts.roll_up import RollUp
 from stream.detector.alerts import Kind, Severity
-from stream.detector.events import DAY_MS, SECOND_MS
+from stream.detector.calendar import Calendar, Holiday, local_time
+from stream.detector.events import DAY_MS, HOUR_MS, SECOND_MS
 from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import Accounts, Policy
+from stream.wire.calendars import calendar_of
 
 POLICY = Policy(accounts=Accounts(enabled=True), version="p")
 FIRST = 20_514
@@ -215,11 +217,42 @@ def test_an_account_that_slows_down_gets_used_to_it() -> None:
     assert late == []
 
 
+def test_an_evening_belongs_to_its_own_day() -> None:
+    """In New York, six in the evening is the day after in UTC: one day of use, not two."""
+    local = local_time(calendar_of("America/New_York"))
+    for clock, days in ((local, 1), (local_time(Calendar()), 2)):
+        account = Account()
+        for hour in (14.0, 25.0):
+            account.come("ann", at(hour / 24), clock, 30.0)
+        assert account.rhythm.days == days
+
+
+def test_accounts_are_judged_when_their_own_day_begins() -> None:
+    """Also where that is at a quarter past six in the evening UTC."""
+    policy = msgspec.structs.replace(POLICY, calendar=calendar_of("Asia/Kathmandu"))
+    (opened,) = said(use(FOUR, 0, 60), 80, policy)
+    assert (opened.time + 5 * HOUR_MS + 45 * 60 * SECOND_MS) % DAY_MS == 0
+
+
+def test_a_holiday_is_no_accounts_silence() -> None:
+    """Ten days of closing put the alert off by ten days; an outage within them counts once."""
+    (plain,) = said(use(FOUR, 0, 60), 80)
+    closing = Calendar(holidays=(Holiday("closed", FIRST + 60, FIRST + 69),))
+    closed = msgspec.structs.replace(POLICY, calendar=closing)
+    outage = [
+        MemberNews(at(62), "", "", Tidings.SUSPENDED),
+        MemberNews(at(64), "", "", Tidings.RESUMED, at(61)),
+    ]
+    for more in ([], outage):
+        (opened,) = said([*use(FOUR, 0, 60), *more], 90, closed)
+        assert opened.time == plain.time + 10 * DAY_MS
+
+
 def test_state_is_bounded() -> None:
     """An account of more members than are remembered keeps those who came last."""
     account = Account()
     for number in range(MEMBERS_MAX + 50):
-        account.come(f"m{number:05}", at(number / 100), 30.0)
+        account.come(f"m{number:05}", at(number / 100), local_time(Calendar()), 30.0)
     assert len(account.members) == account.members_seen == MEMBERS_MAX
     assert "m00049" not in account.members
     assert "m00050" in account.members

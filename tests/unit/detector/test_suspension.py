@@ -12,11 +12,18 @@ from models.protocol import Guarded
 from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
+from stream.detector.cadence import fresh
+from stream.detector.calendar import Calendar, Holiday, local_time
+from stream.detector.customer import Customer
+from stream.detector.decline import Levels
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS, UsageEvent
+from stream.detector.features import facts
+from stream.detector.landmarks import Ladder
 from stream.detector.policy import Decline, Guard, Policy
 from stream.detector.segments import Segment
 from stream.detector.suspension import Suspension
+from stream.wire.calendars import calendar_of
 
 START = 1_700_006_400_000  # a Wednesday, 00:00 UTC
 POLICY = Policy(
@@ -240,3 +247,64 @@ def test_what_of_a_silence_was_suspended_is_counted(
     """Of all suspensions within it, and of the one under way."""
     suspension = Suspension(CALM, models((10, 10.25, 12), (20, 20.25, 23)))
     assert suspension.within(day(since), day(until)) == days * DAY_MS
+
+
+def closed(*spans: tuple[int, int], policy: Policy = CALM) -> Policy:
+    """Give the policy with holidays from one day after the start to another."""
+    first = START // DAY_MS
+    days = tuple(Holiday(f"fair {a}", first + a, first + b) for a, b in spans)
+    return msgspec.structs.replace(policy, calendar=Calendar(holidays=days))
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "days"),
+    [(1, 9, 1), (1, 11, 2), (1, 12, 3), (4, 9, 0), (9.5, 14, 3), (1, 24, 7), (19, 23, 3)],
+)
+def test_holidays_do_not_count_and_with_what_was_suspended_only_once(
+    since: float, until: float, days: float
+) -> None:
+    """Where one begins as the other ends, and where one lies in the other."""
+    policy = closed((2, 2), (11, 12), (22, 22))
+    timeline = models((10, 10.25, 11), (20, 20.25, 22))
+    assert Suspension(policy, timeline).within(day(since), day(until)) == days * DAY_MS
+    while_down = models((20, 20.25, 90))
+    assert Suspension(policy, while_down).within(day(19), day(24)) == 4 * DAY_MS
+
+
+def test_an_alert_and_a_lapse_come_later_by_the_holidays_and_nothing_is_announced() -> None:
+    """Of a customer who was silent before them."""
+    plain = said(story(models(NEVER), DAILY, 60, CALM))
+    begin = int(plain[0][1]) - 1
+    alerts = story(models(NEVER), DAILY, 60, closed((begin, begin + 9)))
+    (kind, opened), *_, (last, gone) = said(alerts)
+    assert (kind, last) == (Kind.OPENED, Kind.LAPSED)
+    assert opened > begin + 9
+    assert gone == plain[-1][1] + 10 == 34.0
+    assert {alert.kind for alert in alerts}.isdisjoint({Kind.SUSPENDED, Kind.RESUMED})
+
+
+def test_words_say_which_holidays_did_not_count() -> None:
+    """The seconds are those that have passed, and the sentence explains the difference."""
+    opened, *_, lapsed = story(models(NEVER), DAILY, 60, closed((5, 6), (8, 8), (10, 10), (12, 12)))
+    assert "Holidays in it do not count: fair " in opened.reason_1_text
+    assert lapsed.reason_1_text.endswith(
+        "Holidays in it do not count: fair 12, fair 10, fair 8, and more."
+    )
+    plain = story(models(NEVER), DAILY, 60, CALM)
+    assert all("oliday" not in alert.reason_1_text for alert in plain)
+    assert opened.expected_by is not None
+    assert plain[0].expected_by is not None
+    assert opened.expected_by > plain[0].expected_by
+
+
+def test_short_horizons_are_judged_at_the_midnights_of_the_zone() -> None:
+    """An hour earlier in summer, by UTC; days of the week likewise."""
+    calendar = calendar_of("Europe/London")
+    ladder = Ladder(msgspec.structs.replace(POLICY, calendar=calendar))
+    march = 1_774_569_600_000  # 2026-03-27 00:00 UTC, a Friday: clocks are put forward on Sunday
+    at = [ladder.at(march + 9 * HOUR_MS, rung) for rung in range(4)]
+    assert [((moment or 0) - march) // HOUR_MS for moment in at] == [24, 48, 71, 95]
+    where = local_time(calendar)
+    assert [where.weekday(moment or 0) for moment in at] == [5, 6, 0, 1]
+    known = facts(Customer(rhythm=fresh(20.0), levels=Levels()), march + 71 * HOUR_MS, where)
+    assert known.weekday == 0

@@ -61,6 +61,102 @@ def outage(begin: int, length: int, left: float = 0.0) -> Use:
     return lambda hour: left if begin <= hour < begin + length else 1.0
 
 
+class Abroad:
+    """A zone whose clock is put forward by an hour at some time, and which has a long holiday."""
+
+    time_zone = "Abroad/City"
+
+    def __init__(
+        self, ahead: int = 5, change: int = 10**9, holiday: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Be so many hours ahead of UTC; one more from hour `change` on."""
+        self._ahead, self._change, self._holiday = ahead, change, holiday
+
+    def offset_ms(self, at: int) -> int:
+        """Give how far its clocks are ahead."""
+        return (self._ahead + (at >= (MONDAY + self._change) * HOUR)) * HOUR
+
+    def holidays_ms(self, since: int, until: int) -> int:
+        """Give how much of the time was holidays."""
+        begin, end = ((MONDAY + hour) * HOUR for hour in self._holiday)
+        return max(0, min(end, until) - max(begin, since))
+
+
+CHRISTMAS = (6 * WEEK + 2 * DAY, 7 * WEEK + 4 * DAY)
+
+
+def test_a_holiday_that_is_known_is_no_outage() -> None:
+    """Nobody comes for nine days; nothing is said, and what is usual stays what it was."""
+    closed = outage(CHRISTMAS[0], CHRISTMAS[1] - CHRISTMAS[0], 0.02)
+    unknowing, knowing, never = Guard(), Guard(zone=Abroad(0, holiday=CHRISTMAS)), Guard()
+    assert changes(unknowing, range(10 * WEEK), closed) != []
+    assert changes(knowing, range(10 * WEEK), closed) == []
+    changes(never, range(10 * WEEK))
+    shares = [(knowing._share(hour), never._share(hour)) for hour in range(WEEK)]
+    assert all(abs(one - other) < 0.5 for one, other in shares)
+
+
+def test_an_outage_right_after_a_holiday_is_noticed_and_begins_after_it() -> None:
+    """What is missing on the holiday is not missed."""
+    begin, end = CHRISTMAS
+    guard = Guard(zone=Abroad(0, holiday=CHRISTMAS))
+    broken = outage(begin, end - begin + 2 * DAY, 0.0)
+    (noticed, _), (resumed, _) = changes(guard, range(10 * WEEK), broken)
+    assert end < noticed < end + DAY
+    assert end + 2 * DAY < resumed < end + 3 * DAY
+    assert guard.state.guarded.lasted_ms <= (resumed - end) * HOUR
+
+
+def test_what_is_suspended_into_a_holiday_is_counted_without_it() -> None:
+    """The holiday is counted by who knows of it."""
+    begin, end = CHRISTMAS
+    guard = Guard(zone=Abroad(0, holiday=CHRISTMAS))
+    broken = outage(begin - DAY, end - begin + 2 * DAY, 0.0)
+    (_, down), (resumed, up) = changes(guard, range(10 * WEEK), broken)
+    assert (down, up) == (True, False)
+    assert guard.state.guarded.lasted_ms < (resumed - end + DAY + 12) * HOUR
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_clock_that_is_put_forward_or_back_moves_no_profile(way: int) -> None:
+    """Hours of the week are local ones, before and after."""
+    change = 6 * WEEK
+    before = 5 if way > 0 else 6
+
+    class Back(Abroad):
+        def offset_ms(self, at: int) -> int:
+            return (before + way * (at >= (MONDAY + change) * HOUR)) * HOUR
+
+    guard = Guard(zone=Back())
+    changes(guard, range(change))
+    profile = [guard._share(hour) for hour in range(WEEK)]
+    hour = MONDAY + change
+    guard.turn((hour + 1) * HOUR, 0, CUSTOMERS * HOUR)
+    local = (hour + before + way - 4 * DAY) % WEEK
+    assert guard.state.recent[-1].of_week == local
+    assert [guard._share(hour) for hour in range(WEEK)] == profile
+
+
+def test_a_policy_that_names_another_zone_turns_what_was_learned() -> None:
+    """No hour of the day is taken for another, so nothing is suspended."""
+    state = GuardState()
+    changes(Guard(state=state), range(6 * WEEK), an_hour=40.0)
+    moved = Guard(state=state, zone=Abroad(9))
+    assert changes(moved, range(6 * WEEK, 9 * WEEK), an_hour=40.0) == []
+    assert state.time_zone == "Abroad/City"
+    forgetful = GuardState()
+    changes(Guard(state=forgetful), range(6 * WEEK), an_hour=40.0)
+    forgetful.time_zone = "Abroad/City"  # as if it had always been so: the profile stays put
+    assert changes(Guard(state=forgetful, zone=Abroad(9)), range(6 * WEEK, 9 * WEEK), an_hour=40.0)
+
+
+def test_a_state_of_before_zones_is_in_utc() -> None:
+    """It goes on."""
+    old = msgspec.to_builtins(GuardState())
+    del old["time_zone"], old["offset_ms"]
+    assert msgspec.convert(old, GuardState) == GuardState()
+
+
 def test_nights_weekends_and_chance_are_no_outage() -> None:
     """Fourteen weeks with a rhythm, by day and by week."""
     assert changes(Guard(), range(14 * WEEK)) == []

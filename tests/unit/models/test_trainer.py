@@ -89,6 +89,30 @@ def test_longer_silence_is_learned_to_be_worse_than_the_prior_thought() -> None:
     assert model.assess(facts(28)).p_lapse > 0.7
 
 
+def test_a_holiday_does_not_say_that_everybody_comes_less() -> None:
+    """Nor that they come more afterwards."""
+
+    class Holidays:
+        time_zone = "UTC"
+
+        def offset_ms(self, at: int) -> int:  # noqa: ARG002 - always
+            return 0
+
+        def holidays_ms(self, since: int, until: int) -> int:
+            return max(0, min(until, 15 * DAY) - max(since, 10 * DAY))
+
+    def activity(trainer: Trainer) -> list[float]:
+        for day in range(1, 31):
+            visits = 2 if 10 < day <= 15 else 60
+            trainer.learn(Tally(day * DAY, visits, 900.0, {}, 60, 0))
+        found = [trainer.turn(day * DAY) for day in range(1, 31)]
+        return [one.population_short for one in found[9:20]]
+
+    knowing = activity(Trainer(Dial(0.1, 30.0), zone=Holidays()))
+    assert min(activity(Trainer(Dial(0.1, 30.0)))) < -1
+    assert knowing[:6] == [knowing[0]] * 6
+
+
 def test_the_order_in_which_partitions_speak_within_a_day_is_irrelevant() -> None:
     """Lessons of a day are put in order before they are learned."""
     told = lessons(10)

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from stream.detector.calendar import Calendar, local_time
 from stream.detector.periods import Every, boundaries
+from stream.wire.calendars import calendar_of
 
 
 def ms(text: str) -> int:
@@ -25,12 +27,27 @@ def test_periods_begin_by_the_calendar(
     every: Every, first: str, until: str, begins: list[str]
 ) -> None:
     """From the one that the first moment lies in; what begins at the last one counts."""
-    assert list(boundaries(ms(first), ms(until), every)) == [ms(begin) for begin in begins]
+    found = list(boundaries(ms(first), ms(until), every, local_time(Calendar())))
+    assert found == [ms(begin) for begin in begins]
+
+
+def test_months_begin_where_the_customers_are() -> None:
+    """In summer an hour before UTC's, in Kathmandu at a quarter past six in the evening."""
+    london = local_time(calendar_of("Europe/London"))
+    months = list(boundaries(ms("2026-02-28T23:30"), ms("2026-05-01"), Every.MONTH, london))
+    assert months == [
+        ms(begin) for begin in ("2026-02-01", "2026-03-01", "2026-03-31T23:00", "2026-04-30T23:00")
+    ]
+    kathmandu = local_time(calendar_of("Asia/Kathmandu"))
+    (month,) = boundaries(ms("1991-05-31T18:15"), ms("1991-06-15"), Every.MONTH, kathmandu)
+    assert month == ms("1991-05-31T18:15")
 
 
 def test_every_month_of_forty_years_begins_on_its_first() -> None:
     """However long the month before was."""
-    begins = list(boundaries(ms("1990-01-15"), ms("2029-12-31"), Every.MONTH))
+    begins = list(
+        boundaries(ms("1990-01-15"), ms("2029-12-31"), Every.MONTH, local_time(Calendar()))
+    )
     days = [datetime.fromtimestamp(begin / 1000, UTC) for begin in begins]
     assert len(days) == 480
     assert all(day.day == 1 and day.hour == 0 for day in days)
