@@ -48,6 +48,7 @@ _SINCE_FIRST = {
     "life": None,
     "moved": [],
     "identity": None,
+    "dial": "",
 }
 
 
