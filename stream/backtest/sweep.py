@@ -142,7 +142,8 @@ class Sweep:
 
     def returned(self, customer_id: str, at: int, silence_ms: int, dial: str) -> None:
         """Close them; those within the horizon were false."""
-        self._see(customer_id, at, dial)
+        if customer_id in self._seen:  # else it has not counted for any dial yet
+            self._see(customer_id, at, dial)
         if customer_id not in self._slipping:
             return
         self._slipping.remove(customer_id)

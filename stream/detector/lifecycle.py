@@ -131,7 +131,7 @@ class Lifecycle:
         if customer.counted and dial != customer.dial:
             self._progress.day.leave(at, customer.dial)
             self._progress.day.enter(at, dial)
-            customer.dial = dial
+        customer.dial = dial
 
     def lose_sight(self, customer_id: str, customer: Customer, at: int) -> None:
         """Note that nobody will know what becomes of the customer from `at` (ms) on."""
