@@ -53,10 +53,11 @@ class Dials(msgspec.Struct):
             if renewed:
                 dial.hold()
         records = {name: dial.record for name, dial in self.each.items()}
-        everybody = _together(list(records.values()))
+        if self.segments:
+            everybody = _together(list(records.values()))
+            records = {name: _filled_up(record, everybody) for name, record in records.items()}
         for name, dial in self.each.items():
-            lent = everybody if self.segments else None
-            dial.choose(records[name] if lent is None else _filled_up(records[name], lent))
+            dial.choose(records[name])
 
     def follow(self, earlier: "Dials") -> "Dials":
         """Give these, going on where earlier ones stood.
