@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from models.protocol import Tally
+from models.protocol import Share, Tally
 
 CREDIT = 5.0
 """False alarms that what was allowed and what was spent are both thought to have had."""
@@ -23,6 +23,9 @@ BIAS_CREDIT = 10.0
 """False alarms that came, and that were expected, likewise."""
 BIAS_HORIZONS = 1 / 6
 """Half-life of what the correction is learned from."""
+FEW_BIAS_CREDIT = 1.0
+FEW_BIAS_HORIZONS = 1.0
+"""The same two where there are few false alarms: within horizon/6 hardly one would come."""
 BIAS_MOST = 4.0
 """The correction is at most this, and at least its inverse."""
 EASE = 4.0
@@ -40,10 +43,13 @@ class Account(msgspec.Struct):
     came: float = 0.0
     due: float = 0.0
     """How many should have come by now: of returns, and of silences that went on."""
+    few: bool = False
+    """Whether it is kept for a part of the customers only."""
 
-    def turn(self, tallies: Iterable[Tally], allowed: float, horizons: float) -> None:
+    def turn(self, tallies: Iterable[Tally | Share], allowed: float, horizons: float) -> None:
         """Take the tallies of some time in, in which `allowed` more were."""
-        fade, fast = 0.5**horizons, 0.5 ** (horizons / BIAS_HORIZONS)
+        half_life = FEW_BIAS_HORIZONS if self.few else BIAS_HORIZONS
+        fade, fast = 0.5**horizons, 0.5 ** (horizons / half_life)
         self.allowed = self.allowed * fade + allowed
         self.spent *= fade
         self.came *= fast
@@ -55,10 +61,19 @@ class Account(msgspec.Struct):
             self.came += tally.false_alarms
             self.due += tally.chance_settled
 
+    def absorb(self, other: "Account") -> None:
+        """Take over what another account was allowed, and owes."""
+        self.allowed += other.allowed
+        self.spent += other.spent
+        self.open += other.open
+        self.came += other.came
+        self.due += other.due
+
     @property
     def bias(self) -> float:
         """Give the false alarms that came over those that should have."""
-        ratio = (self.came + BIAS_CREDIT) / (max(self.due, 0.0) + BIAS_CREDIT)
+        credit = FEW_BIAS_CREDIT if self.few else BIAS_CREDIT
+        ratio = (self.came + credit) / (max(self.due, 0.0) + credit)
         return min(max(ratio, 1 / BIAS_MOST), BIAS_MOST)
 
     def ease(self, factor: float) -> float:

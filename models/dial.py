@@ -16,11 +16,12 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate
 from math import log, sqrt
+from typing import NamedTuple
 
 import msgspec
 
 from models.account import Account
-from models.protocol import DIAL_GRID, Tally
+from models.protocol import DIAL_GRID, Share, Tally
 
 MONTH_DAYS = 30.4375
 FADE_SHARE = 4
@@ -36,9 +37,28 @@ LEAST_NOTICE_SHARE = 0.1
 
 Else the dial is left unspent: while little has been learned it would be met with alerts
 that are nearly all false."""
+HELD_SHARE = 6
+"""For horizon/6 after somebody else has begun to answer, a rate opens nothing: see `Dial`."""
 LEAST_MONTHS = 20.0
 LEAST_CROSSINGS = 50
 """Before this much record no silence alert is opened at all."""
+
+
+class Record(NamedTuple):
+    """Expected false alarms of silences, by how high they rose."""
+
+    above: list[float]
+    """One for each threshold of the grid, faded."""
+    months: float
+    """Eligible customer-months, faded."""
+    months_total: float
+    crossings_total: int
+
+    @property
+    def suffices(self) -> bool:
+        """Whether it says enough to open any alert by."""
+        enough = self.months_total >= LEAST_MONTHS and self.crossings_total >= LEAST_CROSSINGS
+        return enough and self.months > 0
 
 
 class Observation(msgspec.Struct):
@@ -78,7 +98,13 @@ class Observation(msgspec.Struct):
 
 
 class Dial(msgspec.Struct):
-    """The record of one product, and the threshold that follows from it."""
+    """The record of one product, and the threshold that follows from it.
+
+    The record is of values as they were given.  On the day on which weights answer for the first
+    time, in the prior's place, everybody's value jumps, and a threshold that stands is passed by
+    many at once: it says nothing of the new values.  So there is none, for as long as the account
+    takes to be half made of new answers.
+    """
 
     target: float
     """False alarms per customer-month, as set."""
@@ -99,18 +125,31 @@ class Dial(msgspec.Struct):
     """On `Assessment.value`; None: open nothing."""
     rate: float | None = None
     """Expected at the threshold, per customer-month, caution included."""
+    held_days: float = 0.0
+    """For how long there is no threshold yet."""
 
     def turn(self, tallies: Iterable[Tally], days: float = 1.0) -> None:
         """Take the tallies of one event day in, and set the threshold anew."""
+        tallies = list(tallies)
+        self.observe(tallies, days)
+        self.take(tallies, days)
+        self.choose(self.record)
+
+    def observe(self, tallies: Iterable[Tally], days: float) -> None:
+        """Learn where observation ends."""
+        self.observation.turn(tallies, 0.5 ** (days / (SLOW_HORIZONS * self.horizon_days)))
+
+    def take(self, tallies: Iterable[Tally | Share], days: float) -> None:
+        """Take what some time came to into the record and the account."""
         fade = 0.5 ** (days * FADE_SHARE / self.horizon_days)
         self.expected = [value * fade for value in self.expected]
         self.months *= fade
+        self.held_days = max(0.0, self.held_days - days)
         tallies = list(tallies)
         allowed = (
             self.target * self.part * sum(tally.customer_days for tally in tallies) / MONTH_DAYS
         )
         self.account.turn(tallies, allowed, days / self.horizon_days)
-        self.observation.turn(tallies, 0.5 ** (days / (SLOW_HORIZONS * self.horizon_days)))
         for tally in tallies:
             months = tally.customer_days / MONTH_DAYS
             self.months += months
@@ -118,7 +157,24 @@ class Dial(msgspec.Struct):
             self.crossings_total += tally.crossed
             for cell, change in tally.crossings.items():
                 self.expected[cell] += change
-        self._choose()
+
+    def hold(self) -> None:
+        """Open nothing for a while: somebody else has begun to answer."""
+        self.held_days = self.horizon_days / HELD_SHARE
+
+    def set_as(self, other: "Dial") -> "Dial":
+        """Be set as another dial is from now on."""
+        self.target = other.target
+        self.notice_days_per_false_alarm = other.notice_days_per_false_alarm
+        return self
+
+    def absorb(self, other: "Dial") -> None:
+        """Take over what another dial has seen, and owes."""
+        self.expected = [a + b for a, b in zip(self.expected, other.expected, strict=True)]
+        self.months += other.months
+        self.months_total += other.months_total
+        self.crossings_total += other.crossings_total
+        self.account.absorb(other.account)
 
     @property
     def measured(self) -> float | None:
@@ -130,29 +186,34 @@ class Dial(msgspec.Struct):
             return None
         return self.target * self.part * max(self.account.spent, 0.0) / self.account.allowed
 
-    def _choose(self) -> None:
-        """Take the lowest threshold whose rate stays within what is left of the dial."""
+    @property
+    def record(self) -> Record:
+        """Give what has been seen."""
+        above = list(accumulate(reversed(self.expected)))[-2::-1]
+        return Record(above, self.months, self.months_total, self.crossings_total)
+
+    def choose(self, record: Record) -> None:
+        """Take the lowest threshold whose rate, by a record, stays within what is left."""
         self.threshold = self.rate = None
-        thin = self.months_total < LEAST_MONTHS or self.crossings_total < LEAST_CROSSINGS
-        if thin or self.months <= 0:
+        by_rate = self.notice_days_per_false_alarm is None
+        if not record.suffices or (by_rate and self.held_days):
             return
         goal = self.target * self.part * self.account.ease(self.observation.factor)
-        above = list(accumulate(reversed(self.expected)))[-2::-1]
         if self.notice_days_per_false_alarm is not None:
             self.threshold = log(self.notice_days_per_false_alarm)
             cell = min(bisect_left(DIAL_GRID, self.threshold), len(DIAL_GRID) - 1)
-            self.rate = self._rate(above[cell])
+            self.rate = self._rate(record.above[cell], record.months)
             return
         least = log(self.horizon_days * LEAST_NOTICE_SHARE)
-        for threshold, false_alarms in zip(DIAL_GRID, above, strict=True):
+        for threshold, false_alarms in zip(DIAL_GRID, record.above, strict=True):
             if threshold < least:
                 continue
-            rate = self._rate(false_alarms)
+            rate = self._rate(false_alarms, record.months)
             if rate <= goal:
                 self.threshold, self.rate = threshold, rate
                 return
 
-    def _rate(self, false_alarms: float) -> float:
+    def _rate(self, false_alarms: float, months: float) -> float:
         """Give false alarms per customer-month, at the upper end while the record is thin."""
-        rate = max(false_alarms, 0.0) / self.months * self.account.bias * self.observation.factor
-        return rate + CAUTION * sqrt(max(rate, 1 / self.months) / self.months)
+        rate = max(false_alarms, 0.0) / months * self.account.bias * self.observation.factor
+        return rate + CAUTION * sqrt(max(rate, 1 / months) / months)

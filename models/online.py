@@ -36,7 +36,9 @@ class OnlineModel:
         self.version = snapshot.version
         self.effective_from = snapshot.effective_from
         self.guarded = snapshot.guarded
-        self.threshold = inf if snapshot.threshold is None else snapshot.threshold
+        self._thresholds = {"": snapshot.threshold} | {
+            name: dial.threshold for name, dial in snapshot.segments.items()
+        }
         targets = (snapshot.lapse, snapshot.gap, snapshot.back)
         none = np.zeros(len(inputs.NAMES))
         self._learned = any(targets)
@@ -51,6 +53,15 @@ class OnlineModel:
             snapshot.population_short,
             snapshot.population_long,
         )
+
+    def threshold(self, dial: str) -> float:
+        """Say from which value on an episode opens; infinite: of these open none.
+
+        `dial` is the segment that has a dial of its own, empty: the policy's.  That one also
+        decides for a segment that had none when the snapshot was made.
+        """
+        threshold = self._thresholds.get(dial, self._thresholds[""])
+        return inf if threshold is None else threshold
 
     def fall_level(self, fall: str) -> float | None:
         """Say from which level of evidence on a fall is told of; None: never."""

@@ -121,9 +121,11 @@ class RiskModel(Protocol):
         """Say what the guard takes to be the case."""
         ...
 
-    @property
-    def threshold(self) -> float:
-        """Say from which `Assessment.value` on an episode opens; infinite: open none."""
+    def threshold(self, dial: str) -> float:
+        """Say from which `Assessment.value` on an episode opens; infinite: open none.
+
+        `dial` is the segment that has a dial of its own, empty: the policy's.
+        """
         ...
 
     def fall_level(self, fall: str) -> float | None:
@@ -196,6 +198,17 @@ class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
     """End of observation; 0 while the customer is watched."""
 
 
+class Share(msgspec.Struct, frozen=True, array_like=True):
+    """What the dial needs to know of some customers' day, each as in `Tally`."""
+
+    customer_days: float
+    crossings: dict[int, float]
+    crossed: int
+    false_alarms: int
+    chance_raised: float
+    chance_settled: float
+
+
 class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     """One event day of one partition, added up."""
 
@@ -224,6 +237,8 @@ class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):
     """Of what was to be expected: what came, or can come no more."""
     falls: dict[str, dict[int, tuple[int, int]]] = msgspec.field(default_factory=dict)
     """Of `FALLS`, by place in `FALL_GRID` or CONTROL_RUNG: how many came true, how many did not."""
+    segments: dict[str, Share] = msgspec.field(default_factory=dict)
+    """Of all that, what belongs to the segments that have a dial of their own, by name."""
 
 
 class Hour(msgspec.Struct, frozen=True, tag="hour", array_like=True):

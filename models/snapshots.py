@@ -27,6 +27,14 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     intercept: float
 
 
+class SegmentDial(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dial of one segment has come to; each as in `Snapshot`."""
+
+    threshold: float | None
+    false_alarms_set: float
+    false_alarms_expected: float | None
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One version of the model; a target without weights is answered by the prior alone."""
 
@@ -60,6 +68,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What was found to have changed on this day: targets, by their log-loss, or `returns`."""
     falls: dict[str, FallsFound] = msgspec.field(default_factory=dict)
     """By fall: from which level on it is told of, and why; empty where nobody looks for any."""
+    segments: dict[str, SegmentDial] = msgspec.field(default_factory=dict)
+    """By name, of those that have a dial of their own: it decides in place of the policy's."""
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

@@ -5,7 +5,7 @@ event day they belong to until the shell turns that day; within a day they are
 put in order, so that it does not matter which partition spoke first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -17,12 +17,13 @@ from models.baseline import Prior, unfitted
 from models.calibration import Calibration
 from models.challengers import ADAGRAD, Race, RaceState, chances, log_losses
 from models.dial import Dial
+from models.dials import Dials
 from models.drift import Returns, ReturnsState, Watch, WatchState
 from models.falls import Falls
 from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import FORGOTTEN, Example, Hour, Lesson, Sighting, Tally
-from models.snapshots import ALL_CUSTOMERS, Snapshot, Weights, name
+from models.snapshots import ALL_CUSTOMERS, SegmentDial, Snapshot, Weights, name
 from models.standardise import Standardise
 from models.zone import UTC, Zone
 
@@ -47,6 +48,8 @@ _COLUMNS = pd.Index(inputs.NAMES, dtype=object)
 TARGETS = ("lapse", "gap", "back", "rank")
 OFFSET = {"lapse": 0, "gap": 1, "back": 2, "rank": 0}
 """Which of the prior's logits each target is added to."""
+OPENS_BY = ("lapse", "gap", "back")
+"""Targets that an alert's value is made of."""
 WATCHED = ("lapse", "back")
 """Targets whose log-loss is watched for drift."""
 RETURNS = "returns"
@@ -89,6 +92,9 @@ class TrainerState(msgspec.Struct):
     falls: Falls | None = None
     calibration: Calibration = msgspec.field(default_factory=Calibration)
     returns: ReturnsState = msgspec.field(default_factory=ReturnsState)
+    segment_dials: dict[str, Dial] = msgspec.field(default_factory=dict)
+    answering: list[str] | None = None
+    """Targets whose weights answer; None: nobody had noted it yet."""
 
 
 class Trainer:
@@ -100,18 +106,20 @@ class Trainer:
         falls: Falls | None = None,
         *,
         zone: Zone = UTC,
+        segments: Mapping[str, Dial] | None = None,
         promote: bool = False,
         with_forest: bool = False,
     ) -> None:
         """Start cold for the product that the dial was made for, and whose holidays `zone` knows.
 
+        `segments`: those that have a dial of their own.
         `falls`: what comes of customers who come less is recorded there, and may take its share
         of the dial.  `promote`: a challenger that has earned it answers in the champion's place.
         """
         self.horizon_days = dial.horizon_days
         self.back_days = max(1.0, dial.horizon_days / BACK_SHARE)
         self._prior = unfitted(dial.horizon_days)
-        self._dial = dial
+        self._dials = Dials(dial, dict(segments or {}))
         self._falls = falls
         self._zone = zone
         self._sightings: dict[int, Sighting] = {}
@@ -129,6 +137,9 @@ class Trainer:
         self._watches = {target: Watch() for target in WATCHED}
         self._returns = Returns()
         self._drifted: list[str] = []
+        self._answering: list[str] = []
+        self.renewed = False
+        """Whether somebody else answers since the last day turned: weights for the prior."""
 
     def learn(self, lesson: Lesson) -> None:
         """Keep a lesson for the event day it belongs to (or the next one to be turned)."""
@@ -155,7 +166,8 @@ class Trainer:
         self._learn_late([e for e in examples if e.target == "lapse"])
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
         self._turn_falls(tallies)
-        self._dial.turn(tallies)
+        self._note_who_answers()
+        self._dials.turn(tallies, self.silence_part, renewed=self.renewed)
         if 2 * self._zone.holidays_ms(day_end - DAY_MS, day_end) < DAY_MS:
             self._count_visits(sum(tally.visits for tally in tallies))
         self._choose_teachers(sum(tally.judged for tally in tallies))
@@ -169,23 +181,35 @@ class Trainer:
         else:
             self._sightings[sighting.customer_hash] = sighting
 
+    def _note_who_answers(self) -> None:
+        """Find out whether weights, or other weights, have come into the place of who answered."""
+        answering = [t for t in OPENS_BY if _is_warm(_parts(self._targets[t])[1])]
+        if self._promotes:
+            answering.append(ADAGRAD)
+        self.renewed = answering != self._answering
+        self._answering = answering
+
+    @property
+    def _promotes(self) -> bool:
+        """Whether the challenger answers in the champion's place."""
+        return self._promote and self.race.state.answering == ADAGRAD
+
     def _turn_falls(self, tallies: list[Tally]) -> None:
         """Record what came of falls; while they are told of, silence has less of the dial."""
         if self._falls is not None:
-            self._falls.turn(tallies, self._dial.observation.factor)
-        self._dial.part = self.silence_part
+            self._falls.turn(tallies, self._dials.own.observation.factor)
 
     @property
-    def false_alarms_measured(self) -> float | None:
-        """Give the false alarms per customer-month that own silence alerts came to."""
-        return self._dial.measured
+    def dials(self) -> dict[str, Dial]:
+        """Give the dials by segment, the policy's under an empty name."""
+        return self._dials.each
 
     @property
     def silence_part(self) -> float:
         """Give what silence has of the dial, 0 to 1."""
         falls = self._falls
         shares = falls is not None and falls.tells and falls.fixed_level is None
-        return 1 - falls.rate_most / self._dial.target if falls and shares else 1.0
+        return 1 - falls.rate_most / self._dials.own.target if falls and shares else 1.0
 
     def current(self) -> Snapshot:
         """Give what answers since the last day turned."""
@@ -302,7 +326,7 @@ class Trainer:
         """Say what has been learned, effective from the end of the day."""
         short, long = self._windows()
         weights = {target: _weights(self._targets[target]) for target in TARGETS}
-        if self._promote and self.race.state.answering == ADAGRAD and weights["lapse"]:
+        if self._promotes and weights["lapse"]:
             weights["lapse"] = self._linear(weights["lapse"])
         return name(
             Snapshot(
@@ -315,9 +339,9 @@ class Trainer:
                 teach_below=self._teach_below,
                 population_short=self._activity(short),
                 population_long=self._activity(long),
-                threshold=self._dial.threshold,
-                false_alarms_set=self._dial.target,
-                false_alarms_expected=self._dial.rate,
+                threshold=self._dials.own.threshold,
+                false_alarms_set=self._dials.own.target,
+                false_alarms_expected=self._dials.own.rate,
                 lapse=weights["lapse"],
                 gap=weights["gap"],
                 back=weights["back"],
@@ -325,6 +349,14 @@ class Trainer:
                 log_losses=self.race.log_losses(),
                 drifted=tuple(self._drifted),
                 falls=dict(self._falls.found) if self._falls else {},
+                segments={
+                    segment: SegmentDial(
+                        threshold=dial.threshold,
+                        false_alarms_set=dial.target,
+                        false_alarms_expected=dial.rate,
+                    )
+                    for segment, dial in self._dials.segments.items()
+                },
             )
         )
 
@@ -344,7 +376,7 @@ class Trainer:
             turned=self._turned,
             fitted=self._fitted,
             prior=self._prior,
-            dial=self._dial,
+            dial=self._dials.own,
             sightings=self._sightings,
             sample_below=self._sample_below,
             daily_visits=self._daily_visits,
@@ -357,6 +389,8 @@ class Trainer:
             falls=self._falls,
             calibration=self.calibration,
             returns=self._returns.state,
+            segment_dials=self._dials.segments,
+            answering=self._answering,
         )
 
     @classmethod
@@ -367,17 +401,24 @@ class Trainer:
         falls: Falls | None = None,
         *,
         zone: Zone = UTC,
+        segments: Mapping[str, Dial] | None = None,
         promote: bool = False,
         with_forest: bool = False,
     ) -> "Trainer":
-        """Go on from a saved state; what `dial` and `falls` are set to is in force from now on."""
-        state.dial.target = dial.target
-        state.dial.notice_days_per_false_alarm = dial.notice_days_per_false_alarm
+        """Go on from a saved state; what dials and `falls` are set to is in force from now on."""
+        dials = Dials(dial, dict(segments or {})).follow(Dials(state.dial, state.segment_dials))
         if falls is not None and state.falls is not None:
             state.falls.rate_most = falls.rate_most
             state.falls.fixed_level = falls.fixed_level
             falls = state.falls
-        trainer = cls(state.dial, falls, zone=zone, promote=promote, with_forest=with_forest)
+        trainer = cls(
+            dials.own,
+            falls,
+            zone=zone,
+            segments=dials.segments,
+            promote=promote,
+            with_forest=with_forest,
+        )
         trainer._turned = state.turned
         trainer._fitted = state.fitted
         trainer._prior = state.prior
@@ -394,6 +435,10 @@ class Trainer:
         trainer._targets |= {
             target: _load(target, saved) for target, saved in state.targets.items()
         }
+        trainer._note_who_answers()
+        if state.answering is not None:
+            trainer._answering = state.answering
+        trainer.renewed = False
         return trainer
 
 

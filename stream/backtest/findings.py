@@ -77,9 +77,34 @@ class DialSetting(msgspec.Struct, frozen=True, kw_only=True):
     """What the dial said would happen, and what did; alerts by its own threshold of each day."""
 
     dial: float | None
-    """As set; None: the policy fixes the threshold, and the rate is what it comes to."""
+    """As set; None: the policy fixes the threshold, and the rate is what it comes to.
+
+    Dials of segments are turned along with it, in proportion."""
     own: bool
     """It is the policy's."""
+    measured: float | None
+    ratio: float | None
+    """Measured over set; None where segments have dials of their own, which are held by
+    themselves."""
+    recall: float | None
+    precision: float | None
+    mean_delay_days: float | None
+    warm_up_measured: float | None
+    """Before `Data.begin`, while the model and the record were young."""
+    warm_up_ratio: float | None
+
+
+class SegmentDial(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dial of one segment came to, by its customers of the time."""
+
+    segment: str
+    """Empty: everybody in no segment with a dial of its own."""
+    dial: float | None
+    """As set; None: the threshold is fixed, by what follows."""
+    notice_days_per_false_alarm: float | None
+    customers: int
+    customer_months: float
+    lapses: int
     measured: float | None
     ratio: float | None
     """Measured over set."""
@@ -87,7 +112,7 @@ class DialSetting(msgspec.Struct, frozen=True, kw_only=True):
     precision: float | None
     mean_delay_days: float | None
     warm_up_measured: float | None
-    """Before `Data.begin`, while the model and the record were young."""
+    """Before `Data.begin`."""
     warm_up_ratio: float | None
 
 
@@ -217,6 +242,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """Of each fall; empty where the policy does not look for decline."""
     retention: Retention | None = None
     """Who stayed, by the policy's periods, over the whole log."""
+    segments: list[SegmentDial] = []
+    """The policy's own setting, dial by dial; empty where no segment has one of its own."""
     against: Against | None = None
     """Beside another policy, if one was given."""
 

@@ -107,8 +107,8 @@ class Court:
         return eligible
 
     @cached_property
-    def months(self) -> Floats:
-        """Each customer's eligible time, in months; shape (customers,)."""
+    def spans(self) -> tuple[Ints, Ints, Ints]:
+        """Eligible time: customers, and from when until when (ms)."""
         history = self.history
         silent_before = np.zeros(len(history.time), np.int64)
         silent_before[1:] = history.time[1:] - history.time[:-1]
@@ -118,8 +118,14 @@ class Court:
         since = np.maximum(history.time[starts], self.eligible[customer])
         since = np.maximum(since, self.begin)
         until = np.minimum(last, history.end[customer] - 2 * history.horizon) + history.horizon
-        days = np.where(last >= self.eligible[customer], np.maximum(until - since, 0), 0) / DAY_MS
-        return np.bincount(customer, days, len(history.customers)) / MONTH_DAYS
+        some = (last >= self.eligible[customer]) & (until > since)
+        return customer[some], since[some], until[some]
+
+    @cached_property
+    def months(self) -> Floats:
+        """Each customer's eligible time, in months; shape (customers,)."""
+        customer, since, until = self.spans
+        return np.bincount(customer, (until - since) / DAY_MS, len(self.lapses)) / MONTH_DAYS
 
     @cached_property
     def counted(self) -> Ints:

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from models.dial import Dial
+from models.dials import Dials
 from stream.backtest.active_days import ActiveDays
 from stream.backtest.against import against, opened_by
 from stream.backtest.boosting import BOOSTED, boosted
@@ -29,13 +29,16 @@ from stream.backtest.findings import (
     Fixed,
     Group,
     Method,
+    SegmentDial,
     Setting,
 )
 from stream.backtest.groups import groups
 from stream.backtest.history import History, Recorder
 from stream.backtest.judging import Alerts, Bools, Court
 from stream.backtest.rules import RULES, Rule
+from stream.backtest.segment_dials import segment_dials, stays
 from stream.backtest.sweep import Sweep, SweptReplay
+from stream.detector.advice import Adviser
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
 from stream.replay import run as replay
@@ -116,6 +119,7 @@ def backtest(
             watcher.phase("the other policy", total_bytes(files) or 0)
         before = opened_by(files, old, received_at=received_at, watcher=watcher)
         beside = against((old, before), (policy_file, run.opened), court)
+    segments = _segments(run, sweep, settings, said, court)
     return Findings(
         data=_data(files, policy, court, events=events, refusals=refusals),
         everybody=everybody,
@@ -126,6 +130,7 @@ def backtest(
         as_good=[case for group in (everybody, *found) for case in as_good(group)],
         declining=declining(by_fall(run.declined, codes), run.falls, court, days),
         retention=retention(spans.spans(), policy.horizon_ms, policy.retention.every),
+        segments=segments,
         against=beside,
     )
 
@@ -138,11 +143,33 @@ class _Settings:
         own = policy.false_alarms_per_customer_month
         self.notice = [days * share for share in NOTICE_SHARES]
         self.dials_set = sorted({*DIALS, own})
-        self.dials = [Dial(own, days, notice) for notice in self.notice]
-        self.dials += [Dial(target, days) for target in self.dials_set]
+        each = policy.dials
+        self.dials = [
+            Dials.set_to(days, {name: (rate, notice) for name, (rate, _) in each.items()})
+            for notice in self.notice
+        ]
+        self.dials += [
+            Dials.set_to(days, each | {"": (target, None)} | _turned(each, target / own))
+            for target in self.dials_set
+        ]
         self.policy = policy
         if policy.notice_days_per_false_alarm is not None:
-            self.dials.append(Dial(own, days, policy.notice_days_per_false_alarm))
+            self.dials.append(Dials.set_to(days, each))
+
+    @property
+    def own(self) -> int:
+        """Place of the policy's own setting among `dials`."""
+        if self.policy.notice_days_per_false_alarm is not None:
+            return len(self.dials) - 1
+        own = self.policy.false_alarms_per_customer_month
+        return len(self.notice) + self.dials_set.index(own)
+
+
+def _turned(
+    dials: Mapping[str, tuple[float, float | None]], times: float
+) -> dict[str, tuple[float, float | None]]:
+    """Give the dials of segments, each so many times as high; a fixed threshold stays."""
+    return {name: (rate * times, notice) for name, (rate, notice) in dials.items() if name}
 
 
 def _court(history: History, begin: int | None) -> Court:
@@ -302,7 +329,7 @@ def _dial(settings: _Settings, said: list[Alerts], court: Court) -> list[DialSet
     own = settings.policy.false_alarms_per_customer_month
     own_threshold = settings.policy.notice_days_per_false_alarm is not None
     targets: list[float | None] = [*settings.dials_set, *([None] if own_threshold else [])]
-    found = []
+    found, one_dial = [], len(settings.policy.dials) == 1
     for target, alerts in zip(targets, said[len(settings.notice) :], strict=True):
         score = court.score(alerts)
         before = alerts.time < court.begin
@@ -313,15 +340,29 @@ def _dial(settings: _Settings, said: list[Alerts], court: Court) -> list[DialSet
                 dial=target,
                 own=target is None if own_threshold else target == own,
                 measured=score.false_per_customer_month,
-                ratio=_ratio(score.false_per_customer_month, target),
+                ratio=_ratio(score.false_per_customer_month, target if one_dial else None),
                 recall=score.recall,
                 precision=score.precision,
                 mean_delay_days=score.mean_delay_days,
                 warm_up_measured=warm_up_rate,
-                warm_up_ratio=_ratio(warm_up_rate, target),
+                warm_up_ratio=_ratio(warm_up_rate, target if one_dial else None),
             )
         )
     return found
+
+
+def _segments(
+    run: SweptReplay, sweep: Sweep, settings: _Settings, said: list[Alerts], court: Court
+) -> list[SegmentDial]:
+    """Hold each segment's dial against what it came to, if any has one of its own."""
+    dials = settings.policy.dials
+    if len(dials) == 1:
+        return []
+    adviser, customers = Adviser(settings.policy), run.detector.customers
+    last = {customer_id: adviser.dial(customers.look(customer_id)) for customer_id in customers}
+    codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
+    found = stays(sweep.moves, last, codes, dials)
+    return list(segment_dials(dials, found, said[settings.own], court))
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -6,7 +6,7 @@ along with a threshold, an account, and a note of whom it has called slipping.
 At the setting a product has, that gives the product's own silence alerts.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from models.dial import Dial
-from models.protocol import Assessment, Tally
+from models.dials import Dials
+from models.protocol import Assessment, Share, Tally
 from stream.backtest.history import Ints
 from stream.backtest.noting import NotingReplay
 from stream.detector.alerts import Trigger
@@ -27,6 +27,9 @@ _FALLS = {"comes_less": "less", "fewer_kinds": "narrower"}
 """By the first reason of an alert."""
 
 
+_NONE = Share(0.0, {}, 0, 0, 0.0, 0.0)
+
+
 @dataclass
 class Raised:
     """An alert that one setting raised in a silence that goes on."""
@@ -34,48 +37,83 @@ class Raised:
     at: int
     """Event time (ms)."""
     false_chance: float
+    dial: str
+    """The segment whose dial it is charged to; empty: the policy's."""
+
+
+@dataclass
+class Came:
+    """What a day came to at one setting, by one dial."""
+
+    false: int = 0
+    raised: float = 0.0
+    settled: float = 0.0
+
+    def of(self, counted: Share) -> Share:
+        """Give what the dial is told, of customers counted so."""
+        return msgspec.structs.replace(
+            counted,
+            false_alarms=self.false,
+            chance_raised=self.raised,
+            chance_settled=self.settled,
+        )
 
 
 class Following:
-    """One dial, and what has happened since it last turned, by the midnight that ends the day."""
+    """One setting, and what has happened since it last turned."""
 
-    def __init__(self, dial: Dial) -> None:
-        """Begin with a dial that has not turned yet."""
-        self.dial = dial
-        self.threshold = inf
+    def __init__(self, dials: Dials) -> None:
+        """Begin with dials that have not turned yet."""
+        self.dials = dials
+        self.thresholds: dict[str, float] = {}
         self.said: list[tuple[str, int]] = []
         self.slipping: dict[str, Raised] = {}
         """By customer."""
         self.false_at: dict[str, int] = {}
         """When the last alert that turned out false was raised, by customer."""
-        self.false: Counter[int] = Counter()
         self.withdrawn: Counter[int] = Counter()
-        self.raised: defaultdict[int, float] = defaultdict(float)
-        self.settled: defaultdict[int, float] = defaultdict(float)
+        self.days: dict[int, dict[str, Came]] = {}
+        """By the midnight that ends the day, and by dial."""
 
-    def turn(self, ended: Iterable[Tally], part: float) -> None:
-        """Set the threshold anew, with what silence has of the dial."""
-        self.dial.part = part
-        self.dial.turn(
-            msgspec.structs.replace(
-                tally,
-                false_alarms=self.false.pop(tally.day_end, 0),
-                withdrawn_false_alarms=self.withdrawn.pop(tally.day_end, 0),
-                chance_raised=self.raised.pop(tally.day_end, 0.0),
-                chance_settled=self.settled.pop(tally.day_end, 0.0),
-            )
-            for tally in ended
+    def came(self, at: int, dial: str) -> Came:
+        """Give what the day of a moment (ms) came to so far, by one dial."""
+        return self.days.setdefault(_day_end(at), {}).setdefault(dial, Came())
+
+    def turn(self, ended: Iterable[Tally], part: float, *, renewed: bool) -> None:
+        """Set the thresholds anew, with what silence has of each dial."""
+        self.dials.turn([self._told(tally) for tally in ended], part, renewed=renewed)
+        self.thresholds = {
+            name: inf if dial.threshold is None else dial.threshold
+            for name, dial in self.dials.each.items()
+        }
+
+    def _told(self, tally: Tally) -> Tally:
+        """Give a tally as it had been by these dials."""
+        came = self.days.pop(tally.day_end, {})
+        names = dict.fromkeys((*tally.segments, *came))
+        names.pop("", None)
+        return msgspec.structs.replace(
+            tally,
+            false_alarms=sum(each.false for each in came.values()),
+            withdrawn_false_alarms=self.withdrawn.pop(tally.day_end, 0),
+            chance_raised=sum(each.raised for each in came.values()),
+            chance_settled=sum(each.settled for each in came.values()),
+            segments={
+                name: came.get(name, Came()).of(tally.segments.get(name, _NONE)) for name in names
+            },
         )
-        self.threshold = inf if self.dial.threshold is None else self.dial.threshold
 
 
 class Sweep:
     """Hears a detector's judgements, as its witness."""
 
-    def __init__(self, dials: Sequence[Dial], horizon_ms: int) -> None:
-        """Follow these dials, none of which has turned yet."""
+    def __init__(self, settings: Sequence[Dials], horizon_ms: int) -> None:
+        """Follow these settings, none of which has turned yet."""
         self._horizon = horizon_ms
-        self._all = [Following(dial) for dial in dials]
+        self._all = [Following(dials) for dials in settings]
+        self.moves: list[tuple[str, int, str]] = []
+        """Customer, the moment (ms) by which it was seen to count for a dial, and the segment."""
+        self._seen: dict[str, str] = {}
         self._least = inf
         """The lowest threshold in force."""
         self._slipping: set[str] = set()
@@ -83,8 +121,9 @@ class Sweep:
 
     # ------------------------------------------------------------ as a witness
 
-    def judged(self, customer_id: str, at: int, judged: Assessment) -> None:
+    def judged(self, customer_id: str, at: int, judged: Assessment, dial: str) -> None:
         """Open an alert at every setting to which the silence is now worth one."""
+        self._see(customer_id, at, dial)
         if judged.value >= self._least:
             self._slipping.add(customer_id)
         elif customer_id not in self._slipping:
@@ -93,24 +132,27 @@ class Sweep:
             raised = each.slipping.get(customer_id)
             if raised is not None:
                 left = 1 - judged.p_gap
-                each.settled[_day_end(at)] += raised.false_chance - left
+                each.came(at, raised.dial).settled += raised.false_chance - left
                 raised.false_chance = left
-            elif judged.value >= each.threshold:
+            elif judged.value >= each.thresholds.get(dial, inf):
                 chance = 1 - judged.p_lapse
                 each.said.append((customer_id, at))
-                each.slipping[customer_id] = Raised(at, chance)
-                each.raised[_day_end(at)] += chance
+                each.slipping[customer_id] = Raised(at, chance, dial)
+                each.came(at, dial).raised += chance
 
-    def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
+    def returned(self, customer_id: str, at: int, silence_ms: int, dial: str) -> None:
         """Close them; those within the horizon were false."""
+        if customer_id in self._seen:  # else it has not counted for any dial yet
+            self._see(customer_id, at, dial)
         if customer_id not in self._slipping:
             return
         self._slipping.remove(customer_id)
         for each in self._all:
             raised = each.slipping.pop(customer_id, None)
             if raised is not None and silence_ms <= self._horizon:
-                each.false[_day_end(at)] += 1
-                each.settled[_day_end(at)] += raised.false_chance
+                came = each.came(at, raised.dial)
+                came.false += 1
+                came.settled += raised.false_chance
                 each.false_at[customer_id] = raised.at
 
     def lost(self, customer_id: str, at: int) -> None:
@@ -118,7 +160,7 @@ class Sweep:
         for each in self._all:
             raised = each.slipping.get(customer_id)
             if raised is not None:
-                each.settled[_day_end(at)] += raised.false_chance
+                each.came(at, raised.dial).settled += raised.false_chance
                 raised.false_chance = 0.0
 
     def unobserved(self, customer_id: str, at: int) -> None:
@@ -128,20 +170,26 @@ class Sweep:
             each.withdrawn[_day_end(at)] += false_at > at - self._horizon
             raised = each.slipping.get(customer_id)
             if raised is not None:
-                each.raised[_day_end(at)] -= raised.false_chance
+                each.came(at, raised.dial).raised -= raised.false_chance
                 raised.false_chance = 0.0
+
+    def _see(self, customer_id: str, at: int, dial: str) -> None:
+        """Note for which dial a customer counts, where that is new."""
+        if self._seen.get(customer_id) != dial:
+            self._seen[customer_id] = dial
+            self.moves.append((customer_id, at, dial))
 
     # ------------------------------------------------------------ day by day
 
-    def turn(self, tallies: Iterable[Tally], part: float = 1.0) -> None:
+    def turn(self, tallies: Iterable[Tally], part: float = 1.0, *, renewed: bool = False) -> None:
         """Set every threshold anew, by what became known on the days that ended.
 
-        `part` is what silence has of the dial.
+        `part` is what silence has of the dial; `renewed`: somebody else answers from now on.
         """
         ended = list(tallies)
         for each in self._all:
-            each.turn(ended, part)
-        self._least = min(each.threshold for each in self._all)
+            each.turn(ended, part, renewed=renewed)
+        self._least = min(least for each in self._all for least in each.thresholds.values())
 
     def alerts(self, codes: dict[str, int]) -> list[tuple[Ints, Ints]]:
         """Give each setting's alerts: customers, by the numbers in `codes`, and times (ms)."""
@@ -184,4 +232,4 @@ class SweptReplay(NotingReplay):
     def _turn(self, midnight: int) -> None:
         super()._turn(midnight)
         ended, self._ended = self._ended, []
-        self._sweep.turn(ended, self.silence_part)
+        self._sweep.turn(ended, self.silence_part, renewed=self.renewed)

@@ -36,6 +36,8 @@ def show(findings: Findings, console: Console | None = None) -> None:
     console.print(Text(" ".join(wording.summary(findings))))
     for table in (_delays(findings), _differences(findings), _dial(findings), _groups(findings)):
         console.print(table)
+    if findings.segments:
+        console.print(_segments(findings))
     for found in findings.fixed:
         console.print(Text(wording.fixed(findings, found)))
     for sentence in wording.declines(findings):
@@ -115,6 +117,26 @@ def _dial(findings: Findings) -> Table:
             wording.share(setting.recall),
             wording.share(setting.precision),
             style="bold" if setting.own else None,
+        )
+    return table
+
+
+def _segments(findings: Findings) -> Table:
+    table = _table(
+        "The dial of each segment: false alarms per customer-month as set, and as measured",
+        ["", "customers", "lapses", "set", "measured", "times", "warm-up", "times", "mean delay"],
+    )
+    for found in findings.segments:
+        table.add_row(
+            wording.segment(found),
+            f"{found.customers:,}",
+            f"{found.lapses:,}",
+            "threshold" if found.dial is None else f"{found.dial:g}",
+            wording.rate(found.measured),
+            "-" if found.ratio is None else f"{found.ratio:.2f}",
+            wording.rate(found.warm_up_measured),
+            "-" if found.warm_up_ratio is None else f"{found.warm_up_ratio:.2f}",
+            wording.days(findings.data, found.mean_delay_days),
         )
     return table
 

@@ -17,6 +17,7 @@ from stream.backtest.findings import (
     Findings,
     Fixed,
     Group,
+    SegmentDial,
 )
 
 TITLES = {
@@ -78,7 +79,7 @@ def interval(findings: Data, found: Difference) -> str:
     return f"{days(findings, found.low)} to {days(findings, found.high)}"
 
 
-def held(setting: DialSetting) -> bool | None:
+def held(setting: DialSetting | SegmentDial) -> bool | None:
     """Say whether the dial came to about what it was set to; None where it was not set."""
     low, high = HELD
     return None if setting.ratio is None else low <= setting.ratio <= high
@@ -144,17 +145,32 @@ def summary(findings: Findings) -> Iterator[str]:
     yield _verdict(data, difference, "the rule is")
     yield from _beside_trees(findings, at)
     own = next(setting for setting in findings.dial if setting.own)
+    yield from _of_segments(findings)
     if own.measured is not None and own.ratio is not None:
         yield (
             f"The policy's dial, set to {own.dial:g} false alarms per customer-month, came to"
             f" {rate(own.measured)}: {own.ratio:.2f} times what was asked."
         )
-    elif own.measured is not None:
+    elif own.measured is not None and own.dial is None:
         yield (
             f"The policy's threshold, {data.notice_days_per_false_alarm:g} days of notice for a"
             f" false alarm, came to {rate(own.measured)} false alarms per customer-month."
         )
     yield _two_sided(findings)
+
+
+def _of_segments(findings: Findings) -> Iterator[str]:
+    for found in findings.segments:
+        if found.dial is not None and found.measured is not None and found.ratio is not None:
+            yield (
+                f"The dial of {segment(found)}, set to {found.dial:g}, came to"
+                f" {rate(found.measured)}: {found.ratio:.2f} times what was asked."
+            )
+
+
+def segment(found: SegmentDial) -> str:
+    """Name the customers of a dial."""
+    return found.segment or "everybody else"
 
 
 def _verdict(data: Data, difference: Difference, others_are: str) -> str:

@@ -39,6 +39,11 @@ class Adviser:
         life = customer.life
         return segment_of(self._policy.segments, (life or NOBODY_SPECIAL).traits)
 
+    def dial(self, customer: Customer) -> str:
+        """Name the segment whose dial a customer counts for; empty: the policy's."""
+        segment = self.segment(customer)
+        return segment.name if segment.has_dial else ""
+
     def eligible(self, customer: Customer) -> bool:
         """Tell whether a customer is one to be alerted on, and known well enough."""
         segment = self.segment(customer)

@@ -43,6 +43,8 @@ class Episode(msgspec.Struct, array_like=True, gc=False):
     """Visits since the last warning."""
     false_chance: float = 0.0
     """P(false) of a silence alert, as of the last landmark; 0 where that is settled."""
+    dial: str = ""
+    """The segment whose dial it was raised by, and is charged to; empty: the policy's."""
 
 
 class Signal(msgspec.Struct, array_like=True, gc=False):
@@ -161,6 +163,8 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """Only where an alias named this id."""
     tenure: Tenure | None = None
     """Only where it left and came back, said that it left, or changed its segment."""
+    dial: str = ""
+    """The segment whose dial it counts for; empty: the policy's."""
 
     @property
     def span_days(self) -> float:

@@ -403,6 +403,7 @@ class Detector:
         """Set the timer of a customer whose row cannot say when it is due by this policy."""
         customer = self.customers[customer_id]
         customer.due = 0
+        self._lifecycle.count_anew(customer, self.progress.watermark.at)
         self._queue(customer_id, customer)
         self.customers.rest(customer_id)
 
@@ -576,7 +577,6 @@ class Detector:
         """Hand over what has been decided since the last call."""
         said, withheld = self._voice.collect()
         told = said, [*self._lessons], refused, +self._counts, withheld, self._telling.collect()
-        decisions = Decisions(*told, *self._identities.collect())
         self._lessons.clear()
         self._counts = Counter()
-        return decisions
+        return Decisions(*told, *self._identities.collect())

@@ -52,18 +52,18 @@ class Judge:
             return
         best = -inf if customer.best_value is None else customer.best_value
         if self.witness is not None:
-            self.witness.judged(customer_id, at, judged)
+            self.witness.judged(customer_id, at, judged, customer.dial)
         alerted = _alerted(customer)
         withheld = not alerted and adviser.withheld(customer, at)
         if judged.value > best and not withheld:
-            day.cross(best, judged.value, 1 - judged.p_lapse)
+            day.cross(best, judged.value, 1 - judged.p_lapse, customer.dial)
             customer.best_value = judged.value
         if alerted:
             # It turns out false by the horizon of the silence, or not at all.
             self._settle(alerted, 1 - judged.p_gap)
             if judged.p_lapse >= policy.escalate_at_risk:
                 self._voice.move(customer_id, customer, Sign.SEVERE, at)
-        elif judged.value >= model.threshold or adviser.overdue(customer, silent_ms):
+        elif judged.value >= model.threshold(customer.dial) or adviser.overdue(customer, silent_ms):
             self._raise(customer_id, customer, at, 1 - judged.p_lapse)
 
     def judge_ceiling(self, customer_id: str, customer: Customer, at: int) -> None:
@@ -77,12 +77,12 @@ class Judge:
         """Note that a visit at `at` (ms) ended the silence since `customer.last_at`."""
         landmarks.mark_return(customer.landmarks, at)
         if alerted := _alerted(customer):
-            self._progress.day.false_alarms += 1
+            self._progress.day.count_false_alarm(alerted.dial)
             self._settle(alerted, 0.0)
             if self._policy.ends_observation:
                 customer.false_alarm_at = alerted.opened_at
         if self.witness is not None and customer.visits:
-            self.witness.returned(customer_id, at, at - customer.last_at)
+            self.witness.returned(customer_id, at, at - customer.last_at, customer.dial)
 
     def hear_loss(self, customer_id: str, customer: Customer, at: int) -> None:
         """Note that the customer has lapsed at `at` (ms), or said that it left."""
@@ -101,7 +101,7 @@ class Judge:
     def void(self, customer: Customer) -> None:
         """Expect nothing more of a silence alert: nobody will know whether it was false."""
         if alerted := _alerted(customer):
-            self._progress.day.chance_raised -= alerted.false_chance
+            self._progress.day.expect(-alerted.false_chance, alerted.dial)
             alerted.false_chance = 0.0
 
     def _raise(self, customer_id: str, customer: Customer, at: int, false_chance: float) -> None:
@@ -109,11 +109,12 @@ class Judge:
         self._voice.move(customer_id, customer, Sign.SILENT, at)
         if raised := _alerted(customer):
             raised.false_chance = false_chance
-            self._progress.day.chance_raised += false_chance
+            raised.dial = customer.dial
+            self._progress.day.expect(false_chance, raised.dial)
 
     def _settle(self, alerted: Episode, left: float) -> None:
         """Note how much of an alert's chance to be false is left."""
-        self._progress.day.chance_settled += alerted.false_chance - left
+        self._progress.day.settle(alerted.false_chance - left, alerted.dial)
         alerted.false_chance = left
 
     def _remember(

@@ -117,7 +117,8 @@ class Lifecycle:
         """Take the customer into the population that may be alerted on, if it may from now on."""
         if not customer.counted and self._voice.adviser.eligible(customer):
             customer.counted = True
-            self._progress.day.enter(at)
+            customer.dial = self._voice.adviser.dial(customer)
+            self._progress.day.enter(at, customer.dial)
             if self._policy.ends_observation and not customer.eligible_since:
                 customer.eligible_since = at
 
@@ -125,7 +126,15 @@ class Lifecycle:
         """Take the customer out of the population that false alarms are measured over."""
         if customer.counted:
             customer.counted = False
-            self._progress.day.leave(at)
+            self._progress.day.leave(at, customer.dial)
+
+    def count_anew(self, customer: Customer, at: int) -> None:
+        """Count a customer for the dial of the segment that it is in by `at` (ms)."""
+        dial = self._voice.adviser.dial(customer)
+        if customer.counted and dial != customer.dial:
+            self._progress.day.leave(at, customer.dial)
+            self._progress.day.enter(at, dial)
+        customer.dial = dial
 
     def lose_sight(self, customer_id: str, customer: Customer, at: int) -> None:
         """Note that nobody will know what becomes of the customer from `at` (ms) on."""
@@ -153,6 +162,7 @@ class Lifecycle:
     def settle_in(self, customer_id: str, customer: Customer, at: int) -> None:
         """Let what another id of the customer's brought at a moment (ms) count."""
         self._exempt(customer_id, customer, at)
+        self.count_anew(customer, at)
         here = customer.visit_open or customer.last_at + self._policy.horizon_ms > at
         if here and customer.visits and customer.observed and not customer.ended:
             self.enter(customer, at)
@@ -214,6 +224,7 @@ class Lifecycle:
             turnover.move(customer, at, before)
         turnover.count(customer, 1)
         self._exempt(customer_id, customer, at)
+        self.count_anew(customer, at)
 
     def _hear_warning(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         if customer.episode and customer.episode.trigger is Trigger.WARNING:

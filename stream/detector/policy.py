@@ -196,6 +196,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset().union(*(segment.traits() for segment in self.segments))
 
     @property
+    def dials(self) -> dict[str, tuple[float, float | None]]:
+        """Give what each dial is set to: false alarms per customer-month, and days of notice.
+
+        By the segment that has one of its own, the policy's under an empty name; days are None
+        where the rate decides.
+        """
+        rate = self.false_alarms_per_customer_month
+        settings = {"": (rate, self.notice_days_per_false_alarm)}
+        for segment in self.segments:
+            if segment.has_dial:
+                own = segment.false_alarms_per_customer_month
+                days = segment.notice_days_per_false_alarm
+                settings[segment.name] = (rate if own is None else own, days)
+        return settings
+
+    @property
     def ends_observation(self) -> bool:
         """Whether there are customers whom nobody watches any longer, or for a while."""
         return bool(self.unobserved or self.paused)

@@ -11,10 +11,37 @@ from collections.abc import Iterator
 
 import msgspec
 
-from models.protocol import DIAL_GRID, Hour, Tally
+from models.protocol import DIAL_GRID, Hour, Share, Tally
 from stream.detector.calendar import LocalTime
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS, HOUR_MS
+
+
+class Part(msgspec.Struct):
+    """What of the running day belongs to one segment that has a dial of its own."""
+
+    watched: int = 0
+    customer_ms: int = 0
+    crossings: dict[int, float] = msgspec.field(default_factory=dict)
+    crossed: int = 0
+    false_alarms: int = 0
+    chance_raised: float = 0.0
+    chance_settled: float = 0.0
+
+    def close(self, free: float) -> Share:
+        """Give what the day came to, of which `free` was no holiday, and begin the next."""
+        share = Share(
+            customer_days=self.customer_ms * free / DAY_MS,
+            crossings=self.crossings,
+            crossed=self.crossed,
+            false_alarms=self.false_alarms,
+            chance_raised=self.chance_raised,
+            chance_settled=self.chance_settled,
+        )
+        self.customer_ms = self.crossed = self.false_alarms = 0
+        self.chance_raised = self.chance_settled = 0.0
+        self.crossings = {}
+        return share
 
 
 class Day(msgspec.Struct):
@@ -44,27 +71,47 @@ class Day(msgspec.Struct):
     falls: dict[str, dict[int, tuple[int, int]]] = msgspec.field(default_factory=dict)
     returns: int = 0
     """Visits of watched customers in the running hour."""
+    parts: dict[str, Part] = msgspec.field(default_factory=dict)
+    """Of all of the day, by the segment whose dial it counts for; the rest is the policy's."""
 
     def count_visit(self, *, watched: bool) -> None:
         """Count a visit that began, of a customer who is watched or was not until now."""
         self.visits += 1
         self.returns += watched
 
-    def enter(self, at: int) -> None:
+    def enter(self, at: int, dial: str) -> None:
         """Count one more customer from `at` on."""
         self._account(at)
-        self.watched += 1
+        for one in self._and_part(dial):
+            one.watched += 1
 
-    def leave(self, at: int) -> None:
+    def leave(self, at: int, dial: str) -> None:
         """Count one customer less from `at` on."""
         self._account(at)
-        self.watched -= 1
+        for one in self._and_part(dial):
+            one.watched -= 1
 
-    def cross(self, best: float, value: float, false_chance: float) -> None:
+    def cross(self, best: float, value: float, false_chance: float, dial: str) -> None:
         """Note that a silence's best value rose from `best` to `value`."""
-        for cell, change in ((cell_of(value), false_chance), (cell_of(best), -false_chance)):
-            self.crossings[cell] = self.crossings.get(cell, 0.0) + change
-        self.crossed += 1
+        for one in self._and_part(dial):
+            for cell, change in ((cell_of(value), false_chance), (cell_of(best), -false_chance)):
+                one.crossings[cell] = one.crossings.get(cell, 0.0) + change
+            one.crossed += 1
+
+    def expect(self, false_chance: float, dial: str) -> None:
+        """Note how likely an alert that was raised is false; below zero: that nobody will know."""
+        for one in self._and_part(dial):
+            one.chance_raised += false_chance
+
+    def settle(self, false_chance: float, dial: str) -> None:
+        """Note how much of such a chance is settled."""
+        for one in self._and_part(dial):
+            one.chance_settled += false_chance
+
+    def count_false_alarm(self, dial: str) -> None:
+        """Count an alert whose customer came back."""
+        for one in self._and_part(dial):
+            one.false_alarms += 1
 
     def count_fall(self, fall: str, rung: int, *, came_true: bool) -> None:
         """Count what came of a fall, or of a control."""
@@ -117,17 +164,27 @@ class Day(msgspec.Struct):
                 chance_raised=self.chance_raised,
                 chance_settled=self.chance_settled,
                 falls=self.falls,
+                segments={name: self.parts[name].close(free) for name in sorted(self.parts)},
             )
+            self.parts = {name: part for name, part in self.parts.items() if part.watched}
             self.customer_ms = self.visits = self.crossed = self.false_alarms = self.judged = 0
             self.withdrawn_ms = self.withdrawn_false_alarms = 0
             self.chance_raised = self.chance_settled = 0.0
             self.crossings, self.falls = {}, {}
             self.end += DAY_MS
 
+    def _and_part(self, dial: str) -> Iterator["Day | Part"]:
+        """Yield what counts for everybody, and what does for the segment whose dial it is."""
+        yield self
+        if dial:
+            yield self.parts.setdefault(dial, Part())
+
     def _account(self, at: int) -> None:
         """Add the customer time up to `at`; a late event adds none."""
         if at > self.since:
             self.customer_ms += self.watched * (at - self.since)
+            for part in self.parts.values():
+                part.customer_ms += part.watched * (at - self.since)
             self.since = at
         self._account_hour(at)
 

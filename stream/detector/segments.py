@@ -79,6 +79,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Visits before a customer can be alerted on; None: the policy's."""
     own_gaps_min: float | None = None
     """Usual gaps of its own that a customer must have been silent for; None: the policy's."""
+    false_alarms_per_customer_month: float | None = None
+    """A dial of its own; None: it shares the policy's."""
+    notice_days_per_false_alarm: float | None = None
+    """Instead of the rate, as the policy's; None: it has a rate, or shares the policy's."""
     silent_min_ms: int = 0
     """No silence is alerted on sooner."""
     silent_max_ms: int | None = None
@@ -93,6 +97,12 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """What a customer is worth, in whatever unit the platform ranks by."""
     owner: FromTrait | str = ""
     """Who looks after the customer."""
+
+    @property
+    def has_dial(self) -> bool:
+        """Whether false alarms on its customers are counted by themselves."""
+        own = (self.false_alarms_per_customer_month, self.notice_days_per_false_alarm)
+        return any(setting is not None for setting in own)
 
     def traits(self) -> set[str]:
         """Name the traits that are asked for."""

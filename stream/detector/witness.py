@@ -12,14 +12,14 @@ from models.protocol import Assessment
 class Witness(Protocol):
     """Who hears; each call is quick, and in the order of the customer's own time."""
 
-    def judged(self, customer_id: str, at: int, judged: Assessment) -> None:
+    def judged(self, customer_id: str, at: int, judged: Assessment, dial: str) -> None:
         """Hear a judgement at a landmark; `at` in ms.
 
-        Of those only on whom there may be one.
+        Of those only on whom there may be one; `dial` is the segment whose dial they count for.
         """
         ...
 
-    def returned(self, customer_id: str, at: int, silence_ms: int) -> None:
+    def returned(self, customer_id: str, at: int, silence_ms: int, dial: str) -> None:
         """Hear that a customer came back at a moment (ms), and after how long."""
         ...
 

@@ -16,7 +16,7 @@ from typing import IO, Protocol
 
 import msgspec
 
-from models.dial import Dial
+from models.dials import Dials
 from models.falls import Falls, FallsFound
 from models.guard import Guard
 from models.online import OnlineModel
@@ -139,10 +139,9 @@ class Replay:
         self._watches = True
         if pinned is None:
             zone = local_time(policy.calendar)
+            dials = Dials.set_to(days, policy.dials)
             self._trainer = Trainer(
-                Dial(
-                    policy.false_alarms_per_customer_month, days, policy.notice_days_per_false_alarm
-                ),
+                dials.own,
                 Falls(
                     days,
                     policy.decline.share * policy.false_alarms_per_customer_month,
@@ -151,6 +150,7 @@ class Replay:
                 if policy.decline.enabled
                 else None,
                 zone=zone,
+                segments=dials.segments,
                 promote=policy.promote,
                 with_forest=policy.forest,
             )
@@ -179,6 +179,11 @@ class Replay:
     def silence_part(self) -> float:
         """Give what silence has of the dial, 0 to 1."""
         return self._trainer.silence_part if self._trainer else 1.0
+
+    @property
+    def renewed(self) -> bool:
+        """Whether somebody else answers since the last midnight: weights in the prior's place."""
+        return self._trainer is not None and self._trainer.renewed
 
     @property
     def falls(self) -> dict[str, FallsFound]:

@@ -49,6 +49,7 @@ _SINCE_FIRST = {
     "moved": [],
     "identity": None,
     "tenure": None,
+    "dial": "",
 }
 
 

@@ -41,6 +41,10 @@ class Given(NamedTuple):
         return self.unread.isdisjoint(fields)
 
 
+DIALS_MAX = 20
+"""Segments with a dial of their own: each is a record, an account and three metrics."""
+
+
 def contradictions(policy: Policy, given: Given) -> Iterator[Wrong]:
     """Yield all that is wrong with values that can be read one by one."""
     yield from _slipping(policy, given)
@@ -138,11 +142,28 @@ def _segments(policy: Policy) -> Iterator[Wrong]:
             Wrong((*path, key), f"[[segment]] {key}", said)
             for key, said in _within(segment, policy)
         )
+        dials = [each for each in policy.segments[: place + 1] if each.has_dial]
+        if segment.has_dial and len(dials) == DIALS_MAX + 1:
+            yield Wrong(
+                path,
+                "[[segment]]",
+                f'"{segment.name}" is the {len(dials)}st with a dial of its own: {DIALS_MAX} may'
+                " have one, so let some share that of [slipping]",
+            )
 
 
 def _within(segment: Segment, policy: Policy) -> Iterator[tuple[str, str]]:
     """Yield (key, what is wrong) of one segment under its policy."""
     horizon = format_duration(policy.horizon_ms)
+    rate, days = segment.false_alarms_per_customer_month, segment.notice_days_per_false_alarm
+    if rate is not None and days is not None:
+        yield (
+            "notice_days_per_false_alarm",
+            "sets the threshold, and so does false_alarms_per_customer_month: keep one of them",
+        )
+    if segment.has_dial and not segment.eligible:
+        key = "notice_days_per_false_alarm" if rate is None else "false_alarms_per_customer_month"
+        yield key, "says nothing where eligible = false: nobody in it is alerted on"
     ceiling = segment.silent_max_ms
     if segment.silent_min_ms >= policy.horizon_ms:
         yield "silent_min", f"must be shorter than [slipping] horizon ({horizon})"

@@ -23,18 +23,23 @@ _WHO: Keys = {
 }
 """Who can be alerted on: for all, and for a segment by itself."""
 
+_DIAL: Keys = {
+    "false_alarms_per_customer_month": (
+        "false_alarms_per_customer_month",
+        values.number(above=0, below=100, why="more than 0 and less than 100 a month"),
+    ),
+    "notice_days_per_false_alarm": (
+        "notice_days_per_false_alarm",
+        values.number(above=0, below=3_653, why="more than 0 and less than 3,653 days"),
+    ),
+}
+"""How many false alarms there may be, or what each is worth: likewise."""
+
 SECTIONS: dict[str, Keys] = {
     "events": {name: (name, values.globs) for name in CLASSES},
     "slipping": {
         "horizon": ("horizon_ms", values.duration(least=DAY_MS, most=YEARS_TEN_MS)),
-        "false_alarms_per_customer_month": (
-            "false_alarms_per_customer_month",
-            values.number(above=0, below=100, why="more than 0 and less than 100 a month"),
-        ),
-        "notice_days_per_false_alarm": (
-            "notice_days_per_false_alarm",
-            values.number(above=0, below=3_653, why="more than 0 and less than 3,653 days"),
-        ),
+        **_DIAL,
         **_WHO,
         "escalate_at_risk": (
             "escalate_at_risk",
@@ -141,6 +146,7 @@ _SEGMENT: Keys = {
     "where": ("where", values.conditions),
     "eligible": ("eligible", values.flag),
     **_WHO,
+    **_DIAL,
     "silent_min": ("silent_min_ms", values.duration(least=0, most=YEARS_TEN_MS)),
     "silent_max": ("silent_max_ms", values.duration(least=SECOND_MS, most=YEARS_TEN_MS)),
     "activate_within": ("activate_within_ms", values.duration(least=SECOND_MS, most=YEARS_TEN_MS)),

@@ -306,8 +306,8 @@ class Metrics:
             "false_alarms_per_customer_month",
             "False alarms per customer-month: as set in the policy, as expected at the threshold,"
             " and as own silence alerts came to (those open by their chance), faded by the horizon."
-            " At the trainer.",
-            ("of",),
+            " By the segment that has a dial of its own; empty: the policy's. At the trainer.",
+            ("of", "segment"),
             **place,
         )
         self.decline_level = Gauge(
@@ -419,10 +419,20 @@ class Metrics:
         self.suspended_since.set(suspended_since / SECOND_MS if suspended_since else nan)
         self.use_ratio.set(nan if ratio is None else ratio)
 
-    def dials(self, *, asked: float | None, expected: float | None, measured: float | None) -> None:
-        """Say false alarms per customer-month, as set, as expected, and as they came to."""
+    def dials(
+        self,
+        segment: str,
+        *,
+        asked: float | None,
+        expected: float | None,
+        measured: float | None,
+    ) -> None:
+        """Say false alarms per customer-month, as set, as expected, and as they came to.
+
+        `segment` has a dial of its own; empty: the policy's.
+        """
         for of, rate in (("set", asked), ("expected", expected), ("measured", measured)):
-            self.false_alarms.labels(of).set(nan if rate is None else rate)
+            self.false_alarms.labels(of, segment).set(nan if rate is None else rate)
 
     def calibrated(self, error: float | None) -> None:
         """Say how far chances of a lapse, as said, were from what came."""

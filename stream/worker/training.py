@@ -8,13 +8,14 @@ The guard cannot wait for the day's end: where an hour changes what it has found
 the same model goes out once more, and says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import nan
 
 import msgspec
 import structlog
 
-from models.dial import Dial
+from models.dials import Dials
 from models.falls import Falls
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
@@ -94,22 +95,24 @@ class TrainFold(Fold):
     def begin(self, progress: bytes | None) -> None:
         """Take up the trainer, unless it was another horizon's, and what it heard since."""
         saved, policy = self._saved, self._policy
-        dial = Dial(
-            policy.false_alarms_per_customer_month,
-            cadence.days(policy.horizon_ms),
-            policy.notice_days_per_false_alarm,
-        )
+        dials = Dials.set_to(cadence.days(policy.horizon_ms), policy.dials)
+        dial = dials.own
         falls = (
             Falls(dial.horizon_days, policy.decline.share * dial.target, policy.decline.alarm_nats)
             if policy.decline.enabled
             else None
         )
-        zone = local_time(policy.calendar)
-        others = {"promote": policy.promote, "with_forest": policy.forest}
+        make: Callable[..., Trainer] = Trainer
         if saved is not None and saved.horizon_days == dial.horizon_days:
-            self._trainer = Trainer.resume(saved, dial, falls, zone=zone, **others)
-        else:
-            self._trainer = Trainer(dial, falls, zone=zone, **others)
+            make = partial(Trainer.resume, saved)
+        self._trainer = make(
+            dial,
+            falls,
+            zone=local_time(policy.calendar),
+            segments=dials.segments,
+            promote=policy.promote,
+            with_forest=policy.forest,
+        )
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():
@@ -205,12 +208,13 @@ class TrainFold(Fold):
         for name, loss in self._trainer.race.log_losses().items():
             self._metrics.matured_log_loss.labels(name).set(loss)
         self._metrics.calibrated(self._trainer.calibration.error)
-        by_dial = self._policy.notice_days_per_false_alarm is None
-        self._metrics.dials(
-            asked=snapshot.false_alarms_set if by_dial else None,
-            expected=snapshot.false_alarms_expected,
-            measured=self._trainer.false_alarms_measured,
-        )
+        for segment, dial in self._trainer.dials.items():
+            self._metrics.dials(
+                segment,
+                asked=dial.target if dial.notice_days_per_false_alarm is None else None,
+                expected=dial.rate,
+                measured=dial.measured,
+            )
         for fall, found in snapshot.falls.items():
             level = nan if found.level is None else found.level
             self._metrics.decline_level.labels(fall).set(level)

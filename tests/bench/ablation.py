@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from models.dial import Dial
+from models.dials import Dials
 from models.protocol import Example, Hour, Lesson, Sighting, Tally
 from stream.backtest.curve import RATES, Curve, Difference, Reading
 from stream.backtest.history import Recorder
@@ -104,8 +105,8 @@ def _followed(
     policy = policy_file.policy
     days = policy.horizon_ms / DAY_MS
     own = policy.false_alarms_per_customer_month
-    dials = [Dial(own, days, days * share) for share in NOTICE_SHARES]
-    sweep = Sweep([*dials, *(Dial(target, days) for target in DIALS)], policy.horizon_ms)
+    dials = [Dials(Dial(own, days, days * share)) for share in NOTICE_SHARES]
+    sweep = Sweep([*dials, *(Dials(Dial(target, days)) for target in DIALS)], policy.horizon_ms)
     run, recorder, last = TaughtReplay(policy, sweep=sweep, hears=hears), Recorder(policy), 0
     now = time.time_ns() // 1_000_000
     for batch in read_in_order(files, policy_file, received_at=now, refusals=Refusals()):

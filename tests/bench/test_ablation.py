@@ -8,7 +8,7 @@ from stream.demo.simulate import STARTS_AT_MS, simulate
 from stream.detector.batch import EventBatch
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
-from tests.bench.ablation import PARTS, Dial, TaughtReplay
+from tests.bench.ablation import PARTS, Dial, Dials, TaughtReplay
 
 POLICY = Policy(horizon_ms=10 * DAY_MS)
 
@@ -25,7 +25,7 @@ def test_a_part_has_learned_what_it_was_taught(part: str, *, fitted: bool, learn
     """The prior of customers, regressions of examples."""
     end = STARTS_AT_MS + 25 * DAY_MS
     events = [event for event in simulate(100, 60) if event.occurred_at < end]
-    sweep = Sweep([Dial(0.1, 10.0)], POLICY.horizon_ms)
+    sweep = Sweep([Dials(Dial(0.1, 10.0))], POLICY.horizon_ms)
     run = TaughtReplay(POLICY, sweep=sweep, hears=PARTS[part])
     run.take(EventBatch.of(events))
     run.run_until(end)

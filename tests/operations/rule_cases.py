@@ -38,6 +38,8 @@ NEWTON = 'slipaway_matured_log_loss{job="slipaway",instance="a",model="newton"}'
 PRIOR = 'slipaway_matured_log_loss{job="slipaway",instance="a",model="prior"}'
 MEASURED = 'slipaway_false_alarms_per_customer_month{job="slipaway",instance="a",of="measured"}'
 SET = 'slipaway_false_alarms_per_customer_month{job="slipaway",instance="a",of="set"}'
+TRIALS = MEASURED.replace("}", ',segment="trials"}')
+TRIALS_SET = SET.replace("}", ',segment="trials"}')
 DISABLED = 'slipaway_delivery_endpoint_disabled{job="slipaway-deliver",instance="d",endpoint="crm"}'
 OLDEST = (
     'slipaway_delivery_oldest_waiting_timestamp_seconds{job="slipaway-deliver",instance="d",'
@@ -263,9 +265,14 @@ CASES = {
     "SlipawayDialMissed": Case(
         at="30h",
         every="10m",
-        fires=({MEASURED: "0.09x2000", SET: "0.05x2000"},),
+        fires=(
+            {MEASURED: "0.09x2000", SET: "0.05x2000"},
+            # A segment's own dial is missed, though less than everybody else's is set to.
+            {MEASURED: "0.1x2000", SET: "0.2x2000", TRIALS: "0.09x2000", TRIALS_SET: "0.05x2000"},
+        ),
         quiet=(
             {MEASURED: "0.06x2000", SET: "0.05x2000"},
+            {MEASURED: "0.2x2000", SET: "0.2x2000", TRIALS: "0.06x2000", TRIALS_SET: "0.05x2000"},
             {MEASURED: "0.09x2000", SET: NAN * 2000},  # the policy sets the threshold itself
         ),
     ),

@@ -26,6 +26,7 @@ from stream.backtest.findings import (
     Fixed,
     Group,
     Method,
+    SegmentDial,
     Setting,
 )
 from stream.backtest.report import page
@@ -96,6 +97,25 @@ def declining(fall: str, **known: float) -> Declining:
     return Declining(fall=fall, **counts, **(facts | known))  # type: ignore[arg-type]
 
 
+def segment_dial(name: str, dial: float | None) -> SegmentDial:
+    """Return what a segment's dial might have come to."""
+    return SegmentDial(
+        segment=name,
+        dial=dial,
+        notice_days_per_false_alarm=None if dial else 12.0,
+        customers=7,
+        customer_months=30.0,
+        lapses=9,
+        measured=0.16,
+        ratio=1.6 if dial else None,
+        recall=0.5,
+        precision=0.4,
+        mean_delay_days=42.5,
+        warm_up_measured=None,
+        warm_up_ratio=None,
+    )
+
+
 def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0.05) -> Findings:
     """Return findings as a backtest might have them."""
     dial = DialSetting(
@@ -148,6 +168,7 @@ def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0
             ),
             declining("narrower"),
         ],
+        segments=[segment_dial(name, 0.1), segment_dial("", None)],
     )
 
 

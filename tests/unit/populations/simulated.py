@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from models.dial import Dial
+from models.dials import Dials
 from models.protocol import Assessment
 from models.snapshots import Snapshot
 from stream.backtest.history import Floats, History, Recorder
 from stream.backtest.judging import Alerts, Court
 from stream.backtest.sweep import Sweep, SweptReplay
-from stream.detector.batch import EventBatch
+from stream.detector.batch import EventBatch, Traits
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
 
@@ -70,27 +70,32 @@ def steady(draw: Generator, name: str, size: int, until: float, way: Way = USUAL
 
 
 def events(lives: Mapping[str, Floats]) -> EventBatch:
-    """Put visits into events, in order."""
+    """Put visits into events, in order; a customer's first says its group, by the trait `kind`."""
     ids = [customer_id for customer_id, days in lives.items() for _ in days]
     times = np.concatenate([np.zeros(0), *lives.values()])
     at = STARTS_AT_MS + (times * DAY_MS).astype(np.int64)
     blank = [""] * len(ids)
-    whole = EventBatch(ids, ["visit"] * len(ids), at, at, blank, np.ones(len(ids)), blank)
+    traits: list[Traits | None] = [
+        None if number else {"kind": customer_id.partition("-")[0]}
+        for customer_id, days in lives.items()
+        for number in range(len(days))
+    ]
+    whole = EventBatch(ids, ["visit"] * len(ids), at, at, blank, np.ones(len(ids)), blank, traits)
     return whole.taken(np.lexsort((np.array(ids), at)))
 
 
 class Judgements(Sweep):
     """A sweep that remembers what was answered, too."""
 
-    def __init__(self, dials: list[Dial], horizon_ms: int) -> None:
+    def __init__(self, dials: list[Dials], horizon_ms: int) -> None:
         """Follow these dials."""
         super().__init__(dials, horizon_ms)
         self.heard: list[tuple[str, int, float]] = []
         """Customer, moment (ms), P(lapse)."""
 
-    def judged(self, customer_id: str, at: int, judged: Assessment) -> None:
+    def judged(self, customer_id: str, at: int, judged: Assessment, dial: str) -> None:
         """Remember it."""
-        super().judged(customer_id, at, judged)
+        super().judged(customer_id, at, judged, dial)
         self.heard.append((customer_id, at, judged.p_lapse))
 
 
@@ -131,9 +136,13 @@ class Story:
 def lived(
     lives: Mapping[str, Floats], policy: Policy = POLICY, dials: Sequence[float] = (0.1,)
 ) -> Story:
-    """Replay a population's events; follow what each setting of the dial would have said."""
+    """Replay a population's events; follow what each setting of the dial would have said.
+
+    Segments with a dial of their own keep it.
+    """
     days = policy.horizon_ms / DAY_MS
-    sweep = Judgements([Dial(dial, days) for dial in dials], policy.horizon_ms)
+    settings = [Dials.set_to(days, policy.dials | {"": (dial, None)}) for dial in dials]
+    sweep = Judgements(settings, policy.horizon_ms)
     run, recorder = SweptReplay(policy, alerts=None, sweep=sweep), Recorder(policy)
     batch = events(lives)
     for begin in range(0, len(batch), BATCH):

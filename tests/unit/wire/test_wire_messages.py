@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.protocol import Example, Hour, Lesson, Sighting, Tally
+from models.protocol import Example, Hour, Lesson, Share, Sighting, Tally
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
 from stream.detector.cadence import fresh
 from stream.detector.customer import Customer
@@ -205,6 +205,19 @@ LESSONS = st.one_of(
         crossings=st.dictionaries(st.integers(-500, 500), FINITE, max_size=4),
         crossed=st.integers(0, 1000),
         false_alarms=st.integers(0, 1000),
+        segments=st.dictionaries(
+            st.text(max_size=3),
+            st.builds(
+                Share,
+                customer_days=FINITE,
+                crossings=st.dictionaries(st.integers(-500, 500), FINITE, max_size=4),
+                crossed=st.integers(0, 1000),
+                false_alarms=st.integers(0, 1000),
+                chance_raised=FINITE,
+                chance_settled=FINITE,
+            ),
+            max_size=2,
+        ),
     ),
     st.builds(
         Hour,

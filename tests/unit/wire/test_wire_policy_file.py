@@ -213,6 +213,25 @@ def test_every_error_is_told_at_once_with_its_line() -> None:
             "[slipping]\nnotice_days_per_false_alarm = 9\nfalse_alarms_per_customer_month = 0.1",
             "keep one of them",
         ),
+        (
+            """[[segment]]
+name = "a"
+notice_days_per_false_alarm = 9
+false_alarms_per_customer_month = 0.1""",
+            "keep one of them",
+        ),
+        (
+            '[[segment]]\nname = "a"\neligible = false\nfalse_alarms_per_customer_month = 0.1',
+            "says nothing where eligible = false",
+        ),
+        (
+            "".join(
+                f'[[segment]]\nname = "{n}"\nwhere = {{ plan = "{n}" }}\n'
+                "notice_days_per_false_alarm = 9\n"
+                for n in range(21)
+            ),
+            '"20" is the 21st with a dial of its own: 20 may have one',
+        ),
         ("[slipping]\nvisits_min = 0", "from 1 to 1000"),
         ("[slipping]\nvisits_min = 2.5", "is no whole number"),
         ("[slipping]\nescalate_at_risk = 1.0", "between 0 and 1"),

@@ -166,11 +166,11 @@ def test_a_restart_says_at_once_how_good_what_was_learned_is(
     value = restarted.registry.get_sample_value
     rate = "slipaway_false_alarms_per_customer_month"
     assert value("slipaway_trainer_day_timestamp_seconds") == (FIRST + 6) * DAY_MS / 1000
-    asked = value(rate, {"of": "set"})
+    asked = value(rate, {"of": "set", "segment": ""})
     assert asked is not None
     assert asked == 0.05 if notice is None else isnan(asked)
-    assert value(rate, {"of": "measured"}) == metrics.registry.get_sample_value(
-        rate, {"of": "measured"}
+    assert value(rate, {"of": "measured", "segment": ""}) == metrics.registry.get_sample_value(
+        rate, {"of": "measured", "segment": ""}
     )
     assert value("slipaway_drifts_total", {"target": "lapse"}) == 0
 

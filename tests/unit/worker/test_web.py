@@ -243,13 +243,17 @@ def test_what_only_the_trainer_knows_is_said_by_the_trainer(metrics: Metrics) ->
     assert isnan(suspended)
     report.assigned([], [USAGE, lessons], 0.1)
     metrics.guards(0.1, suspended_since=5_000)
-    metrics.dials(asked=0.05, expected=None, measured=0.04)
+    metrics.dials("", asked=0.05, expected=None, measured=0.04)
     assert value("slipaway_alerts_suspended") == 1
     assert value("slipaway_alerts_suspended_since_timestamp_seconds") == 5
-    assert value("slipaway_false_alarms_per_customer_month", {"of": "measured"}) == 0.04
+    assert (
+        value("slipaway_false_alarms_per_customer_month", {"of": "measured", "segment": ""}) == 0.04
+    )
     report.revoked([USAGE, lessons], 0.1)
     assert isnan(value("slipaway_alerts_suspended") or 0)
-    assert value("slipaway_false_alarms_per_customer_month", {"of": "measured"}) is None
+    assert (
+        value("slipaway_false_alarms_per_customer_month", {"of": "measured", "segment": ""}) is None
+    )
 
 
 def test_a_restore_that_was_given_up_is_no_restore_under_way(metrics: Metrics) -> None:
