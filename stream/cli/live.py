@@ -130,7 +130,9 @@ def topics_acls(
     *,
     role: Annotated[
         str,
-        typer.Option(help="Who connects: worker (doctor, too), deliver, reader, sender, operator."),
+        typer.Option(
+            help="Who connects: worker (doctor, too), deliver, reader, console, sender, operator."
+        ),
     ] = "worker",
     principal: Annotated[
         str, typer.Option(help="Who that is, to the brokers.", metavar="User:NAME")

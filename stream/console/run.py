@@ -55,7 +55,7 @@ async def serving(
     book = Book()
     takers = {
         topics.customers: book.customer,
-        topics.account_alerts: book.account,
+        topics.accounts: book.account,
         topics.model: book.snapshot,
     }
     following = Following(place, takers)

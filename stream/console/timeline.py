@@ -56,7 +56,7 @@ def draw(days: Sequence[Day], alert: Alert | None) -> str:
             "class": "use",
         }
         bar = SubElement(root, "rect", place)
-        SubElement(bar, "title").text = f"{iso(day.at)[:_DATE]}: {day.events} events"
+        SubElement(bar, "title").text = f"{iso(day.at)[:_DATE]}: {_many(day.events, 'event')}"
     SubElement(
         root, "line", {"x1": "0", "x2": f"{WIDTH:g}", "y1": f"{floor:g}", "y2": f"{floor:g}"}
     )
@@ -87,4 +87,8 @@ def _said(days: Sequence[Day], begins_at: int, ends_at: int) -> str:
     when = f"from {iso(begins_at)[:_DATE]} to {iso(ends_at)[:_DATE]}"
     if not days:
         return f"No use seen {when}"
-    return f"Used on {len(days)} days {when}, the last on {iso(days[-1].at)[:_DATE]}"
+    return f"Used on {_many(len(days), 'day')} {when}, the last on {iso(days[-1].at)[:_DATE]}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

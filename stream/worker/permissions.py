@@ -23,10 +23,12 @@ class Role(StrEnum):
     """`deliver`."""
     READER = "reader"
     """`tap` and `worklist`; a consumer with a group needs READ on that group, too."""
+    CONSOLE = "console"
+    """`console`."""
     SENDER = "sender"
     """Whoever sends events."""
     OPERATOR = "operator"
-    """`topics create`, `erase`, `model publish`, `replay --to-topic`."""
+    """`topics create`, `erase`, `model publish`, `replay` with topics, `dlq`, `diff`, `top`."""
 
 
 class Kind(StrEnum):
@@ -65,6 +67,7 @@ def needed(role: Role, settings: Settings, *, accounts: bool) -> list[Permission
         Role.WORKER: _worker,
         Role.DELIVER: _deliver,
         Role.READER: _reader,
+        Role.CONSOLE: _console,
         Role.SENDER: _sender,
         Role.OPERATOR: _operator,
     }
@@ -136,6 +139,12 @@ def _reader(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa
     yield from _on_topics("READ", [topics.customers, *[topics.accounts] * accounts])
 
 
+def _console(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa: ARG001, FBT001
+    topics = settings.topics
+    shown = [topics.customers, topics.accounts, topics.model]
+    yield from _on_topics("READ", [*shown, topics.alerts, topics.usage])  # one customer's past
+
+
 def _reader_of_alerts(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa: FBT001
     topics = settings.topics
     yield from _on_topics("READ", [topics.alerts, *[topics.account_alerts] * accounts])
@@ -150,12 +159,16 @@ def _operator(settings: Settings, accounts: bool) -> Iterator[Permission]:  # no
     topics = settings.topics
     made = [spec.name for spec in specs(settings, dict.fromkeys(topics.sources, 1))]
     erased = [topics.state, topics.customers, topics.alerts, topics.holdout]
-    written = [topics.usage, topics.model]
+    # Dead letters are marked where they are, and sent to where they came from.
+    written = [topics.usage, topics.model, topics.dead_letters, *topics.sources]
+    read = [*erased, *written, topics.account_alerts]
     yield from _on_topics("CREATE", made)
-    yield from _on_topics("DESCRIBE", {*made, *topics.sources} - {*erased, *written})
+    yield from _on_topics("DESCRIBE", {*made} - {*read})
     yield from _on_topics("DESCRIBE_CONFIGS", [*made, *topics.sources])
-    yield from _on_topics("READ", erased)
+    yield from _on_topics("READ", read)
     yield from _on_topics("WRITE", written)
+    yield Permission(Kind.GROUP, settings.app_id, "DESCRIBE")
+    yield Permission(Kind.TRANSACTIONAL_ID, f"{settings.app_id}-dlq-replay", "WRITE")
     if not settings.replication:  # as many copies as the brokers' own default says
         yield Permission(Kind.CLUSTER, CLUSTER, "DESCRIBE_CONFIGS")
 

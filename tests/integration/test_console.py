@@ -227,7 +227,7 @@ async def test_names_that_would_do_harm_are_text_on_every_screen(
 ) -> None:
     """No script runs, nothing is wider than the screen, and who cannot see it can hear it."""
     names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
-    for topic in ("customers", "alerts", "account_alerts", "usage", "model"):
+    for topic in ("customers", "alerts", "accounts", "usage", "model"):
         await create(broker, names[topic], {})
     await hostile(broker, names)
     with console(broker, names) as address:
@@ -253,7 +253,7 @@ async def test_a_token_is_asked_for_where_one_is_set(
 ) -> None:
     """The form lets in who has it, for as long as the browser is open."""
     names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
-    for topic in ("customers", "alerts", "account_alerts", "usage", "model"):
+    for topic in ("customers", "alerts", "accounts", "usage", "model"):
         await create(broker, names[topic], {})
     secret = tmp_path / "token"
     secret.write_text("sesame\n")

@@ -1,6 +1,7 @@
 """Every client we have, each let in another way, with the least permissions of its role."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from aiokafka import AIOKafkaProducer
 from secured_broker import ANN_S_OWN, SecuredBroker
 from secured_commands import allow, knobs, slipaway
-from worker_process import PARTITIONS, Process, create, read_all, until, worker
+from worker_process import PARTITIONS, Process, create, get, read_all, until, worker
 
 from stream.settings import load
 from stream.wire.times import iso
@@ -69,15 +70,17 @@ async def say(settings: Mapping[str, Any], customer: str) -> None:
 async def let_in(
     secured: SecuredBroker, shared: Mapping[str, Any], unique: str
 ) -> dict[str, dict[str, Any]]:
-    """Make five known to the broker, each another way, and allow each what it needs."""
+    """Make six known to the broker, each another way, and allow each what it needs."""
     ways = {
         "operator": secured.by_token(token=secured.issuer.token(f"{unique}-operator")),
         "worker": await secured.new_user(f"{unique}-worker", "SCRAM-SHA-512"),
         "deliverer": await secured.new_user(f"{unique}-deliverer", "SCRAM-SHA-256"),
         "sender": secured.by_certificate(f"{unique}-sender"),
+        "console": await secured.new_user(f"{unique}-console", "SCRAM-SHA-256"),
         "reader": secured.by_password("ann", ANN_S_OWN, "PLAIN"),
     }
-    roles = dict(zip(ways, (Role.OPERATOR, Role.WORKER, Role.DELIVER, Role.SENDER), strict=False))
+    named = (Role.OPERATOR, Role.WORKER, Role.DELIVER, Role.SENDER, Role.CONSOLE)
+    roles = dict(zip(ways, named, strict=False))
     for who, role in roles.items():
         await allow(secured, f"{unique}-{who}", role, shared)
     await allow(secured, "ann", Role.READER, shared)
@@ -147,6 +150,11 @@ async def test_events_in_alerts_out_and_a_restart_with_nothing_allowed_but_what_
     }
     listed = await slipaway(people["reader"], "worklist")
     assert [json.loads(line)["customer_id"] for line in listed.stdout.splitlines()] == ["ann"]
+    await _shown(people["console"], tmp_path / "console.log", "ann")
+    letters = await slipaway(operator, "dlq", "list", "--json")
+    assert letters.returncode == 0, letters.stderr
+    replayed = await slipaway(operator, "dlq", "replay", "--dry-run", "--policy", shared["policy"])
+    assert replayed.returncode == 0, replayed.stderr
     alerts = [
         json.loads(r.value) for r in await read_all(secured.local, names["alerts"]) if r.value
     ]
@@ -156,3 +164,20 @@ async def test_events_in_alerts_out_and_a_restart_with_nothing_allowed_but_what_
 def _live(more: dict[str, str]) -> dict[str, str]:
     """Say that a worker goes by the clock on the wall, and learns."""
     return more | {"CLOCK": "wall", "MODEL": "learn"}
+
+
+async def _shown(settings: Mapping[str, Any], log: Path, customer: str) -> None:
+    """Have a console show a customer, and what it did."""
+    environment = {f"SLIPAWAY_{name}": value for name, value in knobs(settings)}
+    with Process(environment, log, ["console", "--port", "0"]).kept() as console:
+        found: list[str] = []
+
+        def at() -> bool:
+            found[:] = re.findall(r"The console is at (http://\S+)/", log.read_text())
+            return bool(found)
+
+        await until(at)
+        (address,) = found
+        await until(lambda: f">{customer}<" in get(address))
+        assert "2 events" in get(f"{address}/customer?id={customer}")
+        assert console.stop() == 0

@@ -232,7 +232,7 @@ def test_a_timeline_says_in_words_what_it_draws() -> None:
     seen = days([encode_usage(UsageEvent("ann", "open", NOON_MS - 9 * DAY_MS, NOON_MS))])
     said = alert(silent_for_seconds=9 * 86_400, expected_by=NOON_MS - DAY_MS)
     drawn = draw(seen, said)
-    assert "Used on 1 days" in drawn
+    assert "Used on 1 day from" in drawn
     assert 'class="silent"' in drawn
     assert 'class="overdue"' in drawn
     assert "overdue" not in draw(seen, alert(trigger=Trigger.WARNING))
