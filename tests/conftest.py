@@ -21,12 +21,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what stays together where tests run side by side: `uv run pytest -n 2`.
 
-    A file does, since its tests share what it set up; and all that kills and stops processes,
-    so that no two of them crowd the machine at once. Each side has a broker of its own.
+    A file does, since its tests share what it set up; and all faults, so that no two of them
+    crowd the machine at once. Each side has a broker of its own.
     """
     for item in items:
-        alone = item.get_closest_marker("fault") or "operations" in item.path.parts
-        group = "processes" if alone else str(item.path.relative_to(ROOT))
+        file = item.path.relative_to(ROOT)
+        group = "faults" if "fault" in file.parts else str(file)
         item.add_marker(pytest.mark.xdist_group(group))
 
 
