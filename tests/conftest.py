@@ -4,12 +4,14 @@ A machine that lacks something skips the tests that need it, and says why; with
 `SLIPAWAY_REQUIRE_ALL=1`, as in CI, lacking something fails them.
 """
 
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from needs import ROOT, lacking
 
 from stream.broker import JarsMissingError, LocalBroker
@@ -28,6 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = item.path.relative_to(ROOT)
         group = "faults" if "fault" in file.parts else str(file)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """Undo what a command under test does to the logs: they would go to a stream that is closed."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    root.handlers[:] = before
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

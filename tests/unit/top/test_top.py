@@ -117,8 +117,7 @@ async def test_who_answers_nonsense_or_nothing_is_named(metrics: Metrics) -> Non
     web = Web(host="127.0.0.1", port=0, registry=metrics.registry, unready=lambda: "")
     await web.start()
     try:
-        assert web._runner is not None
-        port = web._runner.addresses[0][1]
+        _, port = web.address
         async with aiohttp.ClientSession() as session:
             good = await scrape(session, f"http://127.0.0.1:{port}/metrics", NOW)
             wrong = await scrape(session, f"http://127.0.0.1:{port}/healthz", NOW)
