@@ -4,9 +4,8 @@ One entry for each customer and each account with an open episode, and the lates
 are over.  Whoever shows the book remembers its version, and looks again when it has changed.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from operator import attrgetter
-from typing import TypeVar
 
 from models.snapshots import Snapshot
 from stream.detector.accounts.alerts import AccountAlert
@@ -20,7 +19,8 @@ OPEN = (Kind.OPENED, Kind.ESCALATED)
 OVER_MAX = 1_000
 """How many episodes that are over are remembered, the latest."""
 
-Said = TypeVar("Said", Alert, AccountAlert)
+MODELS_MAX = 400
+"""How many models are remembered, the latest: a year of days and more."""
 
 
 class Book:
@@ -32,7 +32,8 @@ class Book:
         self.accounts: dict[str, AccountAlert] = {}
         self.over: list[Alert] = []
         """Episodes of customers that are over, by the time of their end."""
-        self.model: Snapshot | None = None
+        self.models: list[Snapshot] = []
+        """By when they take effect; the last is in force."""
         self.unread = 0
         """Records that were no alert of this version, or no snapshot: passed over."""
         self.version = 0
@@ -74,8 +75,13 @@ class Book:
         else:
             self.accounts.pop(alert.account_id, None)
 
+    @property
+    def model(self) -> Snapshot | None:
+        """Give the model in force."""
+        return self.models[-1] if self.models else None
+
     def snapshot(self, _key: bytes, value: bytes | None) -> None:
-        """Take in a record of the topic of models; the one that is effective last is in force."""
+        """Take in a record of the topic of models; of two of one moment, the later counts."""
         if value is None:
             return
         try:
@@ -83,6 +89,10 @@ class Book:
         except snapshots.SnapshotError:
             self.unread += 1
             return
-        if self.model is None or found.effective_from >= self.model.effective_from:
-            self.model = found
-            self.version += 1
+        effective_from = attrgetter("effective_from")
+        place = bisect_left(self.models, found.effective_from, key=effective_from)
+        same = self.models[place : place + 1]
+        again = bool(same) and same[0].effective_from == found.effective_from
+        self.models[place : place + again] = [found]
+        del self.models[:-MODELS_MAX]
+        self.version += 1

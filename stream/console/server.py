@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
+from stream.console import lines, model
 from stream.console.book import Book
 from stream.console.customer import days, episodes
 from stream.console.lookup import Found
@@ -79,6 +80,7 @@ class Server:
         app.router.add_get("/customer", self._customer)
         app.router.add_get("/over", self._over)
         app.router.add_get("/accounts", self._accounts)
+        app.router.add_get("/model", self._model)
         app.router.add_get("/live", self._live)
         app.router.add_get("/login", self._login)
         app.router.add_post("/login", self._let_in)
@@ -161,6 +163,20 @@ class Server:
             key=lambda alert: (-alert.risk, alert.customer_id),
         )
         return self._page(request, "accounts", alerts=alerts, chosen=chosen, members=members)
+
+    async def _model(self, request: web.Request) -> web.Response:
+        found = self._book.model
+        done = model.progress(self._book.models)
+        said = "Log-loss of whether a silence became a lapse, in nats; lower is better"
+        return self._page(
+            request,
+            "model",
+            dials=model.dials(found) if found else [],
+            weights=model.weighs_most(found.lapse if found else None),
+            drifted=list(reversed(done.drifted)),
+            # Our own drawing; every text in it went through an XML writer.
+            losses=Markup(lines.draw(said, done.by_name)),  # noqa: S704
+        )
 
     async def _customer(self, request: web.Request) -> web.Response:
         customer_id = request.query.get("id", "")

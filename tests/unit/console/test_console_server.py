@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from learned import WEIGHTS, a_model
 from said import NOON_MS, alert
 
 from stream.console import server as module
@@ -19,6 +20,7 @@ from stream.console.timeline import draw
 from stream.detector.alerts import Kind, Trigger
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.settings import Settings, SettingsError
+from stream.wire import snapshots
 from stream.wire.alerts import encode_alert
 from stream.wire.usage import encode_usage
 
@@ -187,12 +189,25 @@ async def test_empty_pages_say_what_to_do() -> None:
             ("/", "slipaway doctor"),
             ("/accounts", "[accounts]"),
             ("/?segment=x", "Show all"),
+            ("/model", "No model has been published yet"),
             ("/customer?id=nobody", "exactly the one in the events"),
         ):
             async with session.get(address + path) as answer:
                 assert words in await answer.text()
         async with session.get(f"{address}/customer") as answer:
             assert answer.status == 404
+
+
+async def test_the_model_has_a_page() -> None:
+    """Who does not trust it may look at it."""
+    book = Book()
+    for day in (1, 2):
+        book.snapshot(b"", snapshots.encode(a_model(day, lapse=WEIGHTS, log_losses={"x": day / 9})))
+    async with serving(book) as (_, address, session), session.get(f"{address}/model") as answer:
+        text = await answer.text()
+        assert "900 silences" in text
+        assert "<polyline" in text
+        assert "-2.00" in text
 
 
 def test_every_template_escapes() -> None:
