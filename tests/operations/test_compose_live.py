@@ -38,13 +38,16 @@ def empty_broker() -> Iterator[LocalBroker]:
 class Service:
     """A service of ours, as a process: at a free port, its folders those of the repository."""
 
-    def __init__(self, name: str, broker: LocalBroker) -> None:
-        """Read what the composition says of it."""
+    def __init__(self, name: str, broker: LocalBroker, secret: Path | None = None) -> None:
+        """Read what the composition says of it; `secret` is the file it is given, if it is."""
         said: dict[str, Any] = COMPOSE[name]
         outside = [port.split(":")[-1] for port in said.get("ports", ())]
         free = map(str, free_ports(len(outside)))
         self._moved = {**dict(zip(outside, free, strict=True)), "kafka:19092": broker.bootstrap}
         self._folders = mounts(name) if "volumes" in said else {}
+        if secret is not None:
+            (called,) = said["secrets"]
+            self._folders[f"/run/secrets/{called}"] = str(secret)
         self.command = [sys.executable, "-m", "stream", *map(self._here, said["command"])]
         self.environment = {
             variable: self._here(text) for variable, text in said.get("environment", {}).items()
@@ -78,11 +81,13 @@ def test_our_services_work_as_they_are_composed(empty_broker: LocalBroker, tmp_p
     example = (ROOT / "examples" / "endpoints.toml").read_text(encoding="utf-8")
     given = dict.fromkeys(re.findall(r'"env:(\w+)"', example), SECRET)
     given |= {name: "https://hooks.example.com/x" for name in given if name.endswith("URL")}
+    (tmp_path / "token").write_text("sesame\n")
     with ExitStack() as stack:
         present = Service("present", empty_broker)
         stack.enter_context(running(present.command, tmp_path / "present.log", {}))
-        for name in ("worker", "deliverer"):
-            service, log = Service(name, empty_broker), tmp_path / f"{name}.log"
+        for name in ("worker", "deliverer", "console"):
+            token = tmp_path / "token" if name == "console" else None
+            service, log = Service(name, empty_broker, token), tmp_path / f"{name}.log"
             assert not service.healthy()
             stack.enter_context(running(service.command, log, {**service.environment, **given}))
             deadline = time.monotonic() + STARTED_SECONDS_MAX
