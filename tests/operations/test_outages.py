@@ -29,7 +29,9 @@ from worker_process import TOPICS, create, get, producer, until
 
 from models.snapshots import cold, name
 from stream.broker import LocalBroker
-from stream.detector.events import DAY_MS
+from stream.demo.feed import message
+from stream.demo.simulate import STARTS_AT_MS, simulate
+from stream.detector.events import DAY_MS, HOUR_MS
 from stream.wire import snapshots
 from stream.wire.times import iso
 
@@ -44,6 +46,9 @@ CALLED_SECONDS_MAX = 180
 SHOWN_SECONDS_MAX = 60
 TYPED_SECONDS_MAX = 20
 POLICY = """
+[events]
+ignore = ["background_sync"]
+
 [slipping]
 horizon = "20d"
 
@@ -244,6 +249,25 @@ async def test_a_worker_that_is_gone(
         one.worker.kill()
         (first, *_) = await one.called("SlipawayDown", besides=frozenset({"SlipawayNobodyWorks"}))
         await one.shows(first, r"group: \S+: nobody in it")
+
+
+async def test_a_product_that_sends_nothing_any_more(
+    broker: LocalBroker, named: dict[str, str], tmp_path: Path
+) -> None:
+    """Its tracking broke half a day ago: nobody is slipping away, and nobody is told so."""
+    # A Tuesday at seven, of a simulated product whose rhythm is known by then, was 12 hours ago.
+    broke = STARTS_AT_MS + 57 * DAY_MS + 7 * HOUR_MS
+    shift = (now_ms() // HOUR_MS - 12) * HOUR_MS - broke
+
+    def history() -> Iterator[bytes]:
+        for event in simulate(450, 90, seed=3):
+            if event.occurred_at < broke:
+                moved = msgspec.structs.replace(event, occurred_at=event.occurred_at + shift)
+                yield message(moved)
+
+    async with site(broker, named, tmp_path, before=lambda one: sent(one, history())) as one:
+        (first, *_) = await one.called("SlipawayAlertsSuspended")
+        await one.shows(first, "suspended")
 
 
 async def test_a_flood_of_poison(
