@@ -20,6 +20,7 @@ from stream.broker import JarsMissingError, LocalBroker
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what stays together where tests run side by side: `uv run pytest -n 2`.
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import orjson
 import pytest
 from organisations import BEGIN, BEGIN_DAY, office, visits
-from test_replay_equals_worker import Run, committed, slipaway
+from test_replay_equals_worker import Run
+from through_kafka import committed, slipaway
 
 from stream.broker import LocalBroker
 from stream.detector.events import DAY_MS

@@ -32,6 +32,7 @@ def endpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         yield None
 
     monkeypatch.setattr(run, "ensure", nothing)
+    monkeypatch.setattr(run, "require", nothing)
     monkeypatch.setattr(run, "read_standings", nothing)
     monkeypatch.setattr(run, "_producer", producer)
     file = tmp_path / "endpoints.toml"
