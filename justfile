@@ -109,4 +109,4 @@ deploy-valid:
 
 # what CI runs: everything but the figures, on two cores at once
 check: lint
-    {{uv}} run pytest -n 2 --dist loadgroup --no-loadscope-reorder
+    {{uv}} run pytest -n 2

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 from needs import ROOT, lacking
+from xdist.scheduler import LoadScopeScheduling
 
 from stream.broker import JarsMissingError, LocalBroker
 
@@ -20,17 +21,22 @@ from stream.broker import JarsMissingError, LocalBroker
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-@pytest.hookimpl(tryfirst=True)  # before groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what stays together where tests run side by side: `uv run pytest -n 2`.
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """What one side takes as a whole where tests run side by side: `uv run pytest -n 2`.
 
-    A file does, since its tests share what it set up; and all faults, so that no two of them
-    crowd the machine at once. Each side has a broker of its own.
+    A file, since its tests share what they set up; and all faults, so that no two of them crowd
+    the machine at once. Each side has a broker of its own.
     """
-    for item in items:
-        file = item.path.relative_to(ROOT)
-        group = "faults" if "fault" in file.parts else str(file)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "faults" if file.startswith("tests/fault/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    """Hand tests out so, in the order of their files: the long ones come first."""
+    config.option.loadscopereorder = False
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)
