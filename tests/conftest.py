@@ -21,7 +21,7 @@ from stream.broker import JarsMissingError, LocalBroker
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+class Together(LoadScopeScheduling):
     """What one side takes as a whole where tests run side by side: `uv run pytest -n 2`.
 
     A file, since its tests share what they set up; and all faults, so that no two of them crowd
