@@ -25,7 +25,6 @@ from stream.detector import cadence, decline, landmarks, outcomes, visits
 from stream.detector.batch import EventBatch
 from stream.detector.customer import (
     Customer,
-    complete_visit,
     customer_hash,
     whole,
 )
@@ -563,9 +562,7 @@ class Detector:
 
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""
-        self.turnover.count(customer, -1, customer.last_at)
-        complete_visit(customer, self._horizon_days, self._policy.decline)
-        self.turnover.count(customer, 1, customer.last_at)
+        self.turnover.complete_visit(customer, self._horizon_days, self._policy.decline)
         if self._decliners:
             self._decliners.hear_visit(customer_id, customer, at)
         episode = customer.episode

@@ -17,10 +17,10 @@ from typing import Final
 import msgspec
 
 from stream.detector.calendar import local_time
-from stream.detector.customer import Customer, begin_visit, prolong
+from stream.detector.customer import Customer, begin_visit, complete_visit, prolong
 from stream.detector.life import NOBODY_SPECIAL
 from stream.detector.periods import Boundaries, Every
-from stream.detector.policy import Policy
+from stream.detector.policy import Decline, Policy
 from stream.detector.segments import segment_of
 from stream.detector.stays import STAYS_MAX, Close, Stay, Tenure, united
 from stream.detector.visits import Visit
@@ -171,22 +171,42 @@ class Turnover:
         if not stays or state.running is None:
             return
         segment = self.segment(customer)
-        end = stays[-1].end
-        if end > state.running.begin:
-            place = HERE if end == HERE else self._calendar.reached(end)
-            segments = state.ends.setdefault(place, {})
-            segments[segment] = left = segments.get(segment, 0) + by
-            if not left:
-                del segments[segment]
+        if stays[-1].end > state.running.begin:
+            self._count_end(stays[-1].end, segment, by)
         _add(state.running, customer, stays, segment, by)
         if state.over is not None and since < state.running.begin:
             self.changed |= _add(state.over, customer, stays, segment, by)
+
+    def _count_end(self, end: int, segment: str, by: int) -> None:
+        """Count the end (ms) of a stay."""
+        place = HERE if end == HERE else self._calendar.reached(end)
+        segments = self.state.ends.setdefault(place, {})
+        segments[segment] = left = segments.get(segment, 0) + by
+        if not left:
+            del segments[segment]
+
+    def _outlasts(self, customer: Customer, end: int) -> bool:
+        """Say whether a customer's only stay, which is to end then (ms), outlasts the period.
+
+        Whatever later end it is given, no count changes but that of the ends: as it is of most.
+        """
+        running = self.state.running
+        only = customer.tenure is None and customer.visits > 0
+        here = customer.observed and not customer.ended
+        return only and here and running is not None and end > running.end
 
     def begin_visit(self, customer: Customer, visit: Visit) -> None:
         """Let a customer be here; it is a new stay, unless one goes on."""
         at = visit.begin
         if self.state.running is None:
             self.roll(at)
+        end = customer.last_at + self._horizon_ms
+        if not customer.visit_open and end > at and self._outlasts(customer, end):
+            segment = self.segment(customer)
+            self._count_end(end, segment, -1)
+            self._count_end(HERE, segment, 1)
+            begin_visit(customer, visit)
+            return
         stays = stays_of(customer, self._horizon_ms)
         self.count(customer, -1, at)
         if stays and stays[-1].end <= at:
@@ -196,6 +216,19 @@ class Turnover:
         begin_visit(customer, visit)
         _simplify(customer)
         self.count(customer, 1, at)
+
+    def complete_visit(self, customer: Customer, horizon_days: float, policy: Decline) -> None:
+        """Let a customer's visit be over: its stay lasts until it has been silent for long."""
+        end, last_at = customer.last_at + self._horizon_ms, customer.last_at
+        if customer.visit_open and self._outlasts(customer, end):
+            segment = self.segment(customer)
+            self._count_end(HERE, segment, -1)
+            self._count_end(end, segment, 1)
+            complete_visit(customer, horizon_days, policy)
+            return
+        self.count(customer, -1, last_at)
+        complete_visit(customer, horizon_days, policy)
+        self.count(customer, 1, last_at)
 
     def prolong(self, customer: Customer, visit: Visit) -> None:
         """Let a customer's last visit, which was complete, have gone on for longer."""
