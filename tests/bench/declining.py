@@ -20,6 +20,7 @@ import numpy as np
 from numpy.random import Generator
 
 from models.dial import Dial
+from models.dials import Dials
 from stream.backtest.sweep import Sweep, SweptReplay
 from stream.detector.batch import EventBatch
 from stream.detector.events import DAY_MS
@@ -134,7 +135,8 @@ def replayed(
         false_alarms_per_customer_month=dial,
         decline=Decline(enabled=decline, share=SHARE),
     )
-    sweep = Sweep([Dial(dial, HORIZON, notice) for notice in NOTICES], policy.horizon_ms)
+    settings = [Dials(Dial(dial, HORIZON, notice)) for notice in NOTICES]
+    sweep = Sweep(settings, policy.horizon_ms)
     run = SweptReplay(policy, alerts=None, sweep=sweep)
     batch = _events(population)
     for begin in range(0, len(batch), 10_000):

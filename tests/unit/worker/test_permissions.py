@@ -57,7 +57,9 @@ def test_what_is_not_used_is_not_asked_for() -> None:
     assert written - fewer == {
         topics.members,
         topics.accounts_state,
+        topics.accounts,
         topics.account_alerts,
+        topics.account_holdout,
         topics.model,
         topics.examples,
         topics.trainer_state,
