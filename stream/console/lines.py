@@ -37,15 +37,17 @@ def draw(title: str, lines: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         _write(root, (_LEFT - 6, y + 4), f"{value:.3f}", "end")
     for at, anchor in ((first, "start"), (last, "end")):
         _write(root, (place(at, low)[0], HEIGHT - 6), iso(at)[:_DATE], anchor)
-    ends: list[float] = []
-    for number, (name, points) in enumerate(drawn.items()):
+    for number, points in enumerate(drawn.values()):
         through = " ".join("{:.1f},{:.1f}".format(*place(at, value)) for at, value in points)
         SubElement(root, "polyline", {"points": through, "class": f"line-{number}"})
-        x, y = place(*points[-1])
-        while any(abs(y - other) < _APART for other in ends):
-            y += _APART
-        ends.append(y)
-        _write(root, (x + 6, y + 4), name, "start", f"line-{number}")
+    names = sorted(
+        (place(*points[-1])[1], number, name) for number, (name, points) in enumerate(drawn.items())
+    )
+    free = -HEIGHT
+    for below, (end, number, name) in zip(range(len(names) - 1, -1, -1), names, strict=True):
+        y = max(min(end, HEIGHT - _BOTTOM - _APART * below), free)  # none on another, none outside
+        _write(root, (WIDTH - _RIGHT + 6, y + 4), name, "start", f"line-{number}")
+        free = y + _APART
     return tostring(root, encoding="unicode")
 
 

@@ -12,7 +12,8 @@ document.documentElement.classList.add("live");
 
 function localTimes(root) {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  for (const time of root.querySelectorAll("time[datetime]")) {
+  const times = [...root.querySelectorAll("time[datetime]")];
+  for (const time of root instanceof HTMLTimeElement ? [root, ...times] : times) {
     const moment = new Date(time.dateTime);
     time.title = time.dateTime;
     if (!Number.isNaN(moment.valueOf())) time.textContent = format.format(moment);
@@ -64,6 +65,7 @@ function renew(old, fresh) {
   const before = [...old.childNodes];
   before.slice(0, before.indexOf(table)).forEach((node) => node.remove());
   before.slice(before.indexOf(table) + 1).forEach((node) => node.remove());
+  for (const node of inFront) if (node !== freshTable && node instanceof Element) localTimes(node);
   table.before(...inFront.slice(0, at));
   table.after(...inFront.slice(at + 1));
 }

@@ -1,5 +1,8 @@
 """The page of the model: dials, how well it does, what weighs most."""
 
+import re
+from itertools import pairwise
+
 import pytest
 from learned import WEIGHTS, a_model
 from said import NOON_MS
@@ -65,3 +68,13 @@ def test_losses_are_lines_and_changes_are_named() -> None:
     assert drawn.count("<polyline") == 2
     assert "Losses &lt;now&gt;" in drawn
     assert draw("Nothing", {"newton": [(1, 0.5)]}) == ""
+
+
+def test_names_of_lines_stand_apart_and_within_the_drawing() -> None:
+    """Models are close to each other, most of the time."""
+    close = {name: [(1, 0.9), (2, 0.1)] for name in ("newton", "adagrad", "prior")}
+    drawn = draw("Losses", close | {"high": [(1, 0.1), (2, 0.9)]})
+    ends = [float(y) for y in re.findall(r'<text x="636.0" y="([0-9.]+)"[^>]*class', drawn)]
+    assert len(ends) == 4
+    assert all(0 < y < 180 for y in ends)
+    assert min(b - a for a, b in pairwise(sorted(ends))) > 13
