@@ -10,12 +10,11 @@ from operator import attrgetter
 from models.snapshots import Snapshot
 from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert
-from stream.detector.stages import Kind
+from stream.tap.worklist import OPEN
 from stream.wire import snapshots
 from stream.wire.account_alerts import decode_account_alert
 from stream.wire.alerts import decode_alert
 
-OPEN = (Kind.OPENED, Kind.ESCALATED)
 OVER_MAX = 1_000
 """How many episodes that are over are remembered, the latest."""
 

@@ -8,7 +8,7 @@ import msgspec
 
 from stream.detector.alerts import Alert
 from stream.detector.events import DAY_MS, UsageEvent
-from stream.detector.stages import Kind
+from stream.tap.worklist import OPEN
 from stream.wire.alerts import decode_alert
 from stream.wire.usage import PREFIX, is_usage
 
@@ -33,7 +33,7 @@ class Episode(msgspec.Struct, frozen=True):
     @property
     def open(self) -> bool:
         """Say whether it is not over."""
-        return self.last.kind in (Kind.OPENED, Kind.ESCALATED)
+        return self.last.kind in OPEN
 
 
 class Day(msgspec.Struct, frozen=True):

@@ -15,8 +15,11 @@ HERE: Final = Path(__file__).parent
 _DAY_SECONDS: Final = DAY_MS / SECOND_MS
 _MINUTES: Final = len("2025-03-14T09:26")
 _SHORT: Final = 40
-_CHOICES: Final = {"segment": "Segment", "trigger": "Trigger", "severity": "Severity"} | {
-    "owner": "Owner"
+_CHOICES: Final = {
+    "segment": "Segment",
+    "trigger": "Trigger",
+    "severity": "Severity",
+    "owner": "Owner",
 }
 _COMMANDS: Final = frozenset(
     "\x7f\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -28,7 +28,7 @@ from stream.doctor import (
     transaction,
 )
 from stream.doctor.findings import Fault, Finding, failure, ok, quoted
-from stream.engine.connection import Connection, knock
+from stream.engine.connection import Connection, knock, patient
 from stream.engine.exits import Fatal
 from stream.settings import Settings
 from stream.wire.policy_file import PolicyErrors, PolicyFile
@@ -41,7 +41,6 @@ from stream.worker.topics import ensure, specs, state_of_source
 T = TypeVar("T")
 CHECK_SECONDS_MAX = 60.0  # of one check; a large state is read at 300,000 rows a second
 STATE_SECONDS_MAX = 600.0
-SETTLING_SECONDS_MAX = 15.0
 
 
 async def examine(settings: Settings, *, create_topics: bool = False) -> list[Finding]:
@@ -228,7 +227,7 @@ class Examination:
     ) -> T | None:
         """Return what was asked for; what keeps it from being known is found instead."""
         try:
-            return await asyncio.wait_for(_patient(asking), seconds)
+            return await asyncio.wait_for(patient(asking), seconds)
         except Fatal as error:
             self.findings.append(quoted(check, error.reason, Fault.BROKER))
         except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
@@ -252,18 +251,6 @@ def _newest(worker: Worker) -> model.Newest | None:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-async def _patient(asking: Callable[[], Awaitable[T]]) -> T:
-    """Ask again for a while where the brokers are still settling: after a start, or a new topic."""
-    until = time.monotonic() + SETTLING_SECONDS_MAX
-    while True:
-        try:
-            return await asking()
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() > until:
-                raise
-        await asyncio.sleep(0.2)
 
 
 @asynccontextmanager

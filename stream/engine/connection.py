@@ -10,9 +10,9 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka.abc import AbstractTokenProvider
@@ -26,6 +26,10 @@ from stream.engine.refusals import Refusal, understand
 from stream.engine.tokens import show_token
 
 log = structlog.get_logger("slipaway.engine")
+
+T = TypeVar("T")
+
+SETTLING_SECONDS_MAX = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,18 @@ async def describe(admin: AIOKafkaAdminClient, topics: Collection[str]) -> list[
     response = await admin._send_request(request)  # noqa: SLF001 - the public way cannot say it
     found: list[dict[str, Any]] = response.to_object()["topics"]
     return found
+
+
+async def patient(asking: Callable[[], Awaitable[T]]) -> T:
+    """Ask again for a while where the brokers are still settling: after a start, or a new topic."""
+    until = time.monotonic() + SETTLING_SECONDS_MAX
+    while True:
+        try:
+            return await asking()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > until:
+                raise
+        await asyncio.sleep(0.2)
 
 
 class Muffle(logging.Filter):

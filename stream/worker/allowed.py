@@ -6,9 +6,7 @@ word.  Brokers tell what they allow, topic by topic, and change nothing.  Only o
 transactional ids they do not: the first producer will say so.
 """
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,13 +15,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IncompatibleBrokerVersion,
-    KafkaError,
     NoError,
     TopicAuthorizationFailedError,
     for_code,
 )
 
-from stream.engine.connection import Connection, wait_for_broker
+from stream.engine.connection import Connection, patient, wait_for_broker
 from stream.engine.exits import Fatal
 from stream.engine.protocol import DescribeGroup, DescribeTopics
 from stream.worker.permissions import Kind, Permission
@@ -34,7 +31,6 @@ log = structlog.get_logger("slipaway.worker")
 _BITS = {"READ": 3, "WRITE": 4, "CREATE": 5, "DESCRIBE": 8, "DESCRIBE_CONFIGS": 10}
 _WHATEVER = -1  # every bit: of what is not there nothing is known, and it is not missed here
 _NOTHING = 1 << _BITS["DESCRIBE_CONFIGS"]  # which alone does not need that we may be told of it
-_SETTLING_SECONDS_MAX = 15.0
 
 
 async def require(
@@ -51,7 +47,7 @@ async def require(
     try:
         topics = await _on_topics(admin, {p.name for p in permissions if p.kind is Kind.TOPIC})
         joining = [Permission(Kind.GROUP, group, "READ") for group in groups]
-        on_groups = {group: await _patient(partial(_on_group, admin, group)) for group in groups}
+        on_groups = {group: await patient(partial(_on_group, admin, group)) for group in groups}
     except IncompatibleBrokerVersion as error:
         log.info("permissions cannot be asked for", reason=str(error))
         return
@@ -77,18 +73,6 @@ async def require(
 def _missing(permissions: Collection[Permission], allowed: Mapping[str, int]) -> list[Permission]:
     """Say which permissions are not among what is allowed, a number of bits for each name."""
     return [one for one in permissions if not allowed[one.name] >> _BITS[one.operation] & 1]
-
-
-async def _patient(asking: Callable[[], Awaitable[int]]) -> int:
-    """Ask again for a while where the brokers are still settling: the first group makes a topic."""
-    until = time.monotonic() + _SETTLING_SECONDS_MAX
-    while True:
-        try:
-            return await asking()
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() > until:
-                raise
-        await asyncio.sleep(0.2)
 
 
 async def _on_topics(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
