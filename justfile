@@ -109,4 +109,4 @@ deploy-valid:
 
 # what CI runs: everything but the figures, on two cores at once
 check: lint
-    {{uv}} run pytest -n 2
+    {{uv}} run pytest -n 2 --durations=40
