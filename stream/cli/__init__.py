@@ -8,7 +8,7 @@ import os
 
 import typer
 
-from stream.cli import dlq, erase, live, logs, out, reread, see, top
+from stream.cli import dlq, erase, explain, live, logs, out, reread, see, top
 
 cli = typer.Typer(
     name="slipaway",
@@ -17,7 +17,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (live, logs, out, see, erase, dlq, reread, top):
+for commands in (live, logs, explain, out, see, erase, dlq, reread, top):
     cli.add_typer(commands.cli)
 
 

@@ -38,6 +38,7 @@ def _exit_code(error: Exception) -> int | None:
         "PolicyErrors": UNUSABLE,
         "SnapshotError": UNUSABLE,
         "LogError": WRONG,
+        "Unexplained": WRONG,
         "Fatal": WRONG,
     }
     return next(

@@ -34,3 +34,4 @@ PolicyPath = Annotated[
     Path | None,
     typer.Option("--policy", metavar="POLICY.toml", help="What slipping away means."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
