@@ -123,7 +123,7 @@ class OnlineModel:
             )
             for place, (name, learned) in enumerate(zip(TARGETS, weights, strict=True))
         )
-        return Working(self._odds(facts), lapse, gap, back, self.assess(facts))
+        return Working(self._odds(facts), lapse, gap, back)
 
     def _odds(self, facts: Facts) -> Odds:
         """Say how the prior comes to its answer."""

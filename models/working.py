@@ -6,8 +6,6 @@ doubles, they give the answer to the last bit.
 
 import msgspec
 
-from models.protocol import Assessment
-
 TARGETS = ("lapse", "gap", "back")
 
 
@@ -70,5 +68,3 @@ class Working(msgspec.Struct, frozen=True):
     lapse: Target
     gap: Target
     back: Target
-    assessment: Assessment
-    """What it comes to, as `assess` gives it."""

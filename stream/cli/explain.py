@@ -13,7 +13,7 @@ from stream import garbage
 from stream.cli.errors import reported
 from stream.cli.given import policy_file_of, settings_of, snapshots_in
 from stream.cli.options import AsJson, Assign, Brokers, Config, PolicyPath
-from stream.cli.progress import Bar, now_ms, say_refused
+from stream.cli.progress import Bar, Counting, now_ms, say_refused
 from stream.cli.reread import Reading, models_of
 from stream.settings import Settings, SettingsError
 
@@ -201,7 +201,8 @@ def _standing(
 
     to_stderr(settings.log_level, settings.log_format)
     standing = Standing(settings, product.policy, customer)
-    asyncio.run(standing.read())
+    with Counting() as counting:
+        asyncio.run(standing.read(counting.read))
     lines = models_in(connection(settings), settings.topics.model)
     known = [snapshots.decode(line, Snapshot) for line in lines]
     if alert is not None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from stream.cli import words
 from stream.cli.errors import WRONG, reported
 from stream.cli.given import alerts_in, moment_of, settings_of
-from stream.cli.options import Assign, Brokers, Config
+from stream.cli.options import AsJson, Assign, Brokers, Config
 from stream.cli.progress import Counting, now_ms
 from stream.settings import Settings, SettingsError
 
@@ -42,14 +43,20 @@ def diff(
         str, typer.Option(metavar="DURATION", help="An alert may have moved by so much.")
     ] = "7d",
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Do not compare it.")
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="FIELD",
+            autocompletion=words.alert_fields,
+            help="Do not compare it.",
+        ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Compare ids, versions of model and policy, and backfill."),
     ] = False,
     first: Annotated[int, typer.Option(min=0, help="Show so many differences.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: AsJson = False,
     config: Config = None,
     assign: Assign = None,
     bootstrap_servers: Brokers = None,

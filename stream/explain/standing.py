@@ -4,7 +4,7 @@ Read from the state topic, of the one partition that the customer's id belongs t
 joined and nothing is written, so nobody else notices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from aiokafka.partitioner import murmur2
@@ -49,10 +49,13 @@ class Standing:
         self._alert: bytes | None = None
         self._decided_until = 0
 
-    async def read(self) -> None:
-        """Read the customer, the switches of its partition, and its latest alert; or `Fatal`."""
+    async def read(self, on_records: Callable[[int], object] = lambda _: None) -> None:
+        """Read the customer, the switches of its partition, and its latest alert; or `Fatal`.
+
+        `on_records` hears of how many records were read.
+        """
         place = position_key(self._topics.usage)
-        for key, value in (await self._latest(self._topics.state)).items():
+        for key, value in (await self._latest(self._topics.state, on_records)).items():
             if key == place and value is not None:
                 reached = REACHED.decode(unpack_position(value).progress)
                 self._decided_until = reached.detector.watermark.at
@@ -60,7 +63,8 @@ class Standing:
                 self._switched[key.removeprefix(SWITCH_KEY).decode()] = int(value)
             elif key == self._key and value is not None:
                 self._customer = CUSTOMERS.decode(value)
-        self._alert = (await self._latest(self._topics.customers)).get(self._key)
+        alerts = await self._latest(self._topics.customers, on_records)
+        self._alert = alerts.get(self._key)
 
     def moment(self, snapshots: Sequence[Snapshot], now: int, as_of: int | None) -> Explanation:
         """Explain what would be said at a moment (ms); None: now, or where event time has come to.
@@ -103,13 +107,16 @@ class Standing:
     def _key(self) -> bytes:
         return self._customer_id.encode()
 
-    async def _latest(self, topic: str) -> dict[bytes, bytes | None]:
+    async def _latest(
+        self, topic: str, on_records: Callable[[int], object]
+    ) -> dict[bytes, bytes | None]:
         """Give the last value of each key we look for, of the partition that the customer is in."""
         count = await partition_count(self._link, topic)
         number = (int(murmur2(self._key)) & 0x7FFFFFFF) % count
         where, found = Range(offsets={number: (0, None)}), dict[bytes, bytes | None]()
         async with aclosing(present_blocks(self._link, topic, where)) as blocks:
             async for records in blocks:
+                on_records(len(records))
                 for record in records:
                     if record.key is not None and self._wanted(record.key):
                         found[record.key] = record.value

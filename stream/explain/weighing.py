@@ -75,7 +75,7 @@ class Weighing:
             traits=customer.life.traits if customer.life else {},
             past=_past(customer),
             silence=self._silence(customer, at, silent),
-            risk=1.0 if left else working.assessment.p_lapse,
+            risk=1.0 if left else working.lapse.probability,
             left=left,
             working=working,
             worth=self._worth(silent, model),
@@ -148,13 +148,9 @@ class Weighing:
 
     def _verdict(self, silent: Silent, checks: tuple[Check, ...], alert: Alert | None) -> str:
         """Say what follows."""
-        risk, severe = silent.judged.p_lapse, self._policy.escalate_at_risk
         unmet = [check for check in checks if not check.met]
         if alert is not None and alert.kind is Kind.ESCALATED and alert.trigger is Trigger.SILENCE:
-            return (
-                f"Escalated: P(lapse) of the time that counts is {risk:.4f}, and the policy"
-                f" escalates an open episode from {severe:g} on."
-            )
+            return f"Escalated: {self._escalates(silent.judged.p_lapse)}."
         if alert is not None:
             stage = alert.kind.value.capitalize()
             return f"{stage} for {alert.trigger.value}: {alert.reason_1_text}"
@@ -164,6 +160,13 @@ class Weighing:
         if episode is not None and [check.name for check in unmet] == ["free"]:
             return f"No second alert: {unmet[0].says}."
         return f"No alert on this silence: {unmet[0].says}."
+
+    def _escalates(self, risk: float) -> str:
+        """Say why a silence makes an open episode graver; `risk` is by the time that counts."""
+        severe = self._policy.escalate_at_risk
+        if risk >= severe:
+            return f"P(lapse) is {risk:.4f}, and an open episode escalates from {severe:g} on"
+        return "beside what had been told of, the silence has come to be worth an alert by itself"
 
 
 def _before(customer: Customer, alert: Alert) -> Customer:

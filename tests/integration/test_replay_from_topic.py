@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from through_kafka import DEMO, ROOT, Run, replay_file, slipaway, through_kafka
+from through_kafka import DEMO, PARTITIONS, ROOT, Run, replay_file, slipaway, through_kafka
 from worker_process import create
 
 from stream.broker import LocalBroker
@@ -78,7 +78,8 @@ async def test_a_topic_read_again_says_what_was_said_of_it(
     run = Run(broker, topic_names, DEMO, tmp_path)
     events, truth = log
     expected = (truth / "alerts.jsonl").read_bytes().splitlines()
-    slipaway(run.environment, "topics", "create")
+    _, made = ask(run, "topics", "create", "--json")
+    assert (made["partitions"][run.usage], made["absent_sources"]) == (PARTITIONS, [])
     models = ("--model", truth / "models.jsonl")
     slipaway(run.environment, "replay", events, "--to-topic", run.usage, *models)
     sent = await through_kafka(run, expected, workers=1, kills=0)
