@@ -13,12 +13,13 @@ class Term(msgspec.Struct, frozen=True):
     """What one regressor adds to one target."""
 
     input: str
-    """Its name, of `inputs.NAMES`."""
+    """Its name."""
     value: float
     mean: float
     scale: float
+    """Its mean and its standard deviation among what was learned from."""
     standardised: float
-    """(value - mean) / scale, clipped to `inputs.LIMIT` standard deviations either way."""
+    """(value - mean) / scale, between -4 and 4."""
     weight: float
     push: float
     """weight * standardised, in logits."""
@@ -28,7 +29,7 @@ class Target(msgspec.Struct, frozen=True):
     """How the probability of one target comes about."""
 
     name: str
-    """One of `TARGETS`: "lapse", no visit within the horizon from now; "gap", this silence outlasts
+    """Of what: "lapse", no visit within the horizon from now; "gap", this silence outlasts
     the horizon; "back", a visit within a few days."""
     prior_logit: float
     """The label-free prior's answer."""
@@ -49,8 +50,10 @@ class Odds(msgspec.Struct, frozen=True):
 
     r: float
     alpha: float
+    """Visits a day are Gamma(r, alpha) distributed among customers, ..."""
     a: float
     b: float
+    """... and the chance to be gone after a visit Beta(a, b)."""
     age: float
     """alpha + span + silence."""
     gone: float

@@ -1,20 +1,32 @@
 """The reference pages, from the command line's own declarations: `just reference` writes them.
 
-Nothing is said here that `--help` and `config show` do not say; a test holds the pages against the
-code.  In a command's help, a paragraph that begins with its name is an example.
+Nothing is said here that `--help`, `config show` and the types do not say; a test holds the pages
+against the code.  In a command's help, a paragraph that begins with its name is an example.
 """
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
+import msgspec
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from models.working import Odds, Target, Term, Working
 from stream.cli import cli
 from stream.cli.errors import EXIT_CODES
+from stream.contract.alert_schema import words_of
+from stream.explain.explanation import (
+    Check,
+    Explanation,
+    Fall,
+    Past,
+    Said,
+    Silence,
+    Worth,
+)
 from stream.settings import CONFIG_VARIABLE, PREFIX, SECRET, Settings
 
 PROGRAM = "slipaway"
@@ -54,11 +66,20 @@ Where to connect and how to run; what slipping away means is in the [policy](../
 setting is given by `--set NAME=VALUE`, by its variable, or in a TOML file (`--config`,
 `{CONFIG_VARIABLE}`), in that order of precedence. `slipaway config show` says what is in force.
 """
+_EXPLANATION = """\
+What `slipaway explain CUSTOMER --json` prints. Durations are days, moments ISO 8601 texts (UTC),
+pushes and logits natural logarithms. Nothing is rounded: added up again in the order given, the
+figures come to the risk that the alert says, which has six digits of it.
+"""
 
 
 def pages() -> dict[str, str]:
     """Give every page by its file's name."""
-    return {"commands.md": _page(_commands()), "settings.md": _page(_settings())}
+    return {
+        "commands.md": _page(_commands()),
+        "settings.md": _page(_settings()),
+        "explanation.md": _page(_explanation()),
+    }
 
 
 def commands() -> Iterator[tuple[list[str], Any]]:
@@ -209,6 +230,36 @@ def _value(default: object) -> str:
     if isinstance(default, tuple):
         return f"`{list(default)}`"
     return f"`{default}`"
+
+
+def _explanation() -> Iterator[str]:
+    """Write the page of what `explain --json` says."""
+    yield "# An explanation\n"
+    yield f"{_WRITTEN}\n"
+    yield _EXPLANATION
+    for part in (Explanation, Said, Past, Silence, Working, Odds, Target, Term, Worth, Fall, Check):
+        yield f"\n## {part.__name__}\n"
+        yield f"{' '.join((part.__doc__ or '').split())}\n"
+        yield "| field | is | |"
+        yield "| --- | --- | --- |"
+        words = words_of(part)
+        for field in msgspec.structs.fields(part):
+            said = " ".join(words.get(field.name, "").split()).replace("None:", "null:")
+            yield f"| `{field.name}` | {_cell(_type(field.type))} | {_cell(said)} |"
+
+
+def _type(found: Any) -> str:
+    """Name the type of a field; of another table of the page, lead there."""
+    options = [one for one in get_args(found) if one is not type(None) and one is not Ellipsis]
+    if len(options) < len(get_args(found)) and get_origin(found) is not tuple:
+        return f"{' or '.join(map(_type, options))} or null"
+    if get_origin(found) is tuple:
+        return f"list of {_type(options[0])}"
+    if get_origin(found) is dict:
+        return "object"
+    if isinstance(found, type) and issubclass(found, msgspec.Struct):
+        return f"[{found.__name__}](#{found.__name__.lower()})"
+    return {str: "text", float: "number", int: "whole number", bool: "true or false"}[found]
 
 
 def _cell(text: str) -> str:

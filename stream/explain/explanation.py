@@ -32,6 +32,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     """Running mean of ln(gap); begins at ln(horizon / 6), and the last gap weighs 1 / (gaps + 1),
     later 0.13."""
     log_gap_sd: float
+    """Standard deviation of ln(gap), running likewise."""
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +100,9 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One condition of an alert on the silence."""
 
     name: str
-    """One of `checks.NAMES`."""
+    """watched: is one of those who are alerted on; known: has visited often enough; floor and
+    own_gaps: has been silent for long enough; guard: not everybody is silent; free: no episode is
+    open; rest: nobody is speaking with it; worth: the threshold is reached, or the ceiling."""
     met: bool
     says: str
     """With its numbers."""
@@ -113,6 +116,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     trigger: str
     severity: str
     reasons: tuple[str, ...]
+    """In words, the fact first."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +129,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     policy_version: str
     model_version: str
     horizon: float
+    """Silence that counts as a lapse."""
     segment: str
     """Empty: in none of the policy's."""
     traits: dict[str, Value]
@@ -134,6 +139,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """P(no visit within the horizon from now): as in an alert, and made as `working` says; 1 where
     the customer said that it left."""
     left: bool
+    """The customer said so."""
     working: Working
     """Of the risk, by all the time that passed."""
     worth: Worth
