@@ -50,6 +50,7 @@ def _exit_code(error: Exception) -> int | None:
         "PolicyErrors": UNUSABLE,
         "SnapshotError": UNUSABLE,
         "LogError": WRONG,
+        "StateError": WRONG,
         "Unexplained": WRONG,
         "Fatal": WRONG,
     }

@@ -11,14 +11,13 @@ import typer
 
 from stream import garbage
 from stream.cli.errors import reported
-from stream.cli.given import policy_file_of, settings_of, snapshots_in
+from stream.cli.given import policy_file_of, settings_of
 from stream.cli.options import AsJson, Assign, Brokers, Config, PolicyPath
 from stream.cli.progress import Bar, Counting, now_ms, say_refused
-from stream.cli.reread import Reading, models_of
+from stream.cli.reread import Reading, pinned_models
 from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from models.snapshots import Snapshot
     from stream.explain.explanation import Explanation
     from stream.explain.replayed import Replayed
     from stream.wire.policy_file import PolicyFile
@@ -71,6 +70,7 @@ def explain(
     Exit code 1: there is no such customer, or no such alert.
     """
     with reported():
+        _check_id(customer)
         moment = _moment(alert, as_of)
         settings = None
         if from_topic or model_topic or not log:
@@ -82,7 +82,7 @@ def explain(
             assert settings is not None
             found = _standing(settings, product, customer, alert, moment)
         else:
-            pinned = _pinned(model, settings if model_topic else None)
+            pinned = pinned_models(model, settings if model_topic else None)
             from stream.explain.replayed import Replayed
 
             replayed = Replayed(product.policy, customer, pinned)
@@ -99,6 +99,17 @@ def explain(
             from stream.explain.show import show
 
             show(found)
+
+
+def _check_id(customer_id: str) -> None:
+    """Refuse an id that no customer can have."""
+    from stream.detector.errors import BadEvent
+    from stream.wire import fields
+
+    try:
+        fields.customer(customer_id, "it")
+    except BadEvent as bad:
+        raise SettingsError([f"CUSTOMER: no customer can have this id: {bad.message}"]) from bad
 
 
 def _moment(alert: str | None, as_of: str | None) -> int | None:
@@ -130,20 +141,6 @@ def _check(
         )
     if problems:
         raise SettingsError(problems)
-
-
-def _pinned(model: Path | None, settings: Settings | None) -> "list[Snapshot] | None":
-    """Give the snapshots of a file, or of the settings' model topic; None: learn instead."""
-    from models.snapshots import Snapshot
-    from stream.wire import snapshots
-
-    if model is not None:
-        lines = snapshots_in(model)
-    elif settings is not None:
-        lines = models_of(settings)
-    else:
-        return None
-    return [snapshots.decode(line, Snapshot) for line in lines]
 
 
 def _replay_log(
@@ -203,6 +200,12 @@ def _standing(
     standing = Standing(settings, product.policy, customer)
     with Counting() as counting:
         asyncio.run(standing.read(counting.read))
+    if standing.decided_by not in ("", product.policy.version):
+        typer.echo(
+            f"The workers decide by policy {standing.decided_by}; explained is what"
+            f" {product.policy.version} would say. (--policy)",
+            err=True,
+        )
     lines = models_in(connection(settings), settings.topics.model)
     known = [snapshots.decode(line, Snapshot) for line in lines]
     if alert is not None:

@@ -24,7 +24,7 @@ from stream.cli.given import (
 )
 from stream.cli.options import AsJson, Assign, Brokers, Config, Logs, PolicyPath, SomeLogs
 from stream.cli.progress import Bar, now_ms, say_refused
-from stream.cli.reread import Reading, models_of, range_of
+from stream.cli.reread import Reading, pinned_models, range_of
 from stream.detector.periods import Every
 from stream.settings import Settings, SettingsError
 
@@ -136,7 +136,7 @@ def replay(
             if accounts is not None and not product.policy.accounts.enabled:
                 words = "the policy looks at no accounts: set enabled = true in [accounts]"
                 raise SettingsError([f"--accounts: {words}"])
-            pinned = _pinned(model, settings if model_topic else None)
+            pinned = pinned_models(model, settings if model_topic else None)
             if settings is None or from_topic is None:
                 _replay_here(source, product, outputs, ranking, pinned)
             else:
@@ -367,20 +367,6 @@ def _source(
     if problems:
         raise SettingsError(problems)
     return logs or []
-
-
-def _pinned(model: Path | None, settings: Settings | None) -> "list[Snapshot] | None":
-    """Give the snapshots of a file, or of the settings' model topic; None: learn instead."""
-    from models.snapshots import Snapshot
-    from stream.wire import snapshots
-
-    if model is not None:
-        lines = snapshots_in(model)
-    elif settings is not None:
-        lines = models_of(settings)
-    else:
-        return None
-    return [snapshots.decode(line, Snapshot) for line in lines]
 
 
 def _replay_topic(

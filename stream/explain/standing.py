@@ -48,20 +48,24 @@ class Standing:
         self._switched: dict[str, int] = {}
         self._alert: bytes | None = None
         self._decided_until = 0
+        self.decided_by = ""
+        """Version of the policy that the workers decide by; empty: they have saved nothing yet."""
 
     async def read(self, on_records: Callable[[int], object] = lambda _: None) -> None:
         """Read the customer, the switches of its partition, and its latest alert; or `Fatal`.
 
         `on_records` hears of how many records were read.
         """
-        place = position_key(self._topics.usage)
         for key, value in (await self._latest(self._topics.state, on_records)).items():
-            if key == place and value is not None:
+            if value is None:
+                continue
+            if key == self._place:
                 reached = REACHED.decode(unpack_position(value).progress)
                 self._decided_until = reached.detector.watermark.at
-            elif key.startswith(SWITCH_KEY) and value is not None:
+                self.decided_by = reached.detector.policy
+            elif key.startswith(SWITCH_KEY):
                 self._switched[key.removeprefix(SWITCH_KEY).decode()] = int(value)
-            elif key == self._key and value is not None:
+            else:
                 self._customer = CUSTOMERS.decode(value)
         alerts = await self._latest(self._topics.customers, on_records)
         self._alert = alerts.get(self._key)
@@ -107,6 +111,10 @@ class Standing:
     def _key(self) -> bytes:
         return self._customer_id.encode()
 
+    @property
+    def _place(self) -> bytes:
+        return position_key(self._topics.usage)
+
     async def _latest(
         self, topic: str, on_records: Callable[[int], object]
     ) -> dict[bytes, bytes | None]:
@@ -123,15 +131,25 @@ class Standing:
         return found
 
     def _wanted(self, key: bytes) -> bool:
-        return key == self._key or key.startswith(b"\x00")
+        return key in (self._key, self._place) or key.startswith(SWITCH_KEY)
 
     def _timeline(self, snapshots: Sequence[Snapshot]) -> Timeline:
-        """Give the models as they took over in the customer's partition."""
+        """Give the models as they took over in the customer's partition.
+
+        Of those that are gone only the latest is missed; Unexplained then.
+        """
         days = cadence.days(self._policy.horizon_ms)
         first = OnlineModel(cold(days, cadence.days(back_age_ms(self._policy))))
         known = {snapshot.version: snapshot for snapshot in snapshots}
         timeline = Timeline(first)
-        for version, start in sorted(self._switched.items(), key=lambda item: item[1]):
+        switches = sorted(self._switched.items(), key=lambda item: item[1])
+        if switches and switches[-1][0] not in known:
+            raise Unexplained(
+                f"The workers judge by model {switches[-1][0]}, which is not in"
+                f" {self._topics.model}: ask again, if it was published just now; else `slipaway"
+                " model publish` the file that holds it"
+            )
+        for version, start in switches:
             if version in known:
                 timeline.add(OnlineModel(known[version]), not_before=start)
         return timeline

@@ -222,6 +222,14 @@ def test_what_cannot_be_explained_says_what_to_ask(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("name", ["", "c\x00", "\udcff", "c" * 2_000])
+def test_an_id_that_nobody_can_have_is_refused(name: str) -> None:
+    """Before anything is read or connected to."""
+    done = slipaway("explain", name)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "CUSTOMER: no customer can have this id" in done.stderr
+
+
 def test_a_hostile_id_is_shown_as_text(tmp_path: Path) -> None:
     """Nothing in an event commands the terminal of who asks about it."""
     name = "c\x1b[31m[bold]"
