@@ -63,6 +63,10 @@ contract:
     {{uv}} run slipaway contract schema > deploy/contract/alert.v1.schema.json
     {{uv}} run slipaway contract schema --accounts > deploy/contract/account-alert.v1.schema.json
 
+# write the reference of commands and settings anew, after a change of either
+reference:
+    {{uv}} run python -m stream.cli.reference docs/reference
+
 # write the rules as the Prometheus operator wants them, after a change of deploy/prometheus/rules.yml
 rules:
     @{{just_executable()}} wrapped-rules > deploy/kubernetes/prometheus/rules.yaml

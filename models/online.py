@@ -6,7 +6,7 @@ gains more days than a false alarm costs, and if waiting another day would cost
 more than it saves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf, log, log1p
 from struct import Struct
 
@@ -18,6 +18,7 @@ from models.baseline import logit, sigmoid, sigmoids
 from models.each import Column, each
 from models.protocol import Assessment, Facts
 from models.snapshots import Snapshot, Weights
+from models.working import TARGETS, Odds, Target, Term, Working
 
 LEAST_CHANCE = 1e-5
 SILENCE = Facts._fields.index("silence")
@@ -74,10 +75,7 @@ class OnlineModel:
         snapshot = self.snapshot
         lapse, gap, back = offsets
         if self._learned:
-            # Added one after the other: a sum, or a product of matrices, may round differently
-            # on another machine, or of many together, and then two workers would disagree.
-            pushes = np.add.accumulate(self._pushes(regressors), axis=1)[:, -1].tolist()
-            intercepts = self._intercepts
+            pushes, intercepts = _added(self._pushes(regressors)), self._intercepts
             lapse = lapse + intercepts[0] + pushes[0]
             gap = gap + intercepts[1] + pushes[1]
             back = back + intercepts[2] + pushes[2]
@@ -112,6 +110,34 @@ class OnlineModel:
         frozen = inputs.freeze_many(regressors, offsets)
         return list(map(Assessment, *numbers, frozen))
 
+    def working(self, facts: Facts) -> Working:
+        """Judge one customer, and say how: the numbers that the answer is made of, all of them."""
+        regressors, offsets = inputs.regress(facts, self._setting)
+        standardised, pushes = self._standardised(regressors), self._pushes(regressors)
+        added, snapshot = _added(pushes), self.snapshot
+        weights = (snapshot.lapse, snapshot.gap, snapshot.back)
+        lapse, gap, back = (
+            _target(
+                *(name, offsets[place], learned, added[place]),
+                zip(regressors, standardised[place].tolist(), pushes[place].tolist(), strict=True),
+            )
+            for place, (name, learned) in enumerate(zip(TARGETS, weights, strict=True))
+        )
+        return Working(self._odds(facts), lapse, gap, back)
+
+    def _odds(self, facts: Facts) -> Odds:
+        """Say how the prior comes to its answer."""
+        prior, horizon = self.snapshot.prior, self.snapshot.horizon_days
+        repeats, span, silence = facts.repeats, facts.span, facts.silence
+        gone = prior.gone_odds(repeats, span, silence)
+        return Odds(
+            **prior._asdict(),
+            age=prior.alpha + span + silence,
+            gone=gone,
+            alive=1 / (1 + gone),
+            p_lapse=prior.p_silent(repeats, span, silence, horizon),
+        )
+
     def risk(self, facts: Facts, ahead_days: float | None = None) -> float:
         """Give P(no visit within so many days from now; the horizon unless said), for rankings.
 
@@ -133,12 +159,17 @@ class OnlineModel:
 
     def _pushes(self, regressors: Sequence[float]) -> NDArray[np.float64]:
         """Give what each standardised, clipped regressor adds to each target, in logits (3, 33)."""
+        z = self._standardised(regressors)
+        np.multiply(z, self._weights, out=z)
+        return z
+
+    def _standardised(self, regressors: Sequence[float]) -> NDArray[np.float64]:
+        """Give each regressor as each target sees it: standardised and clipped (3, 33)."""
         packed = np.frombuffer(_DOUBLES.pack(*regressors))  # sooner an array than a list
         z: NDArray[np.float64] = packed - self._means
         np.divide(z, self._scales, out=z)
         np.minimum(z, _HIGHEST, out=z)
         np.maximum(z, _LOWEST, out=z)
-        np.multiply(z, self._weights, out=z)
         return z
 
     def samples(self, customer_hash: int) -> bool:
@@ -148,6 +179,37 @@ class OnlineModel:
     def teaches(self, customer_hash: int) -> bool:
         """Say whether the next model learns from what becomes of this customer, too."""
         return customer_hash < self.snapshot.teach_below
+
+
+def _added(pushes: NDArray[np.float64]) -> list[float]:
+    """Add up what the regressors push each target by, in logits.
+
+    One after the other: a sum, or a product of matrices, may round differently on another machine,
+    or of many together, and then two workers would disagree.
+    """
+    added: list[float] = np.add.accumulate(pushes, axis=1)[:, -1].tolist()
+    return added
+
+
+def _target(
+    name: str,
+    prior_logit: float,
+    weights: Weights | None,
+    pushed: float,
+    regressors: Iterable[tuple[float, float, float]],
+) -> Target:
+    """Say how one target's probability comes about; `regressors`: value, standardised, push."""
+    intercept = weights.intercept if weights else 0.0
+    logit = prior_logit + intercept + pushed
+    terms: tuple[Term, ...] = ()
+    if weights is not None:
+        scales = zip(weights.means, weights.scales, weights.weights, strict=True)
+        rows = zip(inputs.NAMES, regressors, scales, strict=True)
+        terms = tuple(
+            Term(input_name, value, mean, scale, standardised, weight, push)
+            for input_name, (value, standardised, push), (mean, scale, weight) in rows
+        )
+    return Target(name, prior_logit, intercept, terms, pushed, logit, _chance(logit))
 
 
 def _correction(regressors: Sequence[float], weights: Weights | None) -> float:

@@ -8,16 +8,15 @@ import os
 
 import typer
 
-from stream.cli import dlq, erase, live, logs, out, reread, see, top
+from stream.cli import dlq, erase, explain, live, logs, out, policies, reread, see, top
 
 cli = typer.Typer(
     name="slipaway",
     help="Tells which customers are slipping away, from the usage events already in Kafka.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (live, logs, out, see, erase, dlq, reread, top):
+for commands in (live, policies, logs, explain, out, see, erase, dlq, reread, top):
     cli.add_typer(commands.cli)
 
 

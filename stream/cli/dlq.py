@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from stream.cli import words
 from stream.cli.errors import UNUSABLE, WRONG, reported
 from stream.cli.given import moment_of, policy_file_of, settings_of
-from stream.cli.options import Assign, Brokers, Config, PolicyPath
+from stream.cli.options import AsJson, Assign, Brokers, Config, PolicyPath
 from stream.cli.progress import now_ms
 from stream.settings import Settings, SettingsError
 
@@ -28,7 +29,10 @@ cli.add_typer(dlq_cli, name="dlq")
 ATTEMPTS = 3
 
 Codes = Annotated[
-    list[str] | None, typer.Option("--code", metavar="CODE", help="no_time, not_json ... only.")
+    list[str] | None,
+    typer.Option(
+        "--code", metavar="CODE", autocompletion=words.codes, help="no_time, not_json ... only."
+    ),
 ]
 From = Annotated[
     list[str] | None, typer.Option("--topic", metavar="TOPIC", help="That came from it only.")
@@ -41,7 +45,6 @@ Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Put aside then or later: 2026-01-31T00:00:00Z.")
 ]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Put aside before.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
 
 
 @dlq_cli.command("list")
@@ -58,7 +61,12 @@ def dlq_list(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Count dead letters by what is wrong with them: `slipaway dlq list --since 2026-01-31`."""
+    """Count dead letters by what is wrong with them.
+
+    slipaway dlq list --since 2026-01-31
+
+    slipaway dlq list --each --code no_customer
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         wanted = _wanted(code, topic, partition, since, until)
@@ -100,7 +108,14 @@ def dlq_show(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Show one dead letter, its reason, and what to do: `slipaway dlq show 3:17`."""
+    """Show one dead letter, its reason, and what to do.
+
+    slipaway dlq show 3:17
+
+    slipaway dlq show 3:17 --raw > letter.bin
+
+    Exit code 1: there is none at this place, or no longer.
+    """
     with reported():
         if raw and sys.stdout.isatty():
             raise SettingsError(["--raw: not to a terminal, which may obey it: name a file"])
@@ -166,6 +181,8 @@ def dlq_replay(
     slipaway dlq replay --dry-run --policy policy.toml
 
     slipaway dlq replay --code no_customer --since 2026-01-31 --yes
+
+    Exit code 1: some were not taken by the broker.
     """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers, policy)

@@ -11,7 +11,7 @@ import typer
 
 from stream.cli.errors import UNUSABLE, WRONG, reported
 from stream.cli.given import settings_of
-from stream.cli.options import Assign, Brokers, Config
+from stream.cli.options import AsJson, Assign, Brokers, Config
 from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -36,12 +36,19 @@ def erase(
     timeout: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Wait no longer.")
     ] = WAIT_SECONDS,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: AsJson = False,
     config: Config = None,
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Forget customers for good: state, alerts, standing; say where they were, and what remains."""
+    """Forget customers for good: state, alerts, standing; say where they were, and what remains.
+
+    slipaway erase c-1007
+
+    slipaway erase --file ids.txt --yes --json
+
+    Exit code 1: not all of it is done yet, or an alias leads on to another id.
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         customer_ids = _ids(customers or [], file)

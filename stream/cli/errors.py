@@ -1,6 +1,6 @@
 """Errors: what a command may raise, as words on standard error and an exit code.
 
-0 fine, 1 found something wrong, 2 usage or configuration.
+The codes are in `EXIT_CODES`.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,18 @@ from stream.settings import SettingsError
 
 WRONG = 1
 UNUSABLE = 2
+INTERRUPTED = 130
+"""128 and SIGINT's number: what a shell says of a command that Ctrl-C ended."""
+
+EXIT_CODES = {
+    0: "All is well, and everything was done.",
+    WRONG: "Something was found, or could not be done: the command's own words say what.",
+    UNUSABLE: "The command, a setting or a file given is wrong: nothing was done. Correct it.",
+    70: "`run`, `deliver`: our bug, or lost or unreadable data. Starting again changes nothing.",
+    75: "`run`, `deliver`: broker trouble, or another worker took over. Start again.",
+    INTERRUPTED: "Ctrl-C ended it.",
+}
+"""What every exit code means; 70 and 75 are after sysexits.h, as `engine.exits.Exit` has them."""
 
 
 @contextmanager
@@ -38,6 +50,8 @@ def _exit_code(error: Exception) -> int | None:
         "PolicyErrors": UNUSABLE,
         "SnapshotError": UNUSABLE,
         "LogError": WRONG,
+        "StateError": WRONG,
+        "Unexplained": WRONG,
         "Fatal": WRONG,
     }
     return next(

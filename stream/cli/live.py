@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from stream.cli import words
 from stream.cli.errors import WRONG, reported
 from stream.cli.given import policy_file_of, settings_of, snapshots_in
-from stream.cli.options import Assign, Brokers, Config, PolicyPath
+from stream.cli.options import AsJson, Assign, Brokers, Config, PolicyPath
 from stream.settings import SECRET, SettingsError, knobs, redacted
 
 cli = typer.Typer()
@@ -32,7 +33,14 @@ def run(
     bootstrap_servers: Brokers = None,
     policy: PolicyPath = None,
 ) -> None:
-    """Run a worker until it is stopped."""
+    """Run a worker until it is stopped.
+
+    slipaway run --policy policy.toml --bootstrap-servers broker:9092
+
+    slipaway run --config slipaway.toml --set topics.sources=events
+
+    Exit codes 70: starting again changes nothing; 75: start again.
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers, policy)
         from stream.worker import app
@@ -62,7 +70,12 @@ def demo(
         typer.Option(metavar="TOPIC", help="Only send: what happens from now on, as it happens."),
     ] = None,
 ) -> None:
-    """Show it: a local Kafka, a simulated product, the real worker, alerts as they fire."""
+    """Show it: a local Kafka, a simulated product, the real worker, alerts as they fire.
+
+    slipaway demo
+
+    slipaway demo --seconds 120 --customers 5000 --seed 2
+    """
     from stream.demo.run import run as show
     from stream.demo.run import traffic
     from stream.demo.traffic import Part
@@ -85,9 +98,16 @@ def doctor(
     create_topics: Annotated[
         bool, typer.Option("--create-topics", help="Create missing topics first, as a worker does.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Check that a worker with these settings would work; change nothing on the broker."""
+    """Check that a worker with these settings would work; change nothing on the broker.
+
+    slipaway doctor --policy policy.toml --bootstrap-servers broker:9092
+
+    slipaway doctor --config slipaway.toml --json
+
+    Exit code 1: it would not.
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers, policy)
         from stream.doctor.examine import examine
@@ -106,9 +126,20 @@ def doctor(
 
 @topics_cli.command("create")
 def topics_create(
-    config: Config = None, assign: Assign = None, bootstrap_servers: Brokers = None
+    config: Config = None,
+    assign: Assign = None,
+    bootstrap_servers: Brokers = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Create the topics that are missing, and check those that are not."""
+    """Create the topics that are missing, and check those that are not.
+
+    slipaway topics create --bootstrap-servers broker:9092
+
+    slipaway topics create --config slipaway.toml --json
+
+    Exit code 1: a source does not exist.
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         from stream.worker.connection import connection
@@ -117,9 +148,14 @@ def topics_create(
 
         to_stderr(settings.log_level, settings.log_format)
         counts = asyncio.run(ensure(settings, connection(settings), wait=False))
-        for spec in specs(settings, counts):
-            typer.echo(f"{spec.name} {counts[spec.name]}")
+        partitions = {spec.name: counts[spec.name] for spec in specs(settings, counts)}
         absent = [source for source in settings.topics.sources if source not in counts]
+        if as_json:
+            found = {"partitions": partitions, "absent_sources": absent}
+            typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        else:
+            for name, count in partitions.items():
+                typer.echo(f"{name} {count}")
         for source in absent:
             typer.echo(f"{source} is a source and does not exist", err=True)
         raise typer.Exit(WRONG if absent else 0)
@@ -131,7 +167,8 @@ def topics_acls(
     role: Annotated[
         str,
         typer.Option(
-            help="Who connects: worker (doctor, too), deliver, reader, console, sender, operator."
+            autocompletion=words.roles,
+            help="Who connects: worker (doctor, too), deliver, reader, console, sender, operator.",
         ),
     ] = "worker",
     principal: Annotated[
@@ -141,9 +178,14 @@ def topics_acls(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
     policy: PolicyPath = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Print the least permissions that a role needs, as kafka-acls commands; ask no broker."""
+    """Print the least permissions that a role needs, as kafka-acls commands; ask no broker.
+
+    slipaway topics acls --role deliver --principal User:crm
+
+    slipaway topics acls --role operator --json
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers, policy)
         from stream.worker.permissions import Role, commands, needed
@@ -166,9 +208,14 @@ def config_show(
     bootstrap_servers: Brokers = None,
     policy: PolicyPath = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, without words.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show every setting as it is in force here, secrets left out, as a settings file."""
+    """Show every setting as it is in force here, secrets left out, as a settings file.
+
+    slipaway config show --config slipaway.toml
+
+    slipaway config show --set clock=event --json
+    """
     with reported():
         values = redacted(settings_of(config, assign, bootstrap_servers, policy))
         if as_json:
@@ -185,7 +232,10 @@ def model_publish(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Publish model snapshots to the model topic, for workers to use."""
+    """Publish model snapshots to the model topic, for workers to use.
+
+    slipaway model publish models.jsonl --bootstrap-servers broker:9092
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         models = snapshots_in(file)

@@ -1,4 +1,4 @@
-"""Commands on logs: files in, alerts, risks and figures out; and on policies."""
+"""Commands on logs: files in, alerts, risks and figures out."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs: `slipaway --help` waits for nothing
 
@@ -22,9 +22,9 @@ from stream.cli.given import (
     settings_of,
     snapshots_in,
 )
-from stream.cli.options import Assign, Brokers, Config, Logs, PolicyPath, SomeLogs
+from stream.cli.options import AsJson, Assign, Brokers, Config, Logs, PolicyPath, SomeLogs
 from stream.cli.progress import Bar, now_ms, say_refused
-from stream.cli.reread import Reading, models_of, range_of
+from stream.cli.reread import Reading, pinned_models, range_of
 from stream.detector.periods import Every
 from stream.settings import Settings, SettingsError
 
@@ -36,54 +36,9 @@ if TYPE_CHECKING:
     from stream.wire.policy_file import PolicyFile
 
 cli = typer.Typer()
-policy_cli = typer.Typer(help="Policy files.", no_args_is_help=True)
-cli.add_typer(policy_cli, name="policy")
 
-
-@cli.command()
-def validate(
-    policy: Annotated[Path, typer.Argument(metavar="POLICY.toml", help="The policy file.")],
-) -> None:
-    """Check a policy file; say everything that is wrong with it."""
-    with reported():
-        product = policy_file_of(policy)
-        typer.echo(f"{policy}: valid, version {product.policy.version}")
-        from stream.wire.calendars import next_holiday
-        from stream.wire.times import iso
-
-        upcoming = next_holiday(product.policy.calendar, now_ms())
-        if upcoming:
-            typer.echo(f"next holiday: {upcoming}", err=True)
-        for release in product.policy.releases:
-            if release.at > now_ms():
-                day = iso(release.at).partition("T")[0]
-                typer.echo(f"{release.name} is of {day}: nobody is told of it before", err=True)
-
-
-@policy_cli.command("init")
-def policy_init(
-    logs: Logs,
-    *,
-    out: Annotated[
-        Path | None, typer.Option(metavar="POLICY.toml", help="Where it goes. Unset: stdout.")
-    ] = None,
-) -> None:
-    """Write a first policy for your product, with its reasons, from a log of it."""
-    with reported():
-        from stream.proposal.propose import propose
-        from stream.replay.refusals import Refusals
-
-        if out is not None and out.exists():
-            raise SettingsError([f"--out: {out} exists, and would be lost: name another file"])
-        check_writable({"--out": out})
-        refusals = Refusals()
-        with Bar(logs) as bar:
-            text = propose(logs, received_at=now_ms(), refusals=refusals, watcher=bar)
-        if out is None:
-            typer.echo(text, nl=False)
-        else:
-            out.write_text(text, encoding="utf-8")
-        say_refused(refusals)
+STDOUT = Path("-")
+"""What others call `--json` as a switch: the figures, in place of the tables."""
 
 
 @cli.command()
@@ -181,7 +136,7 @@ def replay(
             if accounts is not None and not product.policy.accounts.enabled:
                 words = "the policy looks at no accounts: set enabled = true in [accounts]"
                 raise SettingsError([f"--accounts: {words}"])
-            pinned = _pinned(model, settings if model_topic else None)
+            pinned = pinned_models(model, settings if model_topic else None)
             if settings is None or from_topic is None:
                 _replay_here(source, product, outputs, ranking, pinned)
             else:
@@ -220,7 +175,8 @@ def backtest(
         ),
     ] = None,
     as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT.json", help="Where every figure goes.")
+        Path | None,
+        typer.Option("--json", metavar="OUT.json", help='For every figure; "-": stdout.'),
     ] = None,
     report: Annotated[
         Path | None,
@@ -234,10 +190,16 @@ def backtest(
         typer.Option(metavar="OLD.toml", help="Beside another policy: what the change would do."),
     ] = None,
 ) -> None:
-    """Say what alerts on a log would have been worth, beside simple rules; no labels needed."""
+    """Say what alerts on a log would have been worth, beside simple rules; no labels needed.
+
+    slipaway backtest events.jsonl.gz --policy policy.toml --report report.html
+
+    slipaway backtest events.jsonl.gz --policy new.toml --against old.toml --json -
+    """
     with reported():
         moment = moment_of("--begin", begin)
-        check_writable({"--json": as_json, "--report": report})
+        to_stdout = as_json == STDOUT
+        check_writable({"--json": None if to_stdout else as_json, "--report": report})
         if boosting:
             _boostable()
         if against is not None and "-" in logs:
@@ -264,12 +226,16 @@ def backtest(
         if as_json is not None:
             from stream.backtest.findings import encode
 
-            as_json.write_bytes(encode(findings))
+            if to_stdout:
+                typer.echo(encode(findings))
+            else:
+                as_json.write_bytes(encode(findings))
         if report is not None:
             from stream.backtest.report import page
 
             report.write_text(page(findings), encoding="utf-8")
-        show(findings)
+        if not to_stdout:
+            show(findings)
         say_refused(refusals)
 
 
@@ -281,9 +247,14 @@ def retention(
     every: Annotated[
         Every | None, typer.Option(help="How long a period is. Unset: as in the policy.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say who stayed, left, came new and came back, by period and by cohort."""
+    """Say who stayed, left, came new and came back, by period and by cohort.
+
+    slipaway retention events.jsonl.gz --policy policy.toml --every quarter
+
+    slipaway retention events.jsonl.gz --json
+    """
     with reported():
         product = policy_file_of(policy)
         from stream.replay.refusals import Refusals
@@ -318,9 +289,12 @@ def uplift(
     ],
     *,
     policy: PolicyPath = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say what acting on alerts brought: who came back, against customers held out."""
+    """Say what acting on alerts brought: who came back, against customers held out.
+
+    slipaway uplift alerts.jsonl held-out.jsonl --policy policy.toml
+    """
     with reported():
         product = policy_file_of(policy)
         from stream.uplift import figures
@@ -393,20 +367,6 @@ def _source(
     if problems:
         raise SettingsError(problems)
     return logs or []
-
-
-def _pinned(model: Path | None, settings: Settings | None) -> "list[Snapshot] | None":
-    """Give the snapshots of a file, or of the settings' model topic; None: learn instead."""
-    from models.snapshots import Snapshot
-    from stream.wire import snapshots
-
-    if model is not None:
-        lines = snapshots_in(model)
-    elif settings is not None:
-        lines = models_of(settings)
-    else:
-        return None
-    return [snapshots.decode(line, Snapshot) for line in lines]
 
 
 def _replay_topic(

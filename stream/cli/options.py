@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from stream.cli import words
+
 Config = Annotated[
     Path | None,
     typer.Option(help="Settings file (TOML).", envvar="SLIPAWAY_CONFIG", show_default=False),
@@ -14,6 +16,7 @@ Assign = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
+        autocompletion=words.assignments,
         help="Any setting, before environment and file: --set topics.usage=events."
         " `slipaway config show` lists them.",
     ),
@@ -34,3 +37,4 @@ PolicyPath = Annotated[
     Path | None,
     typer.Option("--policy", metavar="POLICY.toml", help="What slipping away means."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from stream.cli.errors import WRONG, reported
+from stream.cli import words
+from stream.cli.errors import INTERRUPTED, WRONG, reported
 from stream.cli.given import policy_file_of, settings_of
 from stream.cli.options import Assign, Brokers, Config, PolicyPath
 from stream.settings import SettingsError
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 cli = typer.Typer()
 contract_cli = typer.Typer(help="The contract of the alerts, for programs.", no_args_is_help=True)
 cli.add_typer(contract_cli, name="contract")
-
-INTERRUPTED = 130
-"""128 and SIGINT's number: what a shell says of a command that Ctrl-C ended."""
 
 
 @cli.command()
@@ -51,10 +49,16 @@ def tap(
         typer.Option("--account", metavar="ID", help="On this account only."),
     ] = None,
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="opened, escalated, recovered ... only.")
+        list[str] | None,
+        typer.Option(
+            "--kind", autocompletion=words.kinds, help="opened, escalated, recovered ... only."
+        ),
     ] = None,
     trigger: Annotated[
-        list[str] | None, typer.Option("--trigger", help="silence, decline, warning ... only.")
+        list[str] | None,
+        typer.Option(
+            "--trigger", autocompletion=words.triggers, help="silence, decline, warning ... only."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
     as_json: Annotated[
@@ -64,7 +68,12 @@ def tap(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Follow the alerts: a line each on a terminal, JSON in a pipe; Ctrl-C ends it."""
+    """Follow the alerts: a line each on a terminal, JSON in a pipe; Ctrl-C ends it.
+
+    slipaway tap --kind opened --kind escalated
+
+    slipaway tap --from-beginning --accounts --limit 10 --json
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         accounts = accounts or bool(account)
@@ -119,7 +128,10 @@ def worklist(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Say whom to talk to first, owner by owner: open episodes by risk times value."""
+    """Say whom to talk to first, owner by owner: open episodes by risk times value.
+
+    slipaway worklist --policy policy.toml --owner mia@example.com
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         from stream.engine.present import present
@@ -159,7 +171,16 @@ def deliver(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Deliver alerts by signed webhooks, until it is stopped."""
+    """Deliver alerts by signed webhooks, until it is stopped.
+
+    slipaway deliver endpoints.toml --port 8081
+
+    slipaway deliver endpoints.toml --check
+
+    slipaway deliver endpoints.toml --enable crm
+
+    Exit code 1: an endpoint is disabled: it has said that it is gone.
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         from stream.delivery.endpoints import load
@@ -189,7 +210,10 @@ def deliver(
 
 @contract_cli.command("asyncapi")
 def contract_asyncapi(config: Config = None, assign: Assign = None) -> None:
-    """Print the topic of alerts as an AsyncAPI 3 document (YAML)."""
+    """Print the topic of alerts as an AsyncAPI 3 document (YAML).
+
+    slipaway contract asyncapi > asyncapi.yaml
+    """
     with reported():
         topics = settings_of(config, assign).topics
         import yaml
@@ -210,7 +234,10 @@ def contract_schema(
     *,
     accounts: Annotated[bool, typer.Option("--accounts", help="Of alerts on accounts.")] = False,
 ) -> None:
-    """Print the alert's data as a JSON Schema (2020-12)."""
+    """Print the alert's data as a JSON Schema (2020-12).
+
+    slipaway contract schema --accounts > account-alert.schema.json
+    """
     import orjson
 
     from stream.contract import account_schema, alert_schema

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from stream.cli import words
 from stream.cli.errors import WRONG, reported
-from stream.cli.given import alerts_in, moment_of, settings_of
-from stream.cli.options import Assign, Brokers, Config
+from stream.cli.given import alerts_in, moment_of, settings_of, snapshots_in
+from stream.cli.options import AsJson, Assign, Brokers, Config
 from stream.cli.progress import Counting, now_ms
 from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from models.snapshots import Snapshot
     from stream.detector.alerts import Alert
     from stream.detector.batch import EventBatch
     from stream.engine.present import Range
@@ -42,14 +44,20 @@ def diff(
         str, typer.Option(metavar="DURATION", help="An alert may have moved by so much.")
     ] = "7d",
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Do not compare it.")
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="FIELD",
+            autocompletion=words.alert_fields,
+            help="Do not compare it.",
+        ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Compare ids, versions of model and policy, and backfill."),
     ] = False,
     first: Annotated[int, typer.Option(min=0, help="Show so many differences.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: AsJson = False,
     config: Config = None,
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
@@ -182,7 +190,21 @@ class Reading:
         return self._log.complete_until
 
 
-def models_of(settings: Settings) -> list[bytes]:
+def pinned_models(model: Path | None, settings: Settings | None) -> "list[Snapshot] | None":
+    """Give the snapshots of a file, or of the settings' model topic; None: learn instead."""
+    from models.snapshots import Snapshot
+    from stream.wire import snapshots
+
+    if model is not None:
+        lines = snapshots_in(model)
+    elif settings is not None:
+        lines = _models_of(settings)
+    else:
+        return None
+    return [snapshots.decode(line, Snapshot) for line in lines]
+
+
+def _models_of(settings: Settings) -> list[bytes]:
     """Give the snapshots in the model topic."""
     from stream.rereading.topic import models_in
     from stream.worker.connection import connection

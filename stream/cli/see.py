@@ -35,7 +35,12 @@ def console(
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Show in a browser who is slipping now, and why; Ctrl-C ends it."""
+    """Show in a browser who is slipping now, and why; Ctrl-C ends it.
+
+    slipaway console
+
+    slipaway console --host 0.0.0.0 --token-file token.txt
+    """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         token = _token(token_file)

@@ -46,22 +46,26 @@ class Adviser:
 
     def eligible(self, customer: Customer) -> bool:
         """Tell whether a customer is one to be alerted on, and known well enough."""
-        segment = self.segment(customer)
-        least = segment.visits_min
-        if least is None:
-            least = self._policy.visits_min
-        return segment.eligible and customer.visits >= least
+        return self.segment(customer).eligible and customer.visits >= self.visits_min(customer)
+
+    def visits_min(self, customer: Customer) -> int:
+        """Give how many visits a customer needs before it can be alerted on."""
+        least = self.segment(customer).visits_min
+        return self._policy.visits_min if least is None else least
 
     def early(self, customer: Customer, silent_ms: int, usual_gap: float, silence: float) -> bool:
         """Tell whether a silence (ms, and as judged in days) is too short for an alert.
 
         `usual_gap` is the customer's own, in days.
         """
-        segment = self.segment(customer)
-        least = segment.own_gaps_min
-        if least is None:
-            least = self._policy.own_gaps_min
-        return silent_ms < segment.silent_min_ms or silence < least * usual_gap
+        if silent_ms < self.segment(customer).silent_min_ms:
+            return True
+        return silence < self.own_gaps_min(customer) * usual_gap
+
+    def own_gaps_min(self, customer: Customer) -> float:
+        """Give how many usual gaps of its own a customer must have been silent for."""
+        least = self.segment(customer).own_gaps_min
+        return self._policy.own_gaps_min if least is None else least
 
     def overdue(self, customer: Customer, silent_ms: int) -> bool:
         """Tell whether a silence is to be alerted on whatever it is worth."""

@@ -90,7 +90,7 @@ class Detector:
         """False: only ticks do, because the events come from sources at different paces."""
         self._policy = policy
         self._models = models
-        self._voice = Voice(policy, models)
+        self.voice = self._voice = Voice(policy, models)
         self.judge = Judge(policy, models, self.progress, self._voice)
         self._decliners = (
             Decliners(policy, models, self.progress, self._voice)

@@ -1,6 +1,7 @@
 """Voice: what is said about customers, collected until somebody asks for it."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from models.protocol import RiskModels
 from stream.detector import alerts, episodes, notices
@@ -28,6 +29,9 @@ class Voice:
         self._local = local_time(policy.calendar)
         self._said: list[Alert] = []
         self._withheld: Counter[str] = Counter()
+        self.listener: Callable[[Customer, Alert], object] | None = None
+        """Hears every alert on a customer as it is said, with the state it is said of; changes
+        neither."""
 
     def move(
         self,
@@ -69,6 +73,8 @@ class Voice:
             local=self._local,
         )
         self._said.append(alert)
+        if self.listener is not None:
+            self.listener(customer, alert)
         return True
 
     def announce(self, at: int, told: int) -> int:

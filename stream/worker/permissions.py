@@ -28,7 +28,8 @@ class Role(StrEnum):
     SENDER = "sender"
     """Whoever sends events."""
     OPERATOR = "operator"
-    """`topics create`, `erase`, `model publish`, `replay` with topics, `dlq`, `diff`, `top`."""
+    """`topics create`, `erase`, `model publish`, `replay` with topics, `dlq`, `diff`,
+    `explain`, `top`."""
 
 
 class Kind(StrEnum):

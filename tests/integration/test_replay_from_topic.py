@@ -9,12 +9,12 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from through_kafka import DEMO, ROOT, Run, replay_file, slipaway, through_kafka
+from through_kafka import DEMO, PARTITIONS, ROOT, Run, replay_file, slipaway, through_kafka
 from worker_process import create
 
 from stream.broker import LocalBroker
@@ -39,6 +39,25 @@ def ask(run: Run, *arguments: object) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout) if "--json" in arguments else done.stderr
 
 
+def explains_what_it_said(run: Run, sent: Sequence[bytes]) -> None:
+    """See that the state the worker left explains its alerts, as a replay of the topic does."""
+    latest = {alert["customer_id"]: alert for alert in map(json.loads, sent)}
+    alert = next(
+        one for one in latest.values() if (one["kind"], one["trigger"]) == ("opened", "silence")
+    )
+    asked = ("explain", alert["customer_id"], "--json")
+    replayed = ("--from-topic", run.usage, "--model-topic")
+    _, by_state = ask(run, *asked, "--alert", "last")
+    assert by_state["alert"]["alert_id"] == alert["alert_id"]
+    assert (round(by_state["risk"], 6), by_state["at"]) == (alert["risk"], alert["time"])
+    _, by_replay = ask(run, *asked, "--alert", alert["alert_id"], *replayed)
+    assert by_replay == by_state
+    _, now = ask(run, *asked)
+    _, then = ask(run, *asked, "--as-of", now["at"], *replayed)
+    assert then == now
+    assert "No second alert" in now["verdict"]
+
+
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Give a simulated log, and the folder of its file replay."""
@@ -59,7 +78,8 @@ async def test_a_topic_read_again_says_what_was_said_of_it(
     run = Run(broker, topic_names, DEMO, tmp_path)
     events, truth = log
     expected = (truth / "alerts.jsonl").read_bytes().splitlines()
-    slipaway(run.environment, "topics", "create")
+    _, made = ask(run, "topics", "create", "--json")
+    assert (made["partitions"][run.usage], made["absent_sources"]) == (PARTITIONS, [])
     models = ("--model", truth / "models.jsonl")
     slipaway(run.environment, "replay", events, "--to-topic", run.usage, *models)
     sent = await through_kafka(run, expected, workers=1, kills=0)
@@ -73,6 +93,7 @@ async def test_a_topic_read_again_says_what_was_said_of_it(
     assert Counter(again.read_bytes().splitlines()) == Counter(sent)
     code, found = ask(run, "diff", topic, again, "--json", "--strict")
     assert (code, found["all"]["same"], found["then"]) == (0, len(sent), len(sent))
+    explains_what_it_said(run, sent)
 
     policy = tmp_path / "other.toml"
     text = DEMO.read_text()

@@ -51,6 +51,20 @@ def test_everything_that_is_wrong_with_a_policy_is_said_at_once(policy: Path) ->
     assert "visits_min" in result.stderr
 
 
+def test_a_policy_is_checked_for_programs_too(policy: Path) -> None:
+    """Also what is wrong is on standard output then; the exit code is the same."""
+    right = slipaway("validate", policy, "--json")
+    found = orjson.loads(right.stdout)
+    assert (right.exit_code, found["valid"], found["errors"]) == (0, True, [])
+    assert f"version {found['version']}" in slipaway("validate", policy).stdout
+    policy.write_text('[slipping]\nhorizonn = "20d"\n')
+    wrong = slipaway("validate", policy, "--json")
+    found = orjson.loads(wrong.stdout)
+    assert (wrong.exit_code, found["valid"], found["version"]) == (2, False, None)
+    assert [error["line"] for error in found["errors"]] == [2]
+    assert "horizonn" in found["errors"][0]["key"] + found["errors"][0]["message"]
+
+
 @pytest.mark.parametrize(
     "command",
     [

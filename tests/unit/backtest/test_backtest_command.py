@@ -68,6 +68,19 @@ def test_the_tables_are_data_and_plain(backtested: Run) -> None:
     assert max(map(len, said.splitlines())) <= 100
 
 
+def test_a_pipe_gets_the_figures_in_place_of_the_tables(
+    backtested: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same findings, which are not worked out once more."""
+    monkeypatch.setattr("stream.backtest.run.backtest", lambda *_, **__: backtested.findings)
+    log = tmp_path / "events.jsonl"
+    log.touch()
+    done = slipaway("backtest", log, "--json", "-")
+    assert done.exit_code == 0, done.output
+    found = msgspec.json.decode(done.stdout, type=Findings)
+    assert (found.data, found.dial) == (backtested.findings.data, backtested.findings.dial)
+
+
 def test_what_could_not_be_used_is_said_as_a_replay_says_it(backtested: Run) -> None:
     """On standard error, by example; and counted in the findings."""
     assert "not_json 1" in backtested.result.stderr
