@@ -139,6 +139,7 @@ _MAPPING: Keys = {
     "id": ("id", values.columns),
     "account": ("account", values.columns),
     "traits": ("traits", values.names),
+    "account_traits": ("account_traits", values.names),
     "ignore": ("ignore", values.ignore),
 }
 

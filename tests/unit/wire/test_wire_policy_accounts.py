@@ -1,10 +1,12 @@
 """The policy's words on accounts: what they become, and what is wrong with them."""
 
+import orjson
 import pytest
 
 from stream.detector.policy import Accounts
 from stream.detector.segments import FromTrait, account_segment_of
 from stream.detector.stages import AccountTrigger
+from stream.wire.events import Decoder
 from stream.wire.policy_file import PolicyErrors, parse
 
 WHOLE = """
@@ -158,3 +160,23 @@ def test_nothing_is_concluded_from_conditions_that_cannot_be_read() -> None:
         with pytest.raises(PolicyErrors) as caught:
             parse(text + f'[[{section}]]\nname = "b"\n')
         assert len(caught.value.errors) == 1
+
+
+def test_a_mapping_tells_what_an_account_is_like() -> None:
+    """By paths, and an object of several; what nobody asks for is not kept."""
+    mapping = """
+[[mapping]]
+customer = "who"
+time = "at"
+event = "did"
+account = "account.id"
+traits = ["region"]
+account_traits = ["account.seats", "account.details"]
+"""
+    product = parse(KINDS + mapping)
+    decoder = Decoder(product.mappings, product.policy.traits)
+    account = {"id": "acme", "seats": 50, "details": {"mrr": 7, "region": "north"}}
+    event = {"who": "ann", "at": 1_700_000_000, "did": "open", "plan": "x", "account": account}
+    value = orjson.dumps(event)
+    read = decoder.decode(value, 1_800_000_000_000)
+    assert (read.account_id, read.traits) == ("acme", {"account.seats": 50, "account.mrr": 7})
