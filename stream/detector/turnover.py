@@ -133,7 +133,7 @@ class Turnover:
 
     @property
     def told_by_age(self) -> dict[str, Counts]:
-        """Give the same by how many periods before it customers had come, of those at its start."""
+        """Give its counts of those at its start, by how many periods before it they had come."""
         found: dict[str, Counts] = {}
         if self.told is not None:
             begins = self._begins[:-1]  # the period's own last
