@@ -171,3 +171,14 @@ def test_what_an_old_id_says_of_its_account_is_told() -> None:
     assert found == [
         MemberNews(START + 2, "acme", "ann", Tidings.TRAITS, traits='{"seats":4}'),
     ]
+
+
+def test_who_looks_at_accounts_no_longer_tells_them_nothing() -> None:
+    """Not even what had been said before, and waits for its moment."""
+    models = Timeline(OnlineModel(cold(30.0, 2.5)))
+    before = Detector(WITH_TRAITS, models)
+    before.on_events([event(0), group(1, seats=50)])
+    now = msgspec.structs.replace(WITH_TRAITS, accounts=Accounts(), version="later")
+    after = Detector(now, models, customers=before.customers, progress=before.progress)
+    assert after.on_tick(START + DAY_MS).members == []
+    assert after.customers["ann"].signals == []
