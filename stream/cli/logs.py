@@ -445,6 +445,7 @@ def _say(summary: "Summary", outputs: "Outputs", product: "PolicyFile") -> None:
         err=True,
     )
     say_segments(summary.segments)
+    say_segments(summary.account_segments, "accounts")
     if summary.retained is not None:
         counts = summary.retained
         typer.echo(
@@ -458,14 +459,15 @@ def _say(summary: "Summary", outputs: "Outputs", product: "PolicyFile") -> None:
     say_refused(summary.refusals)
 
 
-def say_segments(counts: Mapping[str, int]) -> None:
-    """Say how many customers were in which segment, where the policy has any."""
+def say_segments(counts: Mapping[str, int], whom: str = "customers") -> None:
+    """Say how many customers, or accounts, were in which segment, where the policy has any."""
     if len(counts) > 1:
         found = [f"{name or '(none)'} {count:,}" for name, count in counts.items() if count]
-        typer.echo(f"customers by segment: {', '.join(found) or 'none'}", err=True)
+        typer.echo(f"{whom} by segment: {', '.join(found) or 'none'}", err=True)
+        kind = "segment" if whom == "customers" else "account segment"
         for name in (name for name, count in counts.items() if name and not count):
             typer.echo(
-                f"nobody was in the segment {name}: do its traits come with the events, under"
+                f"nobody was in the {kind} {name}: do its traits come with the events, under"
                 " these names?",
                 err=True,
             )

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from stream.tap.wanted import Wanted, WantedOfAccounts
+    from stream.tap.worklist import Said
 
     Word = TypeVar("Word", bound=StrEnum)
-    Said = TypeVar("Said")
 
 cli = typer.Typer()
 contract_cli = typer.Typer(help="The contract of the alerts, for programs.", no_args_is_help=True)
@@ -120,6 +120,7 @@ def tap(
 def worklist(
     *,
     policy: PolicyPath = None,
+    accounts: Annotated[bool, typer.Option("--accounts", help="Of accounts instead.")] = False,
     owner: Annotated[str | None, typer.Option(metavar="NAME", help="Of this one only.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON, one alert a line; a pipe gets that anyway.")
@@ -130,27 +131,45 @@ def worklist(
 ) -> None:
     """Say whom to talk to first, owner by owner: open episodes by risk times value.
 
+    Of accounts by what has gone quiet of each, times value.
+
     slipaway worklist --policy policy.toml --owner mia@example.com
+    slipaway worklist --policy policy.toml --accounts
     """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
         from stream.engine.present import present
+        from stream.tap.account_line import account_line
         from stream.tap.line import line, shown
         from stream.tap.worklist import open_episodes, worklists
-        from stream.wire.alerts import encode_alert
+        from stream.wire.account_alerts import decode_account_alert, encode_account_alert
+        from stream.wire.alerts import decode_alert, encode_alert
         from stream.worker.connection import connection
 
         daily = {one.name: one.daily for one in policy_file_of(policy or settings.policy).owners}
-        found = present(connection(settings), settings.topics.customers)
-        lists = worklists(asyncio.run(open_episodes(found)), daily)
-        say = _in_words(line) if sys.stdout.isatty() and not as_json else None
-        for name, alerts in lists.items():
-            if owner not in (None, name):
-                continue
-            if say is not None:
-                typer.echo(f"{shown(name) or '(no owner)'}: {len(alerts):,}", err=True)
-            for alert in alerts:
-                (say or _as_json)(alert, encode_alert(alert))
+        in_words = sys.stdout.isatty() and not as_json
+
+        def show(
+            topic: str,
+            decode: "Callable[[bytes], Said]",
+            encode: "Callable[[Said], bytes]",
+            say: "Callable[[Said], Text]",
+        ) -> None:
+            found = present(connection(settings), topic)
+            write = _in_words(say) if in_words else _as_json
+            for name, alerts in worklists(asyncio.run(open_episodes(found, decode)), daily).items():
+                if owner not in (None, name):
+                    continue
+                if in_words:
+                    typer.echo(f"{shown(name) or '(no owner)'}: {len(alerts):,}", err=True)
+                for alert in alerts:
+                    write(alert, encode(alert))
+
+        if accounts:
+            topic = settings.topics.accounts
+            show(topic, decode_account_alert, encode_account_alert, account_line)
+        else:
+            show(settings.topics.customers, decode_alert, encode_alert, line)
 
 
 @cli.command()
@@ -273,8 +292,8 @@ def _wanted_of_accounts(
     accounts: list[str] | None, kinds: list[str] | None, triggers: list[str] | None
 ) -> "WantedOfAccounts":
     """Read which alerts on accounts are asked for."""
-    from stream.detector.accounts.account import AccountTrigger
     from stream.detector.alerts import Kind
+    from stream.detector.stages import AccountTrigger
     from stream.tap.wanted import WantedOfAccounts
 
     return WantedOfAccounts(

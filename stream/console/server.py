@@ -19,6 +19,7 @@ from stream.console.lookup import Found
 from stream.console.pages import HERE, environment, render
 from stream.console.timeline import draw
 from stream.console.view import View, show
+from stream.tap.worklist import ranked
 
 log = structlog.get_logger("slipaway.console")
 
@@ -153,9 +154,7 @@ class Server:
 
     async def _accounts(self, request: web.Request) -> web.Response:
         chosen = request.query.get("id", "")
-        alerts = sorted(
-            self._book.accounts.values(), key=lambda alert: (-alert.time, alert.account_id)
-        )
+        alerts = ranked(self._book.accounts.values())
         if chosen:
             alerts = [alert for alert in alerts if alert.account_id == chosen]
         members = sorted(

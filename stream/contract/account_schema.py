@@ -25,8 +25,10 @@ def account_alert_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["kind"]["enum"] = [kind.value for kind in KINDS]
     properties["account_id"]["minLength"] = 1
-    for name in ("members_active", "members_usual"):
+    for name in ("members_active", "members_usual", "quiet_share"):
         properties[name]["minimum"] = 0
+    properties["quiet_share"]["maximum"] = 1
+    properties["seats_bought"]["minimum"] = 1
     return schema
 
 

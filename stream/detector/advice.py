@@ -11,7 +11,7 @@ from stream.detector.customer import Customer, Episode
 from stream.detector.life import NOBODY_SPECIAL, Phase, Withheld, open_tickets, withheld
 from stream.detector.plays import Situation, choose, whats_new
 from stream.detector.policy import Policy
-from stream.detector.segments import FromTrait, OpenTicket, Segment, Value, segment_of
+from stream.detector.segments import OpenTicket, Segment, owner_of, segment_of, worth
 from stream.detector.stages import Kind, Stage, Trigger
 
 
@@ -116,8 +116,8 @@ class Adviser:
             phase=situation.phase,
             play=play.name if play else "",
             play_text=play.say if play else "",
-            value=_worth(segment.value, life.traits),
-            owner=_owner(segment.owner, life.traits),
+            value=worth(segment.value, life.traits),
+            owner=owner_of(segment.owner, life.traits),
             whats_new=whats_new(
                 self._policy.releases, segment.name, since=customer.last_at, until=at
             ),
@@ -133,20 +133,3 @@ class Adviser:
         awaited = self.segment(customer).activate_within_ms is not None
         done = life is not None and life.activated_at
         return Phase.ONBOARDING if awaited and not done else Phase.ACTIVE
-
-
-def _worth(value: FromTrait | float | None, traits: dict[str, Value]) -> float | None:
-    """Give what a customer is worth; None where nobody said, or not a number."""
-    if not isinstance(value, FromTrait):
-        return value
-    found = traits.get(value.trait)
-    known = isinstance(found, int | float) and not isinstance(found, bool)
-    return float(found) if known and found is not None else None
-
-
-def _owner(owner: FromTrait | str, traits: dict[str, Value]) -> str:
-    """Give who looks after a customer; empty where nobody is known to."""
-    if not isinstance(owner, FromTrait):
-        return owner
-    found = traits.get(owner.trait, "")
-    return found if isinstance(found, str) else ""

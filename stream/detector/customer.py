@@ -26,6 +26,8 @@ from stream.detector.visits import Visit
 
 TRAITS = "TRAITS"
 """The sign of a signal that tells a customer's traits."""
+ACCOUNT_TRAITS = "ACCOUNT_TRAITS"
+"""The sign of one that tells those of an account, whose id stands before them and a zero."""
 
 Number = int | float
 """In state, what is whole is kept as an integer: a zero takes one byte instead of nine."""
@@ -52,9 +54,10 @@ class Signal(msgspec.Struct, array_like=True, gc=False):
 
     at: int
     name: str
-    """The event's; of traits, the traits told, as JSON."""
+    """The event's; of traits, those told, as JSON."""
     sign: str
-    """What it says: the `EventClass` by name, TRAITS, or that of an alias that ends this id."""
+    """What it says: the `EventClass` by name, of whom it tells traits, or that of an alias that
+    ends this id."""
 
 
 class Wait(msgspec.Struct, array_like=True, gc=False):

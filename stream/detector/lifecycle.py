@@ -12,7 +12,8 @@ import msgspec
 
 from models.protocol import Lesson, RiskModels
 from stream.detector import outcomes
-from stream.detector.customer import TRAITS, Customer, Signal
+from stream.detector.batch import Traits
+from stream.detector.customer import ACCOUNT_TRAITS, TRAITS, Customer, Signal
 from stream.detector.decliners import Decliners
 from stream.detector.episodes import Sign
 from stream.detector.events import UsageEvent
@@ -22,6 +23,7 @@ from stream.detector.members import Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.progress import Progress
 from stream.detector.reasons import exempt
+from stream.detector.segments import OF_ACCOUNT, merge_traits
 from stream.detector.stages import Trigger
 from stream.detector.stays import Close
 from stream.detector.telling import Telling
@@ -61,16 +63,19 @@ class Lifecycle:
         self._lessons = lessons
         self._telling = telling
         self._turnover = turnover
-        self._asked = policy.traits
+        self._asked = {name: name for name in policy.traits_of_customers}
+        self._asked_of_accounts = {OF_ACCOUNT + name: name for name in policy.traits_of_accounts}
 
     # ------------------------------------------------------------ until the watermark comes
 
     def signs(self, event: UsageEvent, event_class: EventClass) -> list[Signal]:
         """Give what an event says beside being use."""
         at, found = event.occurred_at, []
-        if event.traits and not self._asked.isdisjoint(event.traits):
-            told = {name: told for name, told in event.traits.items() if name in self._asked}
-            found.append(Signal(at, _encode(told).decode(), TRAITS))
+        if event.traits:
+            if told := _chosen(event.traits, self._asked):
+                found.append(Signal(at, told, TRAITS))
+            if event.account_id and (told := _chosen(event.traits, self._asked_of_accounts)):
+                found.append(Signal(at, f"{event.account_id}\0{told}", ACCOUNT_TRAITS))
         if event_class not in (EventClass.ENGAGEMENT, EventClass.IGNORED):
             found.append(Signal(at, event.name, event_class.name))
         return found
@@ -95,6 +100,10 @@ class Lifecycle:
         at = signal.at
         if signal.sign == TRAITS:
             self._learn_traits(customer_id, customer, at, _decode_traits(signal.name))
+            return
+        if signal.sign == ACCOUNT_TRAITS:
+            account_id, _, told = signal.name.rpartition("\0")
+            self._telling.describe(customer_id, account_id, at, told)
             return
         match EventClass[signal.sign]:
             case EventClass.WARNING:
@@ -215,11 +224,7 @@ class Lifecycle:
         before = turnover.segment(customer)
         turnover.count(customer, -1)
         life.traits_at = at
-        for name, value in told.items():
-            if value is None:
-                life.traits.pop(name, None)
-            else:
-                life.traits[name] = value
+        merge_traits(life.traits, told)
         if turnover.segment(customer) != before:
             turnover.move(customer, at, before)
         turnover.count(customer, 1)
@@ -265,6 +270,12 @@ class Lifecycle:
         customer.best_value = None
         if customer.visits and not customer.ended:
             self.enter(customer, at)
+
+
+def _chosen(traits: Traits, asked: Mapping[str, str]) -> str:
+    """Give as JSON the traits asked for, by the names that `asked` has for them; empty: none."""
+    told = {asked[name]: value for name, value in traits.items() if name in asked}
+    return _encode(told).decode() if told else ""
 
 
 def _life(customer: Customer) -> Life:

@@ -3,7 +3,8 @@
 For a product that is sold to organisations, one member's silence is not the
 account's.  Members of an account live in different partitions, so what they do
 travels: as little as the account has to know.  A visit is told when it is
-decided that it began, and a member once more when it leaves.  How much a visit
+decided that it began, a member once more when it leaves, and what the account itself is
+like with each message that says so.  How much a visit
 holds is not known by then, and need not be: accounts count days of use.
 """
 
@@ -26,6 +27,8 @@ class Tidings(IntEnum):
     """Of everybody: use is back since then."""
     ERASED = 5
     """A member asked to be forgotten."""
+    TRAITS = 6
+    """What the account itself is like, as a `group` message of this member says."""
 
 
 class MemberNews(NamedTuple):
@@ -39,3 +42,5 @@ class MemberNews(NamedTuple):
     what: Tidings
     since: int = 0
     """Of what is resumed: since when (ms) it was suspended."""
+    traits: str = ""
+    """Of traits: those told, as JSON in the order of their names."""

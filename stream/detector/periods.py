@@ -48,6 +48,13 @@ class Boundaries:
         known = self._around(moment)
         return known[bisect_right(known, moment) - 1]
 
+    def last(self, moment: int, count: int) -> list[int]:
+        """Give the begins of so many periods up to the one that a moment lies in, in order."""
+        found = [self.begin(moment)]
+        while len(found) < count:
+            found.append(self.begin(found[-1] - 1))
+        return found[::-1]
+
     def next(self, moment: int) -> int:
         """Give the first boundary after a moment."""
         known = self._around(moment)

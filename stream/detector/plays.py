@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from stream.detector.life import Phase
-from stream.detector.stages import Kind, Trigger
+from stream.detector.stages import AccountTrigger, Kind, Trigger
 
 RELEASES_TOLD: Final = 3
 
@@ -31,6 +31,18 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
     """Codes, one of which has to be among the alert's."""
     ticket: bool | None = None
     """Whether the customer has a ticket open."""
+
+
+class AccountPlay(msgspec.Struct, frozen=True, kw_only=True):
+    """The same for accounts, which have no phase and no tickets of their own."""
+
+    name: str
+    say: str = ""
+    segments: tuple[str, ...] = ()
+    """Of accounts."""
+    kinds: tuple[Kind, ...] = ()
+    triggers: tuple[AccountTrigger, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,19 +68,41 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     ticket: bool
 
 
+class AccountSituation(msgspec.Struct, frozen=True, kw_only=True):
+    """The same of an account."""
+
+    segment: str
+    kind: Kind
+    trigger: AccountTrigger
+    reasons: Collection[str]
+
+
 def choose(plays: Sequence[Play], situation: Situation) -> Play | None:
+    """Give the first play that fits; None: none does."""
+    for play in plays:
+        if (
+            _fits(play, situation)
+            and (not play.phases or situation.phase in play.phases)
+            and (play.ticket is None or play.ticket == situation.ticket)
+        ):
+            return play
+    return None
+
+
+def choose_for_account(
+    plays: Sequence[AccountPlay], situation: AccountSituation
+) -> AccountPlay | None:
     """Give the first play that fits; None: none does."""
     return next((play for play in plays if _fits(play, situation)), None)
 
 
-def _fits(play: Play, situation: Situation) -> bool:
+def _fits(play: Play | AccountPlay, situation: Situation | AccountSituation) -> bool:
+    """Tell whether a play is for such an alert, as far as customers and accounts have in common."""
     return (
         (not play.segments or situation.segment in play.segments)
-        and (not play.phases or situation.phase in play.phases)
         and (not play.kinds or situation.kind in play.kinds)
         and (not play.triggers or situation.trigger in play.triggers)
         and (not play.reasons or any(code in situation.reasons for code in play.reasons))
-        and (play.ticket is None or play.ticket == situation.ticket)
     )
 
 

@@ -13,8 +13,8 @@ import msgspec
 from stream.detector.calendar import Calendar
 from stream.detector.events import DAY_MS, INTERNAL, MINUTE_MS, SECOND_MS
 from stream.detector.periods import Every
-from stream.detector.plays import Play, Release
-from stream.detector.segments import Segment
+from stream.detector.plays import AccountPlay, Play, Release
+from stream.detector.segments import OF_ACCOUNT, AccountSegment, FromTrait, Segment
 
 
 class EventClass(Enum):
@@ -102,6 +102,8 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     silence_chance: float = 0.005
     """Of an account's own silences, or a champion's, the share that outlasts what is told of;
     smaller: fewer, later alerts."""
+    seats_bought: FromTrait | None = None
+    """The trait of an account that says how many members it has paid for; None: none does."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,6 +174,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     plays: tuple[Play, ...] = ()
     """Suggestions, likewise."""
     releases: tuple[Release, ...] = ()
+    account_segments: tuple[AccountSegment, ...] = ()
+    """Kinds of accounts, likewise."""
+    account_plays: tuple[AccountPlay, ...] = ()
     promote: bool = False
     """Whether a challenger whose log-loss has been lower for a horizon answers in the champion's
     place.  Log-loss is not what alerts are judged by: look at both before."""
@@ -192,8 +197,23 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def traits(self) -> frozenset[str]:
-        """Name the traits that anything here asks for."""
+        """Name the traits that anything here asks for, as events tell them."""
+        of_accounts = {OF_ACCOUNT + name for name in self.traits_of_accounts}
+        return self.traits_of_customers | of_accounts
+
+    @property
+    def traits_of_customers(self) -> frozenset[str]:
+        """Name those that customers are asked for; some of them may be their account's."""
         return frozenset().union(*(segment.traits() for segment in self.segments))
+
+    @property
+    def traits_of_accounts(self) -> frozenset[str]:
+        """Name those that accounts themselves are asked for."""
+        if not self.accounts.enabled:
+            return frozenset()
+        seats = self.accounts.seats_bought
+        asked = frozenset({seats.trait} if seats else ())
+        return asked.union(*(segment.traits() for segment in self.account_segments))
 
     @property
     def dials(self) -> dict[str, tuple[float, float | None]]:

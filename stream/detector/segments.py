@@ -9,12 +9,14 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, TypeGuard, TypeVar
 
 import msgspec
 
 Value = str | int | float | bool
 """What a trait may be."""
+OF_ACCOUNT: Final = "account."
+"""What the name of a trait begins with that is the account's, told of one of its members."""
 
 
 class Comparison(StrEnum):
@@ -106,21 +108,91 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     def traits(self) -> set[str]:
         """Name the traits that are asked for."""
-        asked = {condition.trait for condition in self.where}
-        asked |= {found.trait for found in (self.value, self.owner) if isinstance(found, FromTrait)}
-        return asked
+        return _asked(self)
 
 
 EVERYBODY: Final = Segment(name="")
 """Who is in none of the policy's segments."""
 
 
+class AccountSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of account, by the account's own traits: what one member is like says nothing."""
+
+    name: str
+    where: tuple[Condition, ...] = ()
+    """All have to be met; none: every account."""
+    eligible: bool = True
+    """False: of these none is alerted on (our own, partners, tests)."""
+    value: FromTrait | float | None = None
+    """What an account is worth, in whatever unit the platform ranks by."""
+    owner: FromTrait | str = ""
+    """Who looks after the account."""
+
+    def traits(self) -> set[str]:
+        """Name the traits that are asked for."""
+        return _asked(self)
+
+
+EVERY_ACCOUNT: Final = AccountSegment(name="")
+"""An account that is in none of the policy's segments."""
+
+
+AnySegment = TypeVar("AnySegment", Segment, AccountSegment)
+
+
 def segment_of(segments: Sequence[Segment], traits: Mapping[str, Value]) -> Segment:
     """Give the first of the segments that a customer with these traits is in."""
+    return _first_met(segments, traits) or EVERYBODY
+
+
+def account_segment_of(
+    segments: Sequence[AccountSegment], traits: Mapping[str, Value]
+) -> AccountSegment:
+    """Give the first of the segments that an account with these traits is in."""
+    return _first_met(segments, traits) or EVERY_ACCOUNT
+
+
+def number_of(traits: Mapping[str, Value], name: str) -> float | None:
+    """Give a trait that is a number; None where nobody said, or not a number."""
+    found = traits.get(name, "")
+    return float(found) if _is_number(found) else None
+
+
+def worth(value: FromTrait | float | None, traits: Mapping[str, Value]) -> float | None:
+    """Give what somebody is worth; None where nobody said, or not a number."""
+    return number_of(traits, value.trait) if isinstance(value, FromTrait) else value
+
+
+def owner_of(owner: FromTrait | str, traits: Mapping[str, Value]) -> str:
+    """Give who looks after somebody; empty where nobody is known to."""
+    if not isinstance(owner, FromTrait):
+        return owner
+    found = traits.get(owner.trait, "")
+    return found if isinstance(found, str) else ""
+
+
+def merge_traits(traits: dict[str, Value], told: Mapping[str, Value | None]) -> None:
+    """Take in what is told of traits; None takes one back, and what is not named stays."""
+    for name, value in told.items():
+        if value is None:
+            traits.pop(name, None)
+        else:
+            traits[name] = value
+
+
+def _asked(segment: Segment | AccountSegment) -> set[str]:
+    """Name the traits that a segment asks for."""
+    asked = {condition.trait for condition in segment.where}
+    said = (segment.value, segment.owner)
+    return asked | {found.trait for found in said if isinstance(found, FromTrait)}
+
+
+def _first_met(segments: Sequence[AnySegment], traits: Mapping[str, Value]) -> AnySegment | None:
+    """Give the first segment whose conditions traits meet, all of them; None: none."""
     for segment in segments:
         if all(condition.met_by(traits) for condition in segment.where):
             return segment
-    return EVERYBODY
+    return None
 
 
 def _is(found: Value, wanted: Value) -> bool:
@@ -130,5 +202,5 @@ def _is(found: Value, wanted: Value) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 
 
-def _is_number(value: Value) -> bool:
+def _is_number(value: Value) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -16,6 +16,19 @@ class Trigger(StrEnum):
     """Everybody at once: no customer's episode."""
 
 
+class AccountTrigger(StrEnum):
+    """What gave an account away."""
+
+    SILENCE = "silence"
+    """Nobody comes."""
+    CHAMPION = "champion"
+    """Whoever used it most does not come, or has left."""
+    SEATS = "seats"
+    """Fewer members come than is usual."""
+    BREADTH = "breadth"
+    """One member carries nearly all of it, where there were several."""
+
+
 class Stage(StrEnum):
     """How far an episode has come; a customer without one is steady."""
 

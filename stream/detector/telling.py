@@ -39,6 +39,12 @@ class Telling:
         if account_id:
             self._told.append(MemberNews(at, account_id, customer_id, what))
 
+    def describe(self, customer_id: str, account_id: str, at: int, traits: str) -> None:
+        """Tell an account what a customer's message of a moment (ms) says of it, as JSON."""
+        if self._enabled:
+            news = MemberNews(at, account_id, customer_id, Tidings.TRAITS, traits=traits)
+            self._told.append(news)
+
     def collect(self) -> list[MemberNews]:
         """Hand over what has been told since the last call."""
         told, self._told = self._told, []

@@ -8,11 +8,15 @@ timer of its own, and an event that comes late corrects what was said.
 
 Who will be a customer in later periods is known by when its silence ends: counted by the
 boundary at which it is no longer one.
+
+All of it is counted twice over: by segment, and by cohort, that is by the period in which a
+customer came for the first time.  Cohorts would grow without end, so those of long ago are one.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -27,6 +31,14 @@ from stream.detector.visits import Visit
 
 HERE: Final = 1 << 62
 """The end of a stay while its customer is here."""
+LONG_AGO: Final = -HERE
+"""The cohort of all who came before those that are told apart."""
+COHORTS_MAX: Final = 14
+"""Periods told apart by who came in them: the running one, the one before, and twelve more."""
+_AGES_ALONE: Final = 3
+_AGES_TOGETHER: Final = ((4, 6), (7, COHORTS_MAX - 2))
+
+By = TypeVar("By", str, int)
 
 
 class Counts(msgspec.Struct, array_like=True):
@@ -55,6 +67,8 @@ class Counted(msgspec.Struct, array_like=True):
     begin: int
     end: int
     segments: dict[str, Counts] = msgspec.field(default_factory=dict)
+    cohorts: dict[int, Counts] = msgspec.field(default_factory=dict)
+    """By the begin of the period in which they came for the first time; or `LONG_AGO`."""
 
     @property
     def everybody(self) -> Counts:
@@ -78,12 +92,17 @@ class TurnoverState(msgspec.Struct, array_like=True):
     comes of them; `HERE`: while they are here."""
     time_zone: str = "UTC"
     """By whose midnights the periods begin."""
+    cohort_ends: dict[int, dict[int, int]] = msgspec.field(default_factory=dict)
+    """As `ends`, by cohort."""
+    counts_cohorts: bool = False
+    """False: written by a release that did not."""
 
     @classmethod
     def of(cls, policy: Policy, since: int = 0) -> "TurnoverState":
         """Begin with nobody counted, known from a moment on (ms)."""
         zone = policy.calendar.time_zone
-        return cls(policy.retention.every, policy.horizon_ms, since, time_zone=zone)
+        every, horizon_ms = policy.retention.every, policy.horizon_ms
+        return cls(every, horizon_ms, since, time_zone=zone, counts_cohorts=True)
 
 
 class Turnover:
@@ -101,12 +120,27 @@ class Turnover:
         self._policy = policy
         self._horizon_ms = policy.horizon_ms
         self._calendar = Boundaries(policy.retention.every, local_time(policy.calendar))
+        self._begins: list[int] = []
+        """Of the periods whose cohorts are told apart, the running one last."""
+        if self.state.running:
+            self._begins = self._calendar.last(self.state.running.begin, COHORTS_MAX)
 
     @property
     def told(self) -> Counted | None:
         """Give the period that is over, if everybody was known by its begin."""
         over = self.state.over
         return over if over is not None and over.begin >= self.state.since else None
+
+    @property
+    def told_by_age(self) -> dict[str, Counts]:
+        """Give its counts of those at its start, by how many periods before it they had come."""
+        found: dict[str, Counts] = {}
+        if self.told is not None:
+            begins = self._begins[:-1]  # the period's own last
+            for cohort, counts in self.told.cohorts.items():
+                if age := len(begins) - bisect_right(begins, cohort):
+                    _sum(found.setdefault(_age(age), Counts()), counts)
+        return found
 
     def resume(
         self, everybody: Iterable[Customer], watermark: int, *, same_policy: bool
@@ -115,10 +149,12 @@ class Turnover:
 
         What another policy counted, or nobody did, is counted anew: of all `everybody` is.
         """
-        if watermark and (self._unknown or not same_policy):
+        same_counts = same_policy and self.state.counts_cohorts
+        if watermark and (self._unknown or not same_counts):
             self._forget(watermark)
             for customer in everybody:
                 self.count(customer, 1)
+        self.state.counts_cohorts = True
         return self.state
 
     def _forget(self, watermark: int) -> None:
@@ -129,8 +165,8 @@ class Turnover:
             state = fresh
         for counted in (state.running, state.over):
             if counted is not None:
-                counted.segments = {}
-        state.ends = {}
+                counted.segments, counted.cohorts = {}, {}
+        state.ends, state.cohort_ends = {}, {}
         self.state = state
         self.roll(watermark)
 
@@ -141,23 +177,31 @@ class Turnover:
             begin = self._calendar.begin(moment)
             state.running = Counted(begin, self._calendar.next(begin))
             state.since = state.since or moment + self._horizon_ms
+            self._begins = self._calendar.last(begin, COHORTS_MAX)
         while state.running.end <= moment:
             begin = state.running.end
             state.over = state.running
             state.running = Counted(begin, self._calendar.next(begin))
             state.ends.pop(begin, None)
-            self._begin(state.running)
+            state.cohort_ends.pop(begin, None)
+            self._forget_cohort()
+            _begin(state.ends, state.running.segments, state.running.end)
+            _begin(state.cohort_ends, state.running.cohorts, state.running.end)
             self.changed = True
         self.until = state.running.end
 
-    def _begin(self, period: Counted) -> None:
-        """Count those who are customers when a period begins; some of whom are due to leave."""
-        for boundary, segments in self.state.ends.items():
-            for segment, customers in segments.items():
-                counts = period.segments.setdefault(segment, Counts())
-                counts.at_start += customers
-                if boundary == period.end:
-                    counts.lapsed += customers
+    def _forget_cohort(self) -> None:
+        """Tell one more cohort apart from now on, and the oldest one no longer."""
+        state = self.state
+        oldest = self._begins.pop(0)
+        if state.running is not None:
+            self._begins.append(state.running.begin)
+        for ends in state.cohort_ends.values():
+            if oldest in ends:
+                ends[LONG_AGO] = ends.get(LONG_AGO, 0) + ends.pop(oldest)
+        if state.over is not None and oldest in state.over.cohorts:
+            older = state.over.cohorts.setdefault(LONG_AGO, Counts())
+            _sum(older, state.over.cohorts.pop(oldest))
 
     # ------------------------------------------------------------ what customers do
 
@@ -170,20 +214,19 @@ class Turnover:
         state = self.state
         if not stays or state.running is None:
             return
-        segment = self.segment(customer)
+        kind = self.segment(customer), self._cohort(customer)
         if stays[-1].end > state.running.begin:
-            self._count_end(stays[-1].end, segment, by)
-        _add(state.running, customer, stays, segment, by)
+            self._count_end(stays[-1].end, kind, by)
+        _add(state.running, customer, stays, kind, by)
         if state.over is not None and since < state.running.begin:
-            self.changed |= _add(state.over, customer, stays, segment, by)
+            self.changed |= _add(state.over, customer, stays, kind, by)
 
-    def _count_end(self, end: int, segment: str, by: int) -> None:
-        """Count the end (ms) of a stay."""
+    def _count_end(self, end: int, kind: tuple[str, int], by: int) -> None:
+        """Count the end (ms) of a stay, by the segment and the cohort of who stays."""
         place = HERE if end == HERE else self._calendar.reached(end)
-        segments = self.state.ends.setdefault(place, {})
-        segments[segment] = left = segments.get(segment, 0) + by
-        if not left:
-            del segments[segment]
+        segment, cohort = kind
+        _count(self.state.ends.setdefault(place, {}), segment, by)
+        _count(self.state.cohort_ends.setdefault(place, {}), cohort, by)
 
     def _outlasts(self, customer: Customer, end: int) -> bool:
         """Say whether a customer's only stay, which is to end then (ms), outlasts the period.
@@ -202,9 +245,9 @@ class Turnover:
             self.roll(at)
         end = customer.last_at + self._horizon_ms
         if not customer.visit_open and end > at and self._outlasts(customer, end):
-            segment = self.segment(customer)
-            self._count_end(end, segment, -1)
-            self._count_end(HERE, segment, 1)
+            kind = self.segment(customer), self._cohort(customer)
+            self._count_end(end, kind, -1)
+            self._count_end(HERE, kind, 1)
             begin_visit(customer, visit)
             return
         stays = stays_of(customer, self._horizon_ms)
@@ -221,9 +264,9 @@ class Turnover:
         """Let a customer's visit be over: its stay lasts until it has been silent for long."""
         end, last_at = customer.last_at + self._horizon_ms, customer.last_at
         if customer.visit_open and self._outlasts(customer, end):
-            segment = self.segment(customer)
-            self._count_end(HERE, segment, -1)
-            self._count_end(end, segment, 1)
+            kind = self.segment(customer), self._cohort(customer)
+            self._count_end(HERE, kind, -1)
+            self._count_end(end, kind, 1)
             complete_visit(customer, horizon_days, policy)
             return
         self.count(customer, -1, last_at)
@@ -284,6 +327,11 @@ class Turnover:
             return ""
         return segment_of(segments, (customer.life or NOBODY_SPECIAL).traits).name
 
+    def _cohort(self, customer: Customer) -> int:
+        """Give the begin (ms) of the period in which a customer came for the first time."""
+        place = bisect_right(self._begins, customer.first_at)
+        return self._begins[place - 1] if place else LONG_AGO
+
     @property
     def _oldest(self) -> int:
         """Give the moment (ms) before which nothing is counted any more."""
@@ -327,9 +375,15 @@ def _simplify(customer: Customer) -> None:
         customer.tenure = None
 
 
-def _add(period: Counted, customer: Customer, stays: list[Stay], segment: str, by: int) -> bool:
-    """Add a customer to the counts of a period, or take it out; tell whether it is in any."""
+def _add(
+    period: Counted, customer: Customer, stays: list[Stay], kind: tuple[str, int], by: int
+) -> bool:
+    """Add a customer to the counts of a period, or take it out; tell whether it is in any.
+
+    `kind` is its segment now, and its cohort.
+    """
     begin, end = period.begin, period.end
+    segment, cohort = kind
     before = after = False
     closed: list[Close] = []
     for since, until, close in stays:
@@ -341,18 +395,54 @@ def _add(period: Counted, customer: Customer, stays: list[Stay], segment: str, b
         return False
     if customer.tenure is not None and customer.tenure.moves:
         segment = _segment_at(customer.tenure, begin if before else end, segment)
-    counts = period.segments.get(segment)
-    if counts is None:
-        counts = period.segments[segment] = Counts()
-    if before:
-        counts.at_start += by
-        if not after:
-            _lose(counts, closed[-1], by)
-    elif customer.first_at >= begin:
-        counts.new += by
-    else:
-        counts.back += by
+    for counts in (_of(period.segments, segment), _of(period.cohorts, cohort)):
+        if before:
+            counts.at_start += by
+            if not after:
+                _lose(counts, closed[-1], by)
+        elif customer.first_at >= begin:
+            counts.new += by
+        else:
+            counts.back += by
     return True
+
+
+def _of(counted: dict[By, Counts], kind: By) -> Counts:
+    """Give the counts of a segment, or of a cohort."""
+    counts = counted.get(kind)
+    if counts is None:
+        counts = counted[kind] = Counts()
+    return counts
+
+
+def _count(customers: dict[By, int], kind: By, by: int) -> None:
+    """Count customers of a segment, or of a cohort; none are not kept."""
+    customers[kind] = left = customers.get(kind, 0) + by
+    if not left:
+        del customers[kind]
+
+
+def _begin(ends: Mapping[int, Mapping[By, int]], counted: dict[By, Counts], end: int) -> None:
+    """Count those who are customers when a period begins; who is due to leave by its end (ms)."""
+    for boundary, kinds in ends.items():
+        for kind, customers in kinds.items():
+            counts = _of(counted, kind)
+            counts.at_start += customers
+            if boundary == end:
+                counts.lapsed += customers
+
+
+def _sum(counts: Counts, more: Counts) -> None:
+    """Add counts to others."""
+    for name in Counts.__struct_fields__:
+        setattr(counts, name, getattr(counts, name) + getattr(more, name))
+
+
+def _age(periods: int) -> str:
+    """Name how long ago somebody came for the first time."""
+    if periods <= _AGES_ALONE:
+        return str(periods)
+    return next((f"{a}-{b}" for a, b in _AGES_TOGETHER if periods <= b), f"{COHORTS_MAX - 1}+")
 
 
 def _lose(counts: Counts, close: Close, by: int) -> None:

@@ -24,6 +24,7 @@ from models.protocol import Hour
 from models.snapshots import Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import Trainer
+from stream.detector.accounts.advice import segment as account_segment
 from stream.detector.accounts.everybody import of_everybody
 from stream.detector.accounts.roll_up import RollUp
 from stream.detector.advice import Adviser
@@ -96,6 +97,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """Episodes that were due and did not open, by reason."""
     segments: dict[str, int] = msgspec.field(default_factory=dict)
     """Customers by segment, as of the log's end; those that nobody is in as well."""
+    account_segments: dict[str, int] = msgspec.field(default_factory=dict)
+    """The same of accounts; none unless alerts on them are asked for."""
     retained: Counts | None = None
     """Of everybody in the last whole period; None: there is none yet, or nobody was there."""
     refusals: Refusals
@@ -184,6 +187,14 @@ class Replay:
     def renewed(self) -> bool:
         """Whether somebody else answers since the last midnight: weights in the prior's place."""
         return self._trainer is not None and self._trainer.renewed
+
+    def accounts_by_segment(self) -> dict[str, int]:
+        """Count the accounts of each of the policy's segments, and of none (under "")."""
+        policy, accounts = self._policy, self._roll_up.accounts if self._roll_up else {}
+        counts = dict.fromkeys([*(one.name for one in policy.account_segments), ""], 0)
+        for account in accounts.values():
+            counts[account_segment(account, policy).name] += 1
+        return counts if accounts else {}
 
     @property
     def falls(self) -> dict[str, FallsFound]:
@@ -396,6 +407,7 @@ def replay_events(
     whole = over.everybody if over is not None else Counts()
     summary.retained = whole if whole.at_start else None
     summary.segments = _by_segment(policy_file.policy, run.detector.customers)
+    summary.account_segments = run.accounts_by_segment()
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 

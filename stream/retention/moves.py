@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stream.detector.batch import Traits
 from stream.detector.policy import Policy
-from stream.detector.segments import Value, segment_of
+from stream.detector.segments import Value, merge_traits, segment_of
 
 Ints = NDArray[np.int64]
 
@@ -40,7 +40,7 @@ class MoveRecorder:
     def __init__(self, policy: Policy) -> None:
         """Begin with nobody told of."""
         self._segments = policy.segments
-        self._asked = policy.traits
+        self._asked = policy.traits_of_customers
         self._names = (*(segment.name for segment in policy.segments), "")
         self._traits: dict[str, dict[str, Value]] = {}
         self._moves: list[tuple[str, int, int]] = []
@@ -48,12 +48,7 @@ class MoveRecorder:
     def take(self, customer_id: str, at: int, told: Traits) -> None:
         """Take the traits told of a customer at a moment (ms)."""
         known = self._traits.setdefault(customer_id, {})
-        for name in self._asked & told.keys():
-            value = told[name]
-            if value is None:
-                known.pop(name, None)
-            else:
-                known[name] = value
+        merge_traits(known, {name: told[name] for name in self._asked & told.keys()})
         self._moves.append((customer_id, at, self._place(known)))
 
     def moves(self, codes: dict[str, int]) -> Moves:

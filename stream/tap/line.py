@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.text import Text
 
+from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert, Kind, Trigger
 from stream.wire.times import iso
 
@@ -48,7 +49,7 @@ def when(moment: int) -> tuple[str, str]:
     return iso(moment)[:_MINUTES_OF_ISO].replace("T", " ") + "  ", "dim"
 
 
-def play_of(alert: Alert) -> str:
+def play_of(alert: Alert | AccountAlert) -> str:
     """Give what an alert suggests, in the policy's words, or by its name where it has none."""
     return alert.play_text or alert.play
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from stream.detector.accounts.account import AccountTrigger
 from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert, Kind, Trigger
+from stream.detector.stages import AccountTrigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

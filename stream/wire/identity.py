@@ -14,9 +14,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from stream.detector.segments import OF_ACCOUNT
 from stream.wire import fields
 
-ACCOUNT: Final = "account."
 TRAITS_MAX: Final = 64  # larger: segments by traits that nobody writes, and larger customers
 TELL_IDS: Final = frozenset({"identify", "alias"})
 """The messages that may say that two ids are one customer."""
@@ -77,7 +77,8 @@ def told_of_customer(record: Mapping[str, object]) -> dict[str, Value]:
         in_context = context.get("traits") if isinstance(context, dict) else None
         return plain_traits(record.get("traits") or in_context)
     if kind == "group":
-        return {ACCOUNT + name: value for name, value in plain_traits(record.get("traits")).items()}
+        told = plain_traits(record.get("traits"))
+        return {OF_ACCOUNT + name: value for name, value in told.items()}
     return {}
 
 

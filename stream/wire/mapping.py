@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from stream.detector.events import UsageEvent
+from stream.detector.segments import OF_ACCOUNT
 from stream.wire import fields
 from stream.wire.identity import Value, plain_traits
 from stream.wire.times import TimeReader
@@ -44,6 +45,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     traits: tuple[str, ...] = ()
     """Of who the customer is: a plain value is the trait by the column's name, or the last step of
     its path; an object holds several."""
+    account_traits: tuple[str, ...] = ()
+    """Likewise of what the customer's account is like."""
     ignore: tuple[tuple[str, str], ...] = ()
     """(column, regex): a row whose value matches one in full is no event."""
     renamed: tuple[tuple[str, str], ...] = ()
@@ -58,7 +61,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> tuple[str, ...]:
         """Name every column that is read, each once."""
         optional = (self.volume, self.id, self.id_scope, self.account)
-        named = chain(*self.required(), *map(alternatives, optional), self.traits)
+        told = self.traits, self.account_traits
+        named = chain(*self.required(), *map(alternatives, optional), *told)
         return tuple(dict.fromkeys((*named, *(column for column, _ in self.ignore))))
 
 
@@ -92,8 +96,9 @@ class RowReader:
         self._scope = self._place(index, mapping.id_scope)
         self._account = self._place(index, mapping.account)
         self._traits = [
-            (column.rpartition(".")[2], index[column])
-            for column in mapping.traits
+            (prefix, column.rpartition(".")[2], index[column])
+            for prefix, named in (("", mapping.traits), (OF_ACCOUNT, mapping.account_traits))
+            for column in named
             if traits and column in index
         ]
         self._ignore = [
@@ -140,9 +145,10 @@ class RowReader:
     def _told(self, row: Sequence[Any]) -> dict[str, Value] | None:
         """Give the traits that a row tells; None: none."""
         told: dict[str, Value] = {}
-        for name, place in self._traits:
+        for prefix, column, place in self._traits:
             found = row[place]
-            told |= plain_traits(found if isinstance(found, dict) else {name: found})
+            plain = plain_traits(found if isinstance(found, dict) else {column: found})
+            told |= {prefix + name: value for name, value in plain.items()} if prefix else plain
         return {name: told[name] for name in told if name in self._asked} or None
 
     def _place(self, index: MappingOf[str, int], columns: Columns) -> int:

@@ -11,6 +11,7 @@ import msgspec
 
 from stream.detector.errors import BadEvent
 from stream.detector.members import MemberNews, Tidings
+from stream.detector.segments import Value
 from stream.wire import heartbeat
 from stream.wire.heartbeat import Heartbeat
 
@@ -18,6 +19,7 @@ TAG = "member.v1"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_check_traits = msgspec.json.Decoder(dict[str, Value | None]).decode
 
 
 class _Line(msgspec.Struct, frozen=True, gc=False):
@@ -28,6 +30,7 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     account_id: str
     customer_id: str
     since: int = 0
+    traits: str = ""
 
 
 class MemberNewsError(Exception):
@@ -36,7 +39,10 @@ class MemberNewsError(Exception):
 
 def encode_member(news: MemberNews) -> bytes:
     """Write what is told, version 1."""
-    return _encode({"slipaway": TAG, **news._asdict(), "what": news.what.name.lower()})
+    line = {"slipaway": TAG, **news._asdict(), "what": news.what.name.lower()}
+    if not news.traits:
+        del line["traits"]
+    return _encode(line)
 
 
 def decode_member(value: bytes | None) -> MemberNews | Heartbeat:
@@ -55,6 +61,8 @@ def decode_member(value: bytes | None) -> MemberNews | Heartbeat:
             )
         line = msgspec.convert(flat, _Line)
         what = Tidings[line.what.upper()]
+        if line.traits or what is Tidings.TRAITS:
+            _check_traits(line.traits)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, BadEvent) as error:
         raise MemberNewsError(f"a record that cannot be read: {error}") from error
-    return MemberNews(line.at, line.account_id, line.customer_id, what, line.since)
+    return MemberNews(line.at, line.account_id, line.customer_id, what, line.since, line.traits)

@@ -8,10 +8,11 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stream.detector.plays import Play, Release
+from stream.detector.accounts import reasons as account_reasons
+from stream.detector.plays import AccountPlay, Play
 from stream.detector.policy import CLASSES, Policy
 from stream.detector.reasons import CODES
-from stream.detector.segments import OpenTicket, Segment
+from stream.detector.segments import OF_ACCOUNT, AccountSegment, OpenTicket, Segment
 from stream.wire.durations import format_duration
 from stream.wire.toml_lines import Path
 
@@ -52,9 +53,11 @@ def contradictions(policy: Policy, given: Given) -> Iterator[Wrong]:
     yield from _guard(policy, given)
     yield from _events(policy, given)
     if given.read("segment"):
-        yield from _segments(policy)
+        yield from _segments(policy, given)
         yield from _plays(policy)
         yield from _releases(policy)
+    if given.read("account_segment"):
+        yield from _accounts(policy, given)
 
 
 def _slipping(policy: Policy, given: Given) -> Iterator[Wrong]:
@@ -124,20 +127,10 @@ def _events(policy: Policy, given: Given) -> Iterator[Wrong]:
             seen.setdefault(glob, name)
 
 
-def _segments(policy: Policy) -> Iterator[Wrong]:
-    names: set[str] = set()
+def _segments(policy: Policy, given: Given) -> Iterator[Wrong]:
+    yield from _in_order("segment", policy.segments, given)
     for place, segment in enumerate(policy.segments):
         path = ("segment", place)
-        if segment.name in names:
-            yield Wrong((*path, "name"), "[[segment]] name", f'"{segment.name}" is there twice')
-        names.add(segment.name)
-        if not segment.where and place + 1 < len(policy.segments):
-            yield Wrong(
-                path,
-                "[[segment]]",
-                f'"{segment.name}" has no where, so it is everybody, and no segment after it is'
-                " ever reached: put it last",
-            )
         yield from (
             Wrong((*path, key), f"[[segment]] {key}", said)
             for key, said in _within(segment, policy)
@@ -149,6 +142,26 @@ def _segments(policy: Policy) -> Iterator[Wrong]:
                 "[[segment]]",
                 f'"{segment.name}" is the {len(dials)}st with a dial of its own: {DIALS_MAX} may'
                 " have one, so let some share that of [slipping]",
+            )
+
+
+def _in_order(
+    section: str, segments: Sequence[Segment | AccountSegment], given: Given
+) -> Iterator[Wrong]:
+    """Yield what is wrong with segments as those before them are."""
+    names: set[str] = set()
+    for place, segment in enumerate(segments):
+        path = (section, place)
+        if segment.name in names:
+            message = f'"{segment.name}" is there twice'
+            yield Wrong((*path, "name"), f"[[{section}]] name", message)
+        names.add(segment.name)
+        if not segment.where and place + 1 < len(segments) and given.read("where"):
+            yield Wrong(
+                path,
+                f"[[{section}]]",
+                f'"{segment.name}" has no where, so it is everybody, and no segment after it is'
+                " ever reached: put it last",
             )
 
 
@@ -183,35 +196,63 @@ def _within(segment: Segment, policy: Policy) -> Iterator[tuple[str, str]]:
 def _plays(policy: Policy) -> Iterator[Wrong]:
     known = [segment.name for segment in policy.segments]
     for place, play in enumerate(policy.plays):
-        path = ("play", place)
-        yield from _unknown_segments(path, "play", play, known)
-        for code in play.reasons:
-            if code not in CODES:
-                message = f'"{code}" is no reason{_close(code, CODES)}'
-                yield Wrong((*path, "reason"), "[[play]] reason", message)
         if play.ticket is not None and not policy.ticket_opened:
             message = "needs [events] ticket_opened: which events are they?"
-            yield Wrong((*path, "ticket"), "[[play]] ticket", message)
-        others = (play.segments, play.phases, play.kinds, play.triggers, play.reasons)
-        if not any(others) and play.ticket is None and place + 1 < len(policy.plays):
+            yield Wrong(("play", place, "ticket"), "[[play]] ticket", message)
+    yield from _suggestions("play", policy.plays, known, CODES)
+
+
+def _suggestions(
+    section: str,
+    plays: Sequence[Play | AccountPlay],
+    known: Sequence[str],
+    codes: Sequence[str],
+) -> Iterator[Wrong]:
+    """Yield what is wrong with plays, whoever they are about; `known` are the segments."""
+    for place, play in enumerate(plays):
+        path = (section, place)
+        yield from _unknown_segments(path, section, play.segments, known)
+        for code in play.reasons:
+            if code not in codes:
+                message = f'"{code}" is no reason{_close(code, codes)}'
+                yield Wrong((*path, "reason"), f"[[{section}]] reason", message)
+        anything = type(play)(name=play.name, say=play.say)
+        if play == anything and place + 1 < len(plays):
             yield Wrong(
                 path,
-                "[[play]]",
+                f"[[{section}]]",
                 f'"{play.name}" is for everybody in every case, so no play after it is ever'
                 " suggested: put it last",
             )
 
 
+def _accounts(policy: Policy, given: Given) -> Iterator[Wrong]:
+    segments, plays = policy.account_segments, policy.account_plays
+    for section in ("account_segment", "account_play"):
+        if section in given.tree and not policy.accounts.enabled and given.read("enabled"):
+            message = "says nothing while accounts are not looked at: set enabled in [accounts]"
+            yield Wrong((section, 0), f"[[{section}]]", message)
+    yield from _in_order("account_segment", segments, given)
+    for place, segment in enumerate(segments):
+        for name in sorted(segment.traits()):
+            if name.startswith(OF_ACCOUNT):
+                bare = name.removeprefix(OF_ACCOUNT)
+                message = f'"{name}": all traits are the account\'s here, so write "{bare}"'
+                yield Wrong(("account_segment", place), "[[account_segment]]", message)
+    known = [segment.name for segment in segments]
+    yield from _suggestions("account_play", plays, known, account_reasons.CODES)
+
+
 def _releases(policy: Policy) -> Iterator[Wrong]:
     known = [segment.name for segment in policy.segments]
     for place, release in enumerate(policy.releases):
-        yield from _unknown_segments(("release", place), "release", release, known)
+        yield from _unknown_segments(("release", place), "release", release.segments, known)
 
 
 def _unknown_segments(
-    path: Path, section: str, asking: Play | Release, known: Sequence[str]
+    path: Path, section: str, asked: Sequence[str], known: Sequence[str]
 ) -> Iterator[Wrong]:
-    for name in asking.segments:
+    for name in asked:
         if name not in known:
             message = f'there is no segment "{name}"{_close(name, known)}'
             yield Wrong((*path, "segment"), f"[[{section}]] segment", message)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from stream.detector.calendar import local_time
-from stream.detector.plays import Play, Release
+from stream.detector.plays import AccountPlay, Play, Release
 from stream.detector.policy import (
     CLASSES,
     Accounts,
@@ -27,7 +27,7 @@ from stream.detector.policy import (
     Policy,
     Retention,
 )
-from stream.detector.segments import Segment
+from stream.detector.segments import AccountSegment, Segment
 from stream.wire import policy_values as values
 from stream.wire.calendars import Closing, backwards, calendar_of
 from stream.wire.mapping import Mapping
@@ -66,7 +66,7 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     owners: tuple[Owner, ...] = ()
 
 
-Made = TypeVar("Made", Segment, Play, Release, Owner, Closing)
+Made = TypeVar("Made", Segment, Play, Release, Owner, Closing, AccountSegment, AccountPlay)
 
 
 class PolicyError(msgspec.Struct, frozen=True):
@@ -187,6 +187,10 @@ class _Reading:
             segments=self._made("segment", Segment, lists["segment"]),
             plays=self._made("play", Play, lists["play"]),
             releases=self._made("release", Release, lists["release"]),
+            account_segments=self._made(
+                "account_segment", AccountSegment, lists["account_segment"]
+            ),
+            account_plays=self._made("account_play", AccountPlay, lists["account_play"]),
         )
         for wrong in contradictions(policy, Given(self.tree, frozenset(self.unread))):
             self.wrong(*wrong)

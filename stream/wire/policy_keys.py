@@ -5,7 +5,7 @@ from stream.detector.life import Phase
 from stream.detector.periods import Every
 from stream.detector.policy import CLASSES
 from stream.detector.segments import OpenTicket
-from stream.detector.stages import Kind, Trigger
+from stream.detector.stages import AccountTrigger, Kind, Trigger
 from stream.wire import policy_values as values
 from stream.wire.presets import PRESETS
 
@@ -116,6 +116,7 @@ SECTIONS: dict[str, Keys] = {
             "silence_chance",
             values.number(above=0, below=0.5, why="a share of silences, between 0 and 0.5"),
         ),
+        "seats_bought": ("seats_bought", values.trait),
     },
     "identity": {"merge": ("merge", values.flag)},
     "retention": {"every": ("every", values.word_of(Every))},
@@ -138,13 +139,21 @@ _MAPPING: Keys = {
     "id": ("id", values.columns),
     "account": ("account", values.columns),
     "traits": ("traits", values.names),
+    "account_traits": ("account_traits", values.names),
     "ignore": ("ignore", values.ignore),
 }
 
-_SEGMENT: Keys = {
+_KIND: Keys = {
     "name": ("name", values.text),
     "where": ("where", values.conditions),
     "eligible": ("eligible", values.flag),
+    "value": ("value", values.worth),
+    "owner": ("owner", values.owner),
+}
+"""A kind of customers, or of accounts."""
+
+_SEGMENT: Keys = {
+    **_KIND,
     **_WHO,
     **_DIAL,
     "silent_min": ("silent_min_ms", values.duration(least=0, most=YEARS_TEN_MS)),
@@ -152,20 +161,25 @@ _SEGMENT: Keys = {
     "activate_within": ("activate_within_ms", values.duration(least=SECOND_MS, most=YEARS_TEN_MS)),
     "ticket": ("ticket", values.word_of(OpenTicket)),
     "contact_rest": ("contact_rest_ms", values.duration(least=0, most=YEARS_TEN_MS)),
-    "value": ("value", values.worth),
-    "owner": ("owner", values.owner),
 }
 
-_PLAY: Keys = {
+_FOR: Keys = {
     "name": ("name", values.text),
     "say": ("say", values.text),
     "segment": ("segments", values.names),
-    "phase": ("phases", values.some_of(Phase)),
     "kind": ("kinds", values.some_of(Kind)),
-    "trigger": ("triggers", values.some_of(Trigger)),
     "reason": ("reasons", values.names),
+}
+"""What to do, and about which alerts, of customers as of accounts."""
+
+_PLAY: Keys = {
+    **_FOR,
+    "phase": ("phases", values.some_of(Phase)),
+    "trigger": ("triggers", values.some_of(Trigger)),
     "ticket": ("ticket", values.flag),
 }
+
+_ACCOUNT_PLAY: Keys = {**_FOR, "trigger": ("triggers", values.some_of(AccountTrigger))}
 
 _RELEASE: Keys = {
     "name": ("name", values.text),
@@ -192,6 +206,8 @@ LISTS: dict[str, Keys] = {
     "release": _RELEASE,
     "owner": _OWNER,
     "holiday": _HOLIDAY,
+    "account_segment": _KIND,
+    "account_play": _ACCOUNT_PLAY,
 }
 """Section -> its keys: those that there may be several of."""
 
@@ -201,5 +217,7 @@ REQUIRED = {
     "release": ("name", "date"),
     "owner": ("name", "daily"),
     "holiday": ("name", "from"),
+    "account_segment": ("name",),
+    "account_play": ("name",),
 }
 """Of them, the keys without which one says nothing."""

@@ -228,6 +228,14 @@ def from_trait(value: object) -> FromTrait | None:
     return None
 
 
+def trait(value: object) -> FromTrait:
+    """Read which trait says it: {trait = "seats"}."""
+    found = from_trait(value)
+    if found is None:
+        raise ValueError(f'{value!r}: expected the trait that says it: {{trait = "seats"}}')
+    return found
+
+
 def worth(value: object) -> FromTrait | float:
     """Read what a customer is worth: a number, or {trait = "mrr"}."""
     found = from_trait(value)

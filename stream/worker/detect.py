@@ -352,7 +352,7 @@ class DetectFold(Fold):
         self._metrics.stands(self._tp, watermark, len(self._customers), self._detector.here)
         if self._detector.turnover.changed:
             self._detector.turnover.changed = False
-            self._metrics.turned(self._tp, self._detector.turnover.told)
+            self._metrics.turned(self._tp, self._detector.turnover)
 
 
 FAR_AHEAD_MS = 1 << 60

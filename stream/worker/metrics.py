@@ -33,7 +33,7 @@ from stream.detector.calendar import Calendar, local_time
 from stream.detector.errors import Code
 from stream.detector.events import SECOND_MS
 from stream.detector.policy import Policy
-from stream.detector.turnover import Counted
+from stream.detector.turnover import Turnover
 from stream.worker.retained import Retained, label_of
 
 Role = Literal["source", "usage", "examples"]
@@ -229,7 +229,15 @@ class Metrics:
             ("period", "segment", "of"),
             **place,
         )
-        self.retained = Retained(self.retention)
+        self.retention_by_age = Gauge(
+            "retention_by_age_customers",
+            "Customers at the start of the last whole period of event time, by its first day and by"
+            " how many periods before it they came for the first time: at_start, and of those kept,"
+            " lapsed, ended.",
+            ("period", "age", "of"),
+            **place,
+        )
+        self.retained = Retained(self.retention, self.retention_by_age)
         self.alerts_held_back = Counter(
             "alerts_held_back",
             "Alerts too old to be news, by kind: see publish_backfill.",
@@ -473,9 +481,9 @@ class Metrics:
                 segment = label_of(alert.segment, self._segments)
                 self.episodes.labels(alert.kind.value, segment, alert.trigger.value).inc()
 
-    def turned(self, tp: TP, over: Counted | None) -> None:
-        """Say what a partition counted of the period that is over; None: not known."""
-        self.retained.tell(tp, over, self._segments, self._local)
+    def turned(self, tp: TP, turnover: Turnover) -> None:
+        """Say what a partition counted of the period that is over."""
+        self.retained.tell(tp, turnover, self._segments, self._local)
 
     def withheld(self, reasons: Mapping[str, int]) -> None:
         """Count episodes that were due and did not open."""

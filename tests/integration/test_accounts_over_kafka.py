@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -22,7 +22,7 @@ from test_replay_equals_worker import Run
 from through_kafka import committed, slipaway
 
 from stream.broker import LocalBroker
-from stream.detector.events import DAY_MS
+from stream.detector.events import DAY_MS, HOUR_MS
 from stream.wire.times import iso
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -37,7 +37,41 @@ ending = ["account_closed"]
 
 [accounts]
 enabled = true
+seats_bought = { trait = "seats" }
+
+[[account_segment]]
+name = "ours"
+where = { plan = "internal" }
+eligible = false
+
+[[account_segment]]
+name = "paying"
+value = { trait = "mrr" }
+owner = { trait = "csm" }
 """
+
+
+def traits() -> Iterator[bytes]:
+    """Return what members say of their organisations, and contradict: some turn out to be ours."""
+    for number in range(16):
+        for member in range(4):
+            for day in range(member, DAYS, 9 + number % 7):
+                ours = number % 5 == 2 and day > GONE + 20
+                yield orjson.dumps(
+                    {
+                        "type": "group",
+                        "userId": f"org{number}-{member}",
+                        "groupId": f"org{number}",
+                        "timestamp": iso(BEGIN + day * DAY_MS + member * HOUR_MS),
+                        "messageId": f"g{number}-{member}-{day}",
+                        "traits": {
+                            "seats": 5 + day % 4,
+                            "mrr": 100 * number + member if member else None,
+                            "csm": f"csm {member}",
+                            "plan": "internal" if ours else "team",
+                        },
+                    }
+                )
 
 
 def lines() -> list[bytes]:
@@ -79,7 +113,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("accounts")
     (folder / "policy.toml").write_text(POLICY)
     with gzip.open(folder / "events.jsonl.gz", "wb") as file:
-        file.writelines(line + b"\n" for line in lines())
+        file.writelines(line + b"\n" for line in [*lines(), *traits()])
     outputs = ("--accounts", folder / "accounts.jsonl", "--save-model", folder / "models.jsonl")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SLIPAWAY_")}
     log, policy = folder / "events.jsonl.gz", folder / "policy.toml"
@@ -93,6 +127,8 @@ def said_by_the_file(truth: Path) -> list[bytes]:
     flat = [json.loads(line) for line in said]
     assert {one["trigger"] for one in flat} >= {"silence", "champion", "seats"}
     assert {one["kind"] for one in flat} >= {"opened", "escalated", "lapsed"}
+    assert any(one["reason_1"] == "not_eligible" for one in flat)
+    assert len({(one["value"], one["owner"], one["seats_bought"]) for one in flat}) > 5
     return said
 
 

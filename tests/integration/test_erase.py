@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from worker_process import PARTITIONS, TOPICS, Process, create, producer, read_a
 
 from stream.broker import LocalBroker
 from stream.detector.events import DAY_MS
+from stream.erasing.run import moved_to
 from stream.wire.customers import CustomerCodec
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.times import iso
@@ -233,6 +235,44 @@ async def test_an_erasure_survives_every_death(application: Application) -> None
     keys = Counter(record.key for record in records if b"erase.v1" in record.value)
     assert keys == {who.encode(): 1 + (who == "ann") for who in WHO}
     assert len({record.partition for record in records}) == PARTITIONS
+
+
+async def test_who_goes_by_another_id_by_now_is_erased_by_all_ids(application: Application) -> None:
+    """An old id's erasure names the one that goes on, and is not done before that one is gone."""
+    new = "zoe@example.com"
+    alias = {"type": "alias", "previousId": OTHER, "userId": new}
+
+    async def moved() -> bool:
+        rows = await application.of("state", OTHER)
+        return bool(rows) and moved_to(rows[-1]) == new
+
+    with application.worker() as process:
+        await process.ready()
+        await until(alerted(process))
+        said = START + 4 * DAY_MS
+        await send(
+            application.broker,
+            application.raw,
+            json.dumps(alias | {"timestamp": iso(said)}).encode(),
+            use("ann", "opened", said + 5_000),
+        )
+        deadline = time.monotonic() + 60
+        while not await moved():
+            assert time.monotonic() < deadline, "the state of the old id has not moved"
+            await asyncio.sleep(0.2)
+        by_one = application.erase("--yes", "--json", "--", OTHER)
+        by_all = application.erase("--yes", "--json", "--", OTHER, new)
+        assert process.stop() == 0
+    assert by_one.returncode == 1
+    assert new in by_one.stderr
+    (found,) = json.loads(by_one.stdout)["customers"]
+    assert (found["customer_id"], found["goes_by"]) == (OTHER, new)
+    assert by_all.returncode == 0, by_all.stderr
+    for customer in (OTHER, new):
+        for topic in NAMED:
+            values = await application.of(topic, customer)
+            assert values[-1] is None, (topic, customer)
+    assert (await application.of("state", "ann"))[-1] is not None
 
 
 async def test_what_no_worker_has_carried_out_is_said(application: Application) -> None:

@@ -105,9 +105,16 @@ def heroes() -> list[Message]:
         for number in range(6)
         for message in daily(f"olive-{number}", 2, SPRING if number < 4 else LAST_DAY)
     ]
+    # Another member says what has been agreed upon; what the first one said is over.
+    bought = [
+        did(f"olive-{number}", day)
+        | {"type": "group", "groupId": "olive", "traits": {"seats": seats, "mrr": 640, "csm": csm}}
+        for number, day, seats, csm in ((0, 3.2, 4, "eve"), (5, 90.2, 8, "dana"))
+    ]
     return [
         *trial,
         *office,
+        *bought,
         *key,
         *waiting,
         *left,
@@ -270,6 +277,12 @@ def test_an_account_that_loses_seats_is_told_of(told_of: dict[str, Any]) -> None
     opened = told_of["account_alerts"][0]
     assert (opened["account_id"], opened["kind"], opened["trigger"]) == ("olive", "opened", "seats")
     assert opened["members_active"] < opened["members_usual"]
+    active = opened["members_active"]
+    assert opened["reason_1_text"].startswith(f"{active} of 8 seats bought came within 30 days")
+    assert (opened["segment"], opened["owner"], opened["value"]) == ("paying", "dana", 640.0)
+    assert opened["play"] == "review seats"
+    missing = 1 - active / opened["members_usual"]
+    assert opened["quiet_share"] == pytest.approx(missing, abs=0.002)
     assert at(SPRING) < opened["time"] < at(LAST_DAY)
     assert not of(told_of, "olive-5")
     latest = {alert["account_id"]: alert for alert in told_of["accounts"]}

@@ -165,7 +165,8 @@ async def test_every_panel_shows_something_and_rules_call_for_what_is_wrong(
         for port in ports[:2]:
             promtool("check", "metrics", given=get(f"http://127.0.0.1:{port}/metrics"))
         await until(lambda: {*WRONG} <= firing(prometheus), CALLED_SECONDS_MAX)
-        assert firing(prometheus) & {*RIGHT} == set()
+        # While the backlog is worked off, the model is as old as what was last learned from.
+        await until(lambda: firing(prometheus).isdisjoint(RIGHT), CALLED_SECONDS_MAX)
         assert process.stop() == 0
         await until(lambda: "SlipawayDown" in firing(prometheus), CALLED_SECONDS_MAX)
 

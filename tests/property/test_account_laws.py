@@ -14,6 +14,7 @@ from stream.detector.alerts import Kind
 from stream.detector.events import DAY_MS, HOUR_MS
 from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import Accounts, Policy
+from stream.detector.segments import AccountSegment, Condition, FromTrait
 from stream.wire.state import StateCodec
 
 START = 1_699_228_800_000
@@ -21,7 +22,18 @@ START = 1_699_228_800_000
 POLICY = Policy(
     horizon_ms=8 * DAY_MS,
     accounts=Accounts(
-        enabled=True, members_min=2, silence_chance=0.2, champion_share=0.3, seats_ratio=0.7
+        enabled=True,
+        members_min=2,
+        silence_chance=0.2,
+        champion_share=0.3,
+        seats_ratio=0.7,
+        seats_bought=FromTrait("n"),
+    ),
+    account_segments=(
+        AccountSegment(
+            name="ours", where=(Condition(trait="plan", one_of=("ours",)),), eligible=False
+        ),
+        AccountSegment(name="others", value=FromTrait("n")),
     ),
 )
 END = START + 120 * DAY_MS
@@ -46,6 +58,11 @@ def stories(draw: st.DrawFn) -> list[MemberNews]:
         told.append(
             MemberNews(START + draw(st.integers(40, 115 * 24)) * HOUR_MS, account, who, what)
         )
+    for _ in range(draw(st.integers(0, 6))):
+        at = START + draw(st.integers(0, 115 * 24)) * HOUR_MS
+        account = draw(st.sampled_from("ab"))
+        traits = draw(st.sampled_from(['{"plan":"ours"}', '{"plan":null}', '{"plan":"x","n":4}']))
+        told.append(MemberNews(at, account, f"{account}0", Tidings.TRAITS, traits=traits))
     if draw(st.booleans()):
         begin = START + draw(st.integers(40, 80)) * DAY_MS
         end = begin + draw(st.integers(1, 20)) * DAY_MS

@@ -1,7 +1,9 @@
 """What a partition counts of a period is what `slipaway retention` finds in the same log."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -14,11 +16,12 @@ from stream.detector.batch import EventBatch
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
 from stream.detector.identity import alias_event
-from stream.detector.periods import Every
+from stream.detector.periods import Every, boundaries
 from stream.detector.policy import Policy, Retention
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
 from stream.detector.segments import Condition, Segment
+from stream.detector.stays import Close
 from stream.detector.turnover import Counted
 from stream.retention.figures import Period, retention
 from stream.retention.spans import Recorder
@@ -95,6 +98,12 @@ def rows(period: Counted) -> Rows:
     return {name: row for name, row in counted.items() if any(row)}
 
 
+def by_age(following: Detector) -> Rows:
+    """Do so of those at the start, by age."""
+    counted = following.turnover.told_by_age
+    return {age: [c.at_start, c.lapsed, c.ended] for age, c in counted.items() if c.at_start}
+
+
 def day(moment: int) -> str:
     """Write the day that begins at a moment (ms)."""
     return datetime.fromtimestamp(moment / 1000, UTC).date().isoformat()
@@ -117,8 +126,44 @@ def start(policy: Policy = POLICY, saved: Detector | None = None) -> Detector:
     return Detector(policy, models(), customers=roster, progress=progress, erased=saved.erased)
 
 
+def found_by_age(events: list[UsageEvent], policy: Policy) -> dict[str, Rows]:
+    """Give of each period with a rate, by age: at_start, lapsed, ended; one customer at a time."""
+    recorder = Recorder(policy)
+    recorder.take(EventBatch.of(events))
+    spans = recorder.spans()
+    stays: dict[int, list[tuple[int, int, int]]] = {}
+    for customer, *stay in zip(spans.customer, spans.begin, spans.end, spans.close, strict=True):
+        stays.setdefault(customer, []).append((int(stay[0]), int(stay[1]), int(stay[2])))
+    moments = list(boundaries(spans.first, spans.until, policy.retention.every, spans.local))
+    told: dict[str, Rows] = {}
+    for place, (begin, end) in enumerate(pairwise(moments)):
+        if begin - spans.first < policy.horizon_ms:
+            continue
+        rows = told[day(begin)] = Rows()
+        for mine in stays.values():
+            closed = [close for _, until, close in mine if begin < until <= end]
+            here = any(since < begin < until for since, until, _ in mine)
+            if not here or Close.UNOBSERVED in closed:
+                continue
+            age = place + 1 - bisect_right(moments, min(since for since, *_ in mine))
+            row = rows.setdefault(AGES[min(age, 13)], [0, 0, 0])
+            row[0] += 1
+            if not any(since < end < until for since, until, _ in mine):
+                row[2 if closed[-1] == Close.ENDED else 1] += 1
+    return told
+
+
+AGES = [*"0123", *["4-6"] * 3, *["7-12"] * 6, "13+"]
+"""Names of ages in periods."""
+
+
 def told(
-    events: Sequence[UsageEvent], *, size: int = 50, restarts: bool = False, policy: Policy = POLICY
+    events: Sequence[UsageEvent],
+    *,
+    size: int = 50,
+    restarts: bool = False,
+    policy: Policy = POLICY,
+    ages: bool = False,
 ) -> dict[str, Rows]:
     """Give what a partition says of each period, as of the last time that it says so."""
     following, said = start(policy), dict[str, Rows]()
@@ -126,7 +171,7 @@ def told(
     def note() -> None:
         over = following.turnover.told
         if over is not None:
-            said[day(over.begin)] = rows(over)
+            said[day(over.begin)] = by_age(following) if ages else rows(over)
 
     for begin in range(0, len(events), size):
         following.on_events(events[begin : begin + size])
@@ -154,6 +199,49 @@ def test_what_is_counted_is_what_the_log_says(seed: int, size: int) -> None:
     expected = found(events)
     assert len(expected) >= 3
     assert told(events, size=size) == expected
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("every", [Every.WEEK, Every.MONTH])
+def test_cohorts_are_those_of_the_log(seed: int, every: Every) -> None:
+    """By age, in whatever batches, restored or told of late: also those that are one by then."""
+    policy = msgspec.structs.replace(POLICY, retention=Retention(every=every))
+    events, chance = log(seed), Random(seed)
+    expected = found_by_age(events, policy)
+    assert {age for rows in expected.values() for age in rows} >= (
+        {"1", "2", "3", "4-6", "7-12", "13+"} if every is Every.WEEK else {"1", "2", "3"}
+    )
+    assert told(events, size=1, policy=policy, ages=True) == expected
+    restored = told(events, size=20, restarts=True, policy=policy, ages=True)
+    shuffled = by_arrival(events, lambda _: chance.randrange(LATENESS))
+    for found in (restored, told(shuffled, size=5, policy=policy, ages=True)):
+        assert len(found) >= 3
+        assert found.items() <= expected.items()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_cohorts_of_a_state_that_has_none_are_counted_anew(seed: int) -> None:
+    """An earlier release wrote it; what is known by segment stays known."""
+    events = log(seed)
+    half = next(n for n, event in enumerate(events) if event.occurred_at > BEGIN + 100 * DAY_MS)
+    before = start()
+    before.on_events(events[:half])
+    before.settle()
+    state = before.turnover.state
+    kept = [state.running, state.over]
+    expected = [rows(one) for one in kept if one is not None]
+    for one in kept:
+        assert one is not None
+        one.cohorts = {}
+    state.cohort_ends, state.counts_cohorts = {}, False
+    following = start(saved=before)
+    state = following.turnover.state
+    assert [rows(one) for one in (state.running, state.over) if one is not None] == expected
+    following.on_events(events[half:])
+    following.on_tick(END + LATENESS)
+    over = following.turnover.told
+    assert over is not None
+    assert by_age(following) == found_by_age(events, POLICY)[day(over.begin)]
 
 
 @SEEDS

@@ -5,7 +5,7 @@ from typing import Final
 import orjson
 
 from stream.delivery.request import AccountTemplate, Request
-from stream.delivery.templates.slack import escaped
+from stream.delivery.templates.slack import escaped, to_do
 from stream.detector.accounts.alerts import AccountAlert
 from stream.wire.account_alerts import account_alert_type, encode_account_alert
 from stream.wire.times import iso
@@ -18,13 +18,14 @@ def plain(alert: AccountAlert, event: str) -> Request:
 
 
 def slack(alert: AccountAlert, _event: str) -> Request:
-    """Say it in two lines: what happened to which account, and why."""
+    """Say it in lines: what happened to which account, why, and what to do."""
     reasons = (alert.reason_1_text, alert.reason_2_text, alert.reason_3_text)
     why = escaped(" ".join(reason for reason in reasons if reason))
     text = (
         f"*account {escaped(alert.account_id)}* {alert.kind.value}: {alert.trigger.value},"
         f" {alert.severity.value}\n{why}"
     )
+    text += "".join(f"\n{line}" for line in to_do(alert, alert.segment))
     return Request(body=orjson.dumps({"text": text}))
 
 

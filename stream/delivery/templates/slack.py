@@ -9,6 +9,7 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 import orjson
 
 from stream.delivery.request import Request
+from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.alerts import Alert, Trigger
 from stream.tap.line import play_of, shown
 
@@ -25,18 +26,18 @@ def slack(alert: Alert, _event: str) -> Request:
             f"*{escaped(alert.customer_id)}*{account} {alert.kind.value}:"
             f" {alert.trigger.value}, {alert.severity.value}, risk {alert.risk:.2f}\n{why}"
         )
-        text += "".join(f"\n{line}" for line in _to_do(alert))
+        kind = alert.segment and f"{alert.segment}, {alert.phase.value}"
+        text += "".join(f"\n{line}" for line in to_do(alert, kind))
+        text += f"\nNew since: {escaped(alert.whats_new)}" if alert.whats_new else ""
     return Request(body=orjson.dumps({"text": text}))
 
 
-def _to_do(alert: Alert) -> list[str]:
-    """Say what to do, for whom it is to be done, and what there is to tell."""
-    lines = [f"→ {escaped(play_of(alert))}"] if alert.play else []
-    kind = [alert.segment and f"{alert.segment}, {alert.phase.value}"]
-    worth = [f"worth {alert.value:g}"] if alert.value is not None else []
-    about = [*filter(None, kind), *worth, *([f"owner: {alert.owner}"] if alert.owner else [])]
-    lines += [escaped(" · ".join(about))] if about else []
-    return lines + ([f"New since: {escaped(alert.whats_new)}"] if alert.whats_new else [])
+def to_do(alert: Alert | AccountAlert, kind: str) -> list[str]:
+    """Say what to do, and for whom: `kind` is what sort of customer, or account, it is."""
+    worth = f"worth {alert.value:g}" if alert.value is not None else ""
+    about = [one for one in (kind, worth, alert.owner and f"owner: {alert.owner}") if one]
+    play = [f"→ {escaped(play_of(alert))}"] if alert.play else []
+    return [*play, *([escaped(" · ".join(about))] if about else [])]
 
 
 def escaped(text: str) -> str:

@@ -7,14 +7,15 @@ has slowed down is not told of once a week for ever.
 Field order is the row's layout in the state topic; add at the end, with a default.
 """
 
-from enum import StrEnum
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
 
 from stream.detector.calendar import LocalTime
 from stream.detector.members import MemberNews
-from stream.detector.stages import Stage
+from stream.detector.segments import Value, merge_traits
+from stream.detector.stages import AccountTrigger, Stage
 
 MEMBERS_MAX = 1_000
 """Members remembered, those who came last; an account with more in use counts as having these."""
@@ -26,19 +27,6 @@ USE_HALVES_HORIZONS = 2.0
 """Use counts half after so long, where it is asked whose account it is."""
 LATELY_HALVES_HORIZONS = 0.25
 """The same, where it is asked who comes of late."""
-
-
-class AccountTrigger(StrEnum):
-    """What gave the account away."""
-
-    SILENCE = "silence"
-    """Nobody comes."""
-    CHAMPION = "champion"
-    """Whoever used it most does not come, or has left."""
-    SEATS = "seats"
-    """Fewer members come than is usual."""
-    BREADTH = "breadth"
-    """One member carries nearly all of it, where there were several."""
 
 
 class Rhythm(msgspec.Struct, array_like=True, gc=False):
@@ -133,6 +121,10 @@ class Account(msgspec.Struct, array_like=True):
     waiting: list[MemberNews] = msgspec.field(default_factory=list)
     """What is told and not decided, in order; no more than fits between the watermark and the
     latest visit."""
+    traits: dict[str, Value] = msgspec.field(default_factory=dict)
+    """What it is like itself, whoever of its members told: those the policy asks for."""
+    traits_at: int = 0
+    """When they were last told (ms)."""
 
     @property
     def stage(self) -> Stage:
@@ -151,6 +143,12 @@ class Account(msgspec.Struct, array_like=True):
                 min(self.members, key=lambda one: (self.members[one].rhythm.last_at, one))
             ]
         self.members_seen = max(self.members_seen, len(self.members))
+
+    def describe(self, told: Mapping[str, Value | None], at: int) -> None:
+        """Take what is told of its traits at a moment (ms), unless something later is known."""
+        if at >= self.traits_at:
+            merge_traits(self.traits, told)
+            self.traits_at = at
 
     def stop_watching(self, customer_id: str) -> None:
         """Note that nobody watches a member any more: one fewer is usual from now on."""

@@ -2,7 +2,9 @@
 
 import msgspec
 
-from stream.detector.accounts.account import Account, AccountEpisode, AccountTrigger
+from stream.detector.accounts.account import Account, AccountEpisode
+from stream.detector.accounts.advice import advise, seats_bought
+from stream.detector.accounts.episodes import AccountSign
 from stream.detector.accounts.reasons import explain
 from stream.detector.accounts.standing import Standing
 from stream.detector.alerts import Kind, Severity
@@ -10,7 +12,9 @@ from stream.detector.events import DAY_MS, SECOND_MS
 from stream.detector.holdout import held_out
 from stream.detector.policy import Policy
 from stream.detector.reasons import REASONS_MAX, Reason
+from stream.detector.stages import AccountTrigger
 
+_DIGITS = 3  # of a share
 FEW_SHARE = 0.25
 """An account with less than this share of its usual members is as good as gone."""
 
@@ -68,6 +72,23 @@ class AccountAlert(msgspec.Struct, frozen=True, kw_only=True):
     """Decided while working off a log, not as it happened."""
     policy_version: str
     """The policy that said what slipping away means."""
+    quiet_share: float = 0.0
+    """How much of the account has gone quiet, 0 to 1: all of it in a silence, else the most of: the
+    part of use of who is missed, of the usual members those who do not come, by how much one
+    member's part has grown.  Times `value` it ranks accounts."""
+    seats_bought: int | None = None
+    """Members the account has paid for, by its own traits; None: not known."""
+    segment: str = ""
+    """Kind of account, by the policy and the account's own traits; empty: in none of its
+    segments."""
+    play: str = ""
+    """Name of the play that the policy suggests; empty: none fits."""
+    play_text: str = ""
+    """What the play is, in the policy's words."""
+    value: float | None = None
+    """What the account is worth, in the policy's unit; None: not known."""
+    owner: str = ""
+    """Who looks after the account; empty: nobody is known to."""
 
 
 def severity_of(kind: Kind, episode: AccountEpisode, standing: Standing) -> Severity:
@@ -85,8 +106,10 @@ def compose(
     account: Account,
     change: tuple[Kind, AccountEpisode],
     *,
+    sign: AccountSign,
     at: int,
     standing: Standing,
+    quiet_share: float,
     ended: AccountTrigger | None,
     policy: Policy,
 ) -> AccountAlert:
@@ -95,7 +118,8 @@ def compose(
     `ended` is what was the last to be over, where the account has recovered.
     """
     kind, episode = change
-    why = explain(kind, episode, account, standing, ended=ended, policy=policy)
+    why = explain(kind, sign, episode, account, standing, ended=ended, policy=policy)
+    codes = [reason.code for reason in why]
     why += [Reason("", "")] * (REASONS_MAX - len(why))
     champion_id = episode.champion_id or standing.champion_id
     champion = account.members.get(champion_id)
@@ -125,4 +149,7 @@ def compose(
         holdout=held_out(account_id, policy.holdout),
         backfill=True,
         policy_version=policy.version,
+        quiet_share=round(quiet_share, _DIGITS),
+        seats_bought=seats_bought(account, policy),
+        **advise(account, kind, episode.trigger, codes, policy)._asdict(),
     )

@@ -7,8 +7,8 @@ episode an account, and one alert for each of its stages.
 from enum import Enum, auto
 from hashlib import blake2b
 
-from stream.detector.accounts.account import Account, AccountEpisode, AccountTrigger
-from stream.detector.stages import Kind, Stage
+from stream.detector.accounts.account import Account, AccountEpisode
+from stream.detector.stages import AccountTrigger, Kind, Stage
 
 
 class AccountSign(Enum):
@@ -22,6 +22,8 @@ class AccountSign(Enum):
     """Nothing that was told of is so any more."""
     DISPROVED = auto()
     """A visit that was told late shows that what was told never was."""
+    EXEMPT = auto()
+    """Its segment is one of which none is alerted on."""
 
 
 _OPEN = (Stage.SLIPPING, Stage.ESCALATED)
@@ -32,6 +34,7 @@ TRANSITIONS: dict[tuple[Stage, AccountSign], tuple[Stage, Kind]] = {
     **{(s, AccountSign.GONE): (Stage.LAPSED, Kind.LAPSED) for s in (Stage.STEADY, *_OPEN)},
     **{(s, AccountSign.OVER): (Stage.STEADY, Kind.RECOVERED) for s in (*_OPEN, Stage.LAPSED)},
     **{(s, AccountSign.DISPROVED): (Stage.STEADY, Kind.RETRACTED) for s in (*_OPEN, Stage.LAPSED)},
+    **{(s, AccountSign.EXEMPT): (Stage.STEADY, Kind.RETRACTED) for s in _OPEN},
 }
 
 

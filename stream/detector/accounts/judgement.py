@@ -9,10 +9,12 @@ what hovers about a limit is told of once.
 from collections.abc import Iterator
 
 from stream.detector import cadence
-from stream.detector.accounts.account import Account, AccountTrigger
+from stream.detector.accounts.account import Account, AccountEpisode
+from stream.detector.accounts.advice import segment
 from stream.detector.accounts.standing import Standing
 from stream.detector.calendar import LocalTime
 from stream.detector.policy import Policy
+from stream.detector.stages import AccountTrigger
 
 DAYS_MIN = 6
 """Days of use before a rhythm, the account's or a champion's, is held against it."""
@@ -51,9 +53,10 @@ def countable(account: Account, midnight: int, policy: Policy, local: LocalTime)
 
 
 def judged(account: Account, policy: Policy) -> bool:
-    """Tell whether an account is large enough, and known well enough, to be told of at all."""
+    """Tell whether an account is large enough, known well enough, and one to be told of at all."""
     enough = account.members_seen >= policy.accounts.members_min
-    return enough and account.rhythm.days >= DAYS_MIN
+    known = enough and account.rhythm.days >= DAYS_MIN
+    return known and segment(account, policy).eligible
 
 
 def found(
@@ -98,6 +101,23 @@ def over(
         AccountTrigger.BREADTH: now.top_share <= wide,
     }
     return [told for told in episode.told if is_over[told]]
+
+
+def quiet_share(episode: AccountEpisode, now: Standing, missed_share: float) -> float:
+    """Give how much of an account has gone quiet, 0 to 1: what there is to lose, of its value.
+
+    All of it in a silence; else the most of what is told of: the part of use of the one who is
+    missed (`missed_share`), of the usual members those who do not come, and by how much the part
+    of one member has grown.
+    """
+    usual = episode.members_usual
+    quiet = {
+        AccountTrigger.SILENCE: 1.0,
+        AccountTrigger.CHAMPION: missed_share,
+        AccountTrigger.SEATS: 1 - now.members_active / usual if usual else 0.0,
+        AccountTrigger.BREADTH: now.top_share - episode.top_usual,
+    }
+    return min(1.0, max(0.0, *(quiet[told] for told in episode.told)))
 
 
 def is_champion(account: Account, share: float, days: int, policy: Policy) -> bool:

@@ -1,11 +1,13 @@
 """Reasons: why this account, in words with numbers that can be checked."""
 
 from stream.detector import cadence
-from stream.detector.accounts.account import Account, AccountEpisode, AccountTrigger
+from stream.detector.accounts.account import MEMBERS_MAX, Account, AccountEpisode
+from stream.detector.accounts.advice import seats_bought, segment
+from stream.detector.accounts.episodes import AccountSign
 from stream.detector.accounts.standing import Standing
 from stream.detector.policy import Policy
 from stream.detector.reasons import REASONS_MAX, Reason, duration
-from stream.detector.stages import Kind
+from stream.detector.stages import AccountTrigger, Kind
 
 _OVER = {
     AccountTrigger.CHAMPION: "others_carry_on",
@@ -13,9 +15,16 @@ _OVER = {
     AccountTrigger.BREADTH: "breadth_back",
 }
 
+CODES = (
+    *("account_silent", "champion_silent", "champion_left", "members_active", "one_carries_it"),
+    *("lapsed", "account_back", "champion_back", *_OVER.values(), "late_event", "not_eligible"),
+)
+"""Every code an account's alert may have."""
+
 
 def explain(
     kind: Kind,
+    sign: AccountSign,
     episode: AccountEpisode,
     account: Account,
     standing: Standing,
@@ -25,6 +34,11 @@ def explain(
 ) -> list[Reason]:
     """Give up to three reasons, the fact first; `ended` is what was the last to be over."""
     horizon = duration(cadence.days(policy.horizon_ms))
+    bought = seats_bought(account, policy)
+    if sign is AccountSign.EXEMPT:
+        name = segment(account, policy).name
+        text = f"Is in “{name}” now, of which no account is alerted on."
+        return [Reason("not_eligible", text)]
     if kind is Kind.RETRACTED:
         text = "A visit that was told late shows that the silence never was."
         return [Reason("late_event", text)]
@@ -32,11 +46,11 @@ def explain(
         return [_recovery(ended, episode, standing, horizon)]
     if kind is Kind.LAPSED:
         lapsed = Reason("lapsed", f"Nobody came for {horizon}: counts as lapsed here.")
-        return [lapsed, _members(account, standing, horizon)]
+        return [lapsed, _members(account, standing, horizon, bought)]
     facts = {
         AccountTrigger.SILENCE: _silence(account, standing),
         AccountTrigger.CHAMPION: _champion(episode, account, standing),
-        AccountTrigger.SEATS: _members(account, standing, horizon),
+        AccountTrigger.SEATS: _members(account, standing, horizon, bought),
         AccountTrigger.BREADTH: _breadth(episode, standing),
     }
     others = [found for found in reversed(episode.told) if found is not episode.trigger]
@@ -69,9 +83,13 @@ def _champion(episode: AccountEpisode, account: Account, standing: Standing) -> 
     )
 
 
-def _members(account: Account, standing: Standing, horizon: str) -> Reason:
-    """Say how many come."""
-    text = f"{_counted(standing.members_active)} came within {horizon}"
+def _members(account: Account, standing: Standing, horizon: str, bought: int | None) -> Reason:
+    """Say how many come, of those paid for where that is known, and as many can be counted."""
+    if bought is None or not standing.members_active <= bought <= MEMBERS_MAX:
+        text = f"{_counted(standing.members_active)} came within {horizon}"
+    else:
+        seats = "the one seat" if bought == 1 else f"{bought:,} seats"
+        text = f"{standing.members_active} of {seats} bought came within {horizon}"
     usual = f", where {account.members_usual:.1f} were usual." if account.weeks else "."
     return Reason("members_active", text + usual)
 

@@ -16,7 +16,8 @@ import msgspec
 
 from stream.detector import cadence
 from stream.detector.accounts import alerts, judgement
-from stream.detector.accounts.account import Account, AccountTrigger
+from stream.detector.accounts.account import Account
+from stream.detector.accounts.advice import segment
 from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.accounts.episodes import AccountSign, move
 from stream.detector.accounts.outages import Outages
@@ -24,7 +25,10 @@ from stream.detector.accounts.standing import Standing, share_of_use, standing
 from stream.detector.calendar import local_time
 from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import Policy
-from stream.detector.stages import Stage
+from stream.detector.segments import Value
+from stream.detector.stages import AccountTrigger, Kind, Stage
+
+_decode_traits = msgspec.json.Decoder(dict[str, Value | None]).decode
 
 MONDAY = 0
 """A week ends where it begins."""
@@ -144,6 +148,9 @@ class RollUp:
             case Tidings.ERASED:
                 account.erase(news.customer_id)
                 self.forgot.append(news.account_id)
+            case Tidings.TRAITS:
+                account.describe(_decode_traits(news.traits), news.at)
+                self._exempt(news.account_id, account, max(news.at, self.progress.decided))
             case _:
                 raise AssertionError(f"{news.what} is told of everybody")
 
@@ -213,6 +220,15 @@ class RollUp:
         standing_now = self._standing(account, now)
         self._move(news.account_id, account, AccountSign.DISPROVED, now, standing_now)
 
+    def _exempt(self, account_id: str, account: Account, at: int) -> None:
+        """Take back what is open, if its segment is one of which none is alerted on.
+
+        What was said of its lapse stays said.
+        """
+        if account.episode is not None and not segment(account, self._policy).eligible:
+            now = self._standing(account, at)
+            self._move(account_id, account, AccountSign.EXEMPT, at, now)
+
     # ------------------------------------------------------------ midnights
 
     def _judge_all(self, midnight: int) -> None:
@@ -233,6 +249,7 @@ class RollUp:
         While something is told of, what is usual stays what it was before.
         """
         policy = self._policy
+        self._exempt(account_id, account, midnight)  # the policy may be another one now
         now = self._standing(account, midnight)
         if judgement.judged(account, policy):
             self._conclude(account_id, account, midnight, now)
@@ -306,8 +323,21 @@ class RollUp:
         if change is None:
             return
         self.touched[account_id] = None
+        kind, episode = change
+        quiet = 0.0
+        if kind not in (Kind.RECOVERED, Kind.RETRACTED):
+            missed = self._share_of_use(account, episode.champion_id, at)
+            quiet = judgement.quiet_share(episode, now, missed)
         alert = alerts.compose(
-            account_id, account, change, at=at, standing=now, ended=ended, policy=self._policy
+            account_id,
+            account,
+            change,
+            sign=sign,
+            at=at,
+            standing=now,
+            quiet_share=quiet,
+            ended=ended,
+            policy=self._policy,
         )
         self._said.append(alert)
 

@@ -7,12 +7,12 @@ from statistics import median
 import pytest
 from organisations import BEGIN, Member, office, visits
 
-from stream.detector.accounts.account import AccountTrigger
 from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.accounts.roll_up import RollUp
 from stream.detector.alerts import Kind
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Accounts, Policy
+from stream.detector.stages import AccountTrigger
 
 POLICY = Policy(accounts=Accounts(enabled=True))
 DAYS = 330

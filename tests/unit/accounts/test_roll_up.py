@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import pytest
 
-from stream.detector.accounts.account import MEMBERS_MAX, Account, AccountTrigger
+from stream.detector.accounts.account import MEMBERS_MAX, Account
 from stream.detector.accounts.alerts import AccountAlert
 from stream.detector.accounts.roll_up import RollUp
 from stream.detector.alerts import Kind, Severity
@@ -13,6 +13,7 @@ from stream.detector.calendar import Calendar, Holiday, local_time
 from stream.detector.events import DAY_MS, HOUR_MS, SECOND_MS
 from stream.detector.members import MemberNews, Tidings
 from stream.detector.policy import Accounts, Policy
+from stream.detector.stages import AccountTrigger
 from stream.wire.calendars import calendar_of
 
 POLICY = Policy(accounts=Accounts(enabled=True), version="p")

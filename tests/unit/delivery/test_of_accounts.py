@@ -73,6 +73,12 @@ def test_slack_shows_an_account_and_nothing_that_rings() -> None:
     text = orjson.loads(slack(loud, "").body)["text"]
     assert text.startswith("*account &lt;!channel&gt;* opened: champion, medium\n")
     assert "&lt;@U1&gt; &amp; co" in text
+    assert text.endswith(
+        "\n→ Call whoever signed, before the renewal does.\npaying · worth 900 · owner: dana"
+    )
+    nobodys = msgspec.structs.replace(OPENED, play="", segment="", value=None, owner="<!here>")
+    last = orjson.loads(slack(nobodys, "").body)["text"].splitlines()[-1]
+    assert last == "owner: &lt;!here&gt;"
 
 
 ENDPOINT = """

@@ -63,11 +63,20 @@ def test_the_size_of_the_batches_changes_no_byte(log: Path, tmp_path: Path) -> N
 def test_the_command_writes_them_and_says_how_many(log: Path, tmp_path: Path) -> None:
     """Beside the others, in a file of their own."""
     policy, out = tmp_path / "policy.toml", tmp_path / "accounts.jsonl"
-    policy.write_text(POLICY)
-    arguments = ["replay", str(log), "--policy", str(policy), "--accounts", str(out)]
+    kinds = [
+        f'[[account_segment]]\nname = "{name}"\nwhere = {{ plan = "{plan}" }}\n'
+        for name, plan in (("large", "large"), ("trial", "x"))
+    ]
+    policy.write_text(POLICY + "".join(kinds))
+    said = {"type": "group", "userId": "org1-0", "groupId": "org1", "traits": {"plan": "large"}}
+    told = tmp_path / "told.jsonl"
+    told.write_bytes(orjson.dumps(said | {"timestamp": iso(BEGIN + DAY_MS)}) + b"\n")
+    arguments = ["replay", str(log), str(told), "--policy", str(policy), "--accounts", str(out)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.stderr
     assert "alerts on accounts: " in result.stderr
+    assert "accounts by segment: large 1, (none) 7" in result.stderr
+    assert "nobody was in the account segment trial: do its traits come" in result.stderr
     assert out.read_bytes().startswith(b'{"account_id":"org')
 
 

@@ -90,5 +90,6 @@ def test_a_line_is_safe_to_show() -> None:
     alert = msgspec.structs.replace(SAID[Kind.OPENED], account_id="\x1b[2Jacme")
     text = account_line(alert).plain
     assert "\x1b" not in text
-    for part in (r"\x1b[2Jacme", "opened", "champion", "medium", "who used it most, has left"):
+    parts = (r"\x1b[2Jacme", "opened", "champion", "medium", "who used it most, has left")
+    for part in (*parts, "3 of 5 seats bought", "(paying · worth 900 · dana)", "→ Call whoever"):
         assert part in text

@@ -1,11 +1,22 @@
 """The worklist: what is open, what is most at stake, how much a day holds."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import orjson
 import pytest
 from said import Record, alert, records
+from typer.testing import CliRunner
 
+from stream.cli import cli
+from stream.contract.account_examples import account_examples
 from stream.detector.alerts import Alert
 from stream.detector.stages import Kind
+from stream.engine import present
 from stream.tap.worklist import open_episodes, worklists
+from stream.wire.account_alerts import encode_account_alert
+from stream.wire.alerts import decode_alert, encode_alert
 
 
 async def work(found: list[Record]) -> list[str]:
@@ -15,7 +26,7 @@ async def work(found: list[Record]) -> list[str]:
         for record in found:
             yield record
 
-    return sorted(one.customer_id for one in await open_episodes(each()))
+    return sorted(one.customer_id for one in await open_episodes(each(), decode_alert))
 
 
 async def test_the_latest_alert_of_a_customer_counts() -> None:
@@ -68,3 +79,42 @@ def test_a_day_holds_so_many() -> None:
 def test_nothing_open_is_no_list() -> None:
     """And no error."""
     assert worklists([], {"dana": 3}) == {}
+
+
+def test_accounts_are_ranked_by_what_has_gone_quiet_times_value() -> None:
+    """Within what the owner's day holds."""
+    opened = account_examples()[Kind.OPENED]
+    said = [
+        msgspec.structs.replace(
+            opened, account_id=name, quiet_share=share, value=value, owner="dana"
+        )
+        for name, share, value in (("a", 0.5, 100.0), ("b", 1.0, 10.0), ("c", 0.4, None))
+    ]
+    assert [one.account_id for one in worklists(said, {"dana": 2})["dana"]] == ["a", "c"]
+    assert [one.account_id for one in worklists(said, {})["dana"]] == ["a", "c", "b"]
+
+
+def test_the_command_lists_accounts_or_customers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each from the topic of their latest alerts."""
+    topics = {
+        "slipaway.accounts": [encode_account_alert(one) for one in account_examples().values()],
+        "slipaway.customers": [encode_alert(alert(customer_id="ann", owner="dana"))],
+    }
+
+    async def latest(_: object, topic: str) -> AsyncIterator[Record]:
+        for number, value in enumerate(topics[topic]):
+            yield Record(value, key=b"%d" % number)
+
+    monkeypatch.setattr(present, "present", latest)
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[owner]]\nname = "dana"\ndaily = 1\n')
+    listed = {}
+    for option in ("--accounts", "--json"):
+        result = CliRunner().invoke(cli, ["worklist", "--policy", str(policy), option])
+        assert result.exit_code == 0, result.stderr
+        listed[option] = [orjson.loads(line) for line in result.stdout.splitlines()]
+    assert [one["customer_id"] for one in listed["--json"]] == ["ann"]
+    (account,) = listed["--accounts"]
+    assert (account["kind"], account["owner"], account["quiet_share"]) == ("escalated", "dana", 1.0)

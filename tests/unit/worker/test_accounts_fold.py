@@ -175,6 +175,8 @@ def test_old_news_is_held_back_by_the_wall_clock(
         b"{",
         b'{"slipaway":"member.v2","at":1}',
         b'{"slipaway":"member.v1","at":1,"what":"danced","account_id":"a","customer_id":"b"}',
+        b'{"slipaway":"member.v1","at":1,"what":"traits","account_id":"a","customer_id":"b"}',
+        b'{"slipaway":"member.v1","at":1,"what":"traits","account_id":"a","customer_id":"","traits":"["}',
         b'{"slipaway":"heartbeat"}',
         b"[]",
     ],
@@ -191,8 +193,9 @@ def test_what_somebody_else_has_written_ends_the_worker(
 
 def test_what_is_told_survives_the_wire() -> None:
     """All of it, whatever the names."""
+    assert b"traits" not in encode_member(MemberNews(BEGIN, "acme", "ann", Tidings.VISIT))
     for what in Tidings:
-        news = MemberNews(BEGIN, "zoë 🌊", 'a"b\n', what, 7)
+        news = MemberNews(BEGIN, "zoë 🌊", 'a"b\n', what, 7, '{"plan":"größer 🌊"}')
         assert decode_member(encode_member(news)) == news
 
 

@@ -43,6 +43,7 @@ def log() -> list[UsageEvent]:
     chance, events = Random(4), []
     for number in range(60):
         moment, who = BEGIN + chance.randrange(3 * DAY_MS), f"c{number}"
+        moment += number % 4 * 10 * DAY_MS
         if number % 3 == 0:
             events.append(UsageEvent(who, "identify", moment, END, traits={"plan": "pro"}))
         while moment < END:
@@ -85,12 +86,12 @@ def make(metrics: Metrics, partition: int) -> DetectFold:
     )
 
 
-def shown(metrics: Metrics) -> dict[tuple[str, str, str], float]:
+def shown(
+    metrics: Metrics, name: str = "slipaway_retention_customers", by: str = "segment"
+) -> dict[tuple[str, str, str], float]:
     """Return what Prometheus is told of retention."""
-    (family,) = [f for f in metrics.registry.collect() if f.name == "slipaway_retention_customers"]
-    return {
-        (s.labels["period"], s.labels["segment"], s.labels["of"]): s.value for s in family.samples
-    }
+    (family,) = [found for found in metrics.registry.collect() if found.name == name]
+    return {(s.labels["period"], s.labels[by], s.labels["of"]): s.value for s in family.samples}
 
 
 def expected(events: Sequence[UsageEvent]) -> dict[tuple[str, str, str], float]:
@@ -138,11 +139,18 @@ def test_the_gauges_are_the_figures_of_the_log(
     gone = [customers for (_, _, of), customers in found.items() if of in ("lapsed", "ended")]
     assert sum(gone) > 0
 
+    by_age = shown(metrics, "slipaway_retention_by_age_customers", "age")
+    for name in ("at_start", "kept", "lapsed", "ended"):
+        whole = sum(customers for (_, _, of), customers in found.items() if of == name)
+        assert sum(customers for (_, _, of), customers in by_age.items() if of == name) == whole
+    assert {age for _, age, _ in by_age} == {"4-6", "7-12"}
+
     EngineReport(metrics).revoked([TP("usage", 0)], 0.0)
     of_one = shown(metrics)
     assert 0 < sum(of_one.values()) < sum(found.values())
     EngineReport(metrics).revoked([TP("usage", 1)], 0.0)
     assert shown(metrics) == {}
+    assert shown(metrics, "slipaway_retention_by_age_customers", "age") == {}
 
 
 def test_episodes_are_counted_by_segment_within_bounds(metrics: Metrics) -> None:
