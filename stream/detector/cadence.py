@@ -73,6 +73,12 @@ def deadline(gaps: float, span_days: float, horizon_days: float, chance: float) 
     return b * (pow(chance, -1 / a) - 1)
 
 
+def tail(gaps: float, span_days: float, horizon_days: float, silence_days: float) -> float:
+    """Give the share of silences that would outlast this one: the inverse of `deadline`."""
+    b = span_days + horizon_days / PRIOR_SHARE
+    return pow(b / (b + silence_days), 1 + gaps)
+
+
 def days(milliseconds: int) -> float:
     """Turn a duration of clocks into one of statistics."""
     return milliseconds / DAY_MS

@@ -36,11 +36,11 @@ def rank(
         if customer.ended:
             yield customer_id, 1.0
         else:
-            known = facts(_as_if_left(customer, policy), moment, local)
+            known = facts(as_if_left(customer, policy), moment, local)
             yield customer_id, models.at(moment).risk(known, ahead_days)
 
 
-def _as_if_left(customer: Customer, policy: Policy) -> Customer:
+def as_if_left(customer: Customer, policy: Policy) -> Customer:
     """Give the customer as it is if the visit under way does not go on.
 
     Half of those who came today may still be here, and today's visit says more of them
