@@ -10,7 +10,7 @@ import typer
 
 from stream.cli.errors import reported
 from stream.cli.given import settings_of
-from stream.cli.options import Assign, Brokers, Config
+from stream.cli.options import Assign, Brokers, Config, PolicyPath
 from stream.settings import SettingsError
 
 cli = typer.Typer()
@@ -31,13 +31,14 @@ def console(
             help="Holds what has to be given to see customers.",
         ),
     ] = None,
+    policy: PolicyPath = None,
     config: Config = None,
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
     """Show in a browser who is slipping now, and why; Ctrl-C ends it."""
     with reported():
-        settings = settings_of(config, assign, bootstrap_servers)
+        settings = settings_of(config, assign, bootstrap_servers, policy)
         token = _token(token_file)
         from stream.console.run import console as serve
         from stream.worker.logs import to_stderr

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -52,6 +53,8 @@ PLANS = {"ann": "trial", "bob": "team", "<script>alert(1)</script>": "team"}
 HOSTILE = ['"><img src=x onerror=alert(1)>', "a\u202egnp.exe", "😀 party", "x" * 5_000]
 SECONDS_MAX = 10
 """For a change to be seen on a crowded machine; without word it would be never."""
+SHOWN = ("customers", "alerts", "accounts", "usage", "model", "state")
+"""Topics that the console reads."""
 PHONE = {"width": 390, "height": 844}
 
 
@@ -168,8 +171,8 @@ async def test_who_is_slipping_is_seen_as_it_is_said(
     more = {"POLICY": str(policy), "PUBLISH_BACKFILL": "true"}
     with worker(broker, names, raw, tmp_path, **more) as process:
         await process.ready()
-        with console(broker, names) as address:
-            async with browser() as page:
+        with console(broker, names, "--policy", str(policy)) as address:
+            async with browser(timezone_id="Pacific/Auckland") as page:
                 await page.goto(address)
                 await expect(page.locator(".empty")).to_contain_text("Nobody is slipping")
                 await expect(page.locator("#link")).to_have_text("live")
@@ -216,8 +219,22 @@ async def _read(page: Page) -> None:
     await page.keyboard.press("Enter")
     await expect(page.locator("h1")).to_have_text("ann")
     await expect(page.locator(".play")).to_contain_text("Call them")
-    await expect(page.locator("svg.timeline title").first).to_contain_text("Used on 4 days")
+    await expect(page.locator("svg.timeline title").first).to_contain_text("4 visits")
+    await _until_saved(page)
+    await expect(page.locator("svg.silence title")).to_contain_text("of their own")
+    await expect(page.locator(".notice")).to_have_count(0)
+    bar = page.locator("svg.timeline .use title").first
+    # Of the reader's zone, where that day began 13 hours sooner.
+    await expect(bar).to_have_text(re.compile("Nov 15, 2023, 11:13.AM: 1 event"))
     await expect(page.locator("ol.episodes > li")).to_have_count(1)
+
+
+async def _until_saved(page: Page) -> None:
+    """Look again until the worker has saved the customer, which it does each second."""
+    until = time.monotonic() + SECONDS_MAX
+    while not await page.locator("svg.silence").count():
+        assert time.monotonic() < until, await page.inner_text("main")
+        await page.reload()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -227,7 +244,7 @@ async def test_names_that_would_do_harm_are_text_on_every_screen(
 ) -> None:
     """No script runs, nothing is wider than the screen, and who cannot see it can hear it."""
     names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
-    for topic in ("customers", "alerts", "accounts", "usage", "model"):
+    for topic in SHOWN:
         await create(broker, names[topic], {})
     await hostile(broker, names)
     with console(broker, names) as address:
@@ -253,7 +270,7 @@ async def test_a_token_is_asked_for_where_one_is_set(
 ) -> None:
     """The form lets in who has it, for as long as the browser is open."""
     names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
-    for topic in ("customers", "alerts", "accounts", "usage", "model"):
+    for topic in SHOWN:
         await create(broker, names[topic], {})
     secret = tmp_path / "token"
     secret.write_text("sesame\n")

@@ -18,6 +18,11 @@ function localTimes(root) {
     time.title = time.dateTime;
     if (!Number.isNaN(moment.valueOf())) time.textContent = format.format(moment);
   }
+  const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+  for (const text of root.querySelectorAll("[data-day]")) text.textContent = day.format(new Date(text.dataset.day));
+  for (const mark of root.querySelectorAll("[data-at]")) {
+    mark.textContent = mark.textContent.replace(mark.dataset.utc, format.format(new Date(mark.dataset.at)));
+  }
 }
 
 // A choice keeps what is chosen: new counts are no new choice.
@@ -31,6 +36,8 @@ function renewChoice(old, fresh) {
   }
 }
 
+const seen = new WeakMap(); // what stands where, as it came
+
 // Rows are kept where nothing of them has changed, so that focus and a selection stay.
 function renew(old, fresh) {
   if (old instanceof HTMLSelectElement) {
@@ -40,6 +47,8 @@ function renew(old, fresh) {
   const rows = old.querySelector("tbody");
   const freshRows = fresh.querySelector("tbody");
   if (!rows || !freshRows) {
+    if (seen.get(old) === fresh.innerHTML) return; // focus and what was opened stay, too
+    seen.set(old, fresh.innerHTML);
     old.replaceChildren(...fresh.childNodes);
     localTimes(old);
     return;
@@ -125,6 +134,7 @@ function choose() {
 }
 
 for (const row of document.querySelectorAll("[data-live] tbody tr")) row.dataset.seen = row.outerHTML;
+for (const part of document.querySelectorAll("[data-live]")) seen.set(part, part.innerHTML);
 localTimes(document);
 if (link) listen();
 if (choices) {
