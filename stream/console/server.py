@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
-from stream.console import lines, model, person
+from stream.console import lines, model, person, reliability
 from stream.console.book import Book
 from stream.console.customer import Historian
 from stream.console.judges import Judges
@@ -176,11 +176,16 @@ class Server:
     async def _model(self, request: web.Request) -> web.Response:
         found = self._book.model
         done = model.progress(self._book.models)
+        tenths = model.tenths(found.reliability) if found else []
         said = "Log-loss of whether a silence became a lapse, in nats; lower is better"
         return self._page(
             request,
             "model",
+            models=len(self._book.models),
             dials=model.dials(found) if found else [],
+            better=model.better(found) if found else None,
+            tenths=tenths,
+            reliability=reliability.draw(tenths),
             weights=model.weighs_most(found.lapse if found else None),
             drifted=list(reversed(done.drifted)),
             # Our own drawing; every text in it went through an XML writer.

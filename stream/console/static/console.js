@@ -10,6 +10,12 @@ let lookAgain = false;
 
 document.documentElement.classList.add("live");
 
+function ago(moment) {
+  const hours = (moment - Date.now()) / 3_600_000;
+  const format = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+  return Math.abs(hours) < 48 ? format.format(Math.round(hours), "hour") : format.format(Math.round(hours / 24), "day");
+}
+
 function localTimes(root) {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const times = [...root.querySelectorAll("time[datetime]")];
@@ -20,6 +26,7 @@ function localTimes(root) {
   }
   const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
   for (const text of root.querySelectorAll("[data-day]")) text.textContent = day.format(new Date(text.dataset.day));
+  for (const place of root.querySelectorAll("[data-since]")) place.textContent = ago(new Date(place.dataset.since));
   for (const mark of root.querySelectorAll("[data-at]")) {
     mark.textContent = mark.textContent.replace(mark.dataset.utc, format.format(new Date(mark.dataset.at)));
   }
