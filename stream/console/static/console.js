@@ -3,6 +3,7 @@
 
 const GATHER_MS = 200; // changes within this time are one look
 const TYPING_MS = 250;
+const ARRIVED_MAX = 10; // more rows at once are another choice: to show that they are new only takes time
 const link = document.getElementById("link");
 const choices = document.getElementById("choices");
 let looking = false;
@@ -10,25 +11,35 @@ let lookAgain = false;
 
 document.documentElement.classList.add("live");
 
+// Made once: making one takes longer than writing a hundred times with it.
+const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const AGO = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
 function ago(moment) {
   const hours = (moment - Date.now()) / 3_600_000;
-  const format = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-  return Math.abs(hours) < 48 ? format.format(Math.round(hours), "hour") : format.format(Math.round(hours / 24), "day");
+  return Math.abs(hours) < 48 ? AGO.format(Math.round(hours), "hour") : AGO.format(Math.round(hours / 24), "day");
 }
 
-function localTimes(root) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const times = [...root.querySelectorAll("time[datetime]")];
-  for (const time of root instanceof HTMLTimeElement ? [root, ...times] : times) {
+// What is marked as a moment, in the reader's zone.
+const MOMENTS = {
+  "time[datetime]": (time) => {
     const moment = new Date(time.dateTime);
     time.title = time.dateTime;
-    if (!Number.isNaN(moment.valueOf())) time.textContent = format.format(moment);
-  }
-  const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-  for (const text of root.querySelectorAll("[data-day]")) text.textContent = day.format(new Date(text.dataset.day));
-  for (const place of root.querySelectorAll("[data-since]")) place.textContent = ago(new Date(place.dataset.since));
-  for (const mark of root.querySelectorAll("[data-at]")) {
-    mark.textContent = mark.textContent.replace(mark.dataset.utc, format.format(new Date(mark.dataset.at)));
+    if (!Number.isNaN(moment.valueOf())) time.textContent = WHEN.format(moment);
+  },
+  "[data-day]": (text) => (text.textContent = DAY.format(new Date(text.dataset.day))),
+  "[data-since]": (text) => (text.textContent = ago(new Date(text.dataset.since))),
+  "[data-at]": (text) => {
+    const { at, utc } = text.dataset;
+    text.textContent = text.textContent.replace(utc, WHEN.format(new Date(at)));
+  },
+};
+
+function localTimes(root) {
+  for (const [marked, write] of Object.entries(MOMENTS)) {
+    if (root instanceof Element && root.matches(marked)) write(root);
+    for (const one of root.querySelectorAll(marked)) write(one);
   }
 }
 
@@ -66,10 +77,11 @@ function renew(old, fresh) {
     const before = known.get(row.id);
     if (before && before.dataset.seen === row.outerHTML) return before;
     row.dataset.seen = row.outerHTML;
-    if (!before && known.size) row.classList.add("new");
     localTimes(row);
     return row;
   });
+  const arrived = wanted.filter((row) => !known.has(row.id));
+  if (known.size && arrived.length <= ARRIVED_MAX) for (const row of arrived) row.classList.add("new");
   rows.replaceChildren(...wanted);
   if (focused && !old.contains(document.activeElement)) {
     document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
