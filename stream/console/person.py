@@ -26,8 +26,6 @@ class Person(NamedTuple):
     """Why it is not known how the customer stands; empty: it is."""
     moved_to: str
     """The id that goes on in this one's place; empty: none."""
-    policies: str
-    """What is to be said where the console's policy is not the workers'."""
     whole: bool
     """Whether all was looked through that the topics hold."""
     timeline: Markup
@@ -56,7 +54,6 @@ def whole(
         stands=stands,
         why_not=unknown.why,
         moved_to=unknown.moved_to,
-        policies=_policies(stands, policy),
         whole=past.alerts.whole and past.usage.whole,
         timeline=timeline.draw(history, found, stands),
         silence=silence.draw(stands) if stands else Markup(),
@@ -75,14 +72,3 @@ def _stands(
     except StateError as error:
         return None, Unknown(str(error))
     return (None, found) if isinstance(found, Unknown) else (found, Unknown(""))
-
-
-def _policies(stands: Standing | None, policy: Policy) -> str:
-    """Say so where what is shown was not reckoned as the workers do."""
-    if stands is None or stands.policy_version == policy.version:
-        return ""
-    return (
-        "The workers go by another policy than this console, so what follows from it is not"
-        " theirs. Operator action: give both the same file (SLIPAWAY_POLICY), and start the"
-        " console anew where it has changed."
-    )

@@ -19,7 +19,6 @@ from stream.detector.holdout import held_out
 from stream.detector.life import NOBODY_SPECIAL, Life, Withheld, open_tickets
 from stream.detector.plays import whats_new
 from stream.detector.policy import Policy
-from stream.detector.progress import Progress
 from stream.detector.ranking import as_if_left
 from stream.detector.reasons import usual_gap
 from stream.detector.suspension import Suspension
@@ -75,8 +74,6 @@ class Standing(NamedTuple):
 
     at: int
     """The watermark of its partition (ms): what is decided by now."""
-    policy_version: str
-    """By which the workers decide."""
     customer: Customer
     known: Facts
     here: bool
@@ -114,6 +111,13 @@ def standing(
     """
     if row is None or reached is None:
         return Unknown("No worker has saved anything of this customer.")
+    progress = REACHED.decode(reached).detector
+    if progress.policy != policy.version:  # nor would it be known who is in the holdout
+        return Unknown(
+            "The workers go by another policy than this console. Operator action: give both the"
+            " same file (--policy, or SLIPAWAY_POLICY), and start the console anew where it has"
+            " changed."
+        )
     if held_out(customer_id, policy.holdout):
         return Unknown(
             "This customer is in the holdout: what is thought of it is shown to nobody, or what"
@@ -123,15 +127,13 @@ def standing(
     identity = customer.identity
     if identity is not None and identity.moved_to:
         return Unknown("This id goes on under another one.", identity.moved_to)
-    progress = REACHED.decode(reached).detector
     if not customer.visits:
         return Unknown("Nothing that was told of this customer is a visit.")
-    return _stands(customer, progress, models, policy)
+    return _stands(customer, max(progress.watermark.at, customer.last_at), models, policy)
 
 
-def _stands(saved: Customer, progress: Progress, models: RiskModels, policy: Policy) -> Standing:
+def _stands(saved: Customer, at: int, models: RiskModels, policy: Policy) -> Standing:
     customer = as_if_left(saved, policy)
-    at = max(progress.watermark.at, customer.last_at)
     adviser, life = Adviser(policy), customer.life or NOBODY_SPECIAL
     silence = _Silence(customer, models, policy)
     known, segment = silence.known(at), adviser.segment(customer).name
@@ -139,7 +141,6 @@ def _stands(saved: Customer, progress: Progress, models: RiskModels, policy: Pol
     watched = customer.observed and not customer.ended
     return Standing(
         at=at,
-        policy_version=progress.policy,
         customer=customer,
         known=known,
         here=saved.visit_open,

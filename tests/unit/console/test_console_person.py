@@ -134,7 +134,7 @@ def test_of_the_holdout_nothing_is_shown() -> None:
     """Who is called after all is nobody to compare with."""
     life = Life().does(WEEKLY)
     past = life.until(80)
-    policy = msgspec.structs.replace(POLICY, holdout=Holdout(share=1.0))
+    policy = msgspec.structs.replace(POLICY, holdout=Holdout(share=1.0))  # of the same version
     found = standing("ann", past.row, past.reached, Judges(Book(), policy), policy)
     assert isinstance(found, Unknown)
     assert "holdout" in found.why
@@ -147,9 +147,10 @@ def test_what_cannot_be_known_is_said() -> None:
     assert "saved" in page(past._replace(row=None), life).why_not
     assert "not allowed" in page(past._replace(missing="not allowed"), life).why_not
     assert "version 9" in page(past._replace(row=b"\x09x"), life).why_not
-    assert page(past, life).policies == ""
-    other = parse('[slipping]\nhorizon = "7d"\n')
-    assert "another policy" in page(past, life, other).policies
+    assert page(past, life).why_not == ""
+    other = page(past, life, parse('[slipping]\nhorizon = "7d"\n'))
+    assert "another policy" in other.why_not
+    assert other.stands is None
 
 
 def test_a_past_is_of_visits_each_once_and_none_from_before_an_erasure() -> None:

@@ -90,6 +90,9 @@ async def test_what_a_customer_is_called_is_shown_as_text(name: str) -> None:
                 assert "<script>alert" not in text
                 assert "<img" not in text
                 assert "\u202e" not in text
+                if path == "/customer":
+                    assert "<dt><bdi>csm</bdi></dt>" in text
+                    assert 'class="chart silence"' in text
 
 
 def test_what_turns_a_text_about_is_written_as_its_escape() -> None:

@@ -21,7 +21,7 @@ from stream.worker.reached import REACHED, Reached
 
 START = 1_700_006_400_000  # a Wednesday, 2023-11-15, 00:00 UTC
 HORIZON_DAYS = 30
-PRODUCT = parse("""
+POLICY = """
 [events]
 contact = ["called"]
 ticket_opened = ["ticket"]
@@ -41,6 +41,7 @@ alarm_nats = 3.0
 [[segment]]
 name = "team"
 where = { plan = "team" }
+owner = { trait = "csm" }
 contact_rest = "10d"
 silent_max = "20d"
 
@@ -52,7 +53,8 @@ new = "drag and drop"
 [[release]]
 name = "Chat"
 date = 2024-02-10
-""")
+"""
+PRODUCT = parse(POLICY)
 
 
 class Life:
