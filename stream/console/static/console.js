@@ -4,6 +4,7 @@
 const GATHER_MS = 200; // changes within this time are one look
 const TYPING_MS = 250;
 const ARRIVED_MAX = 10; // more rows at once are another choice: to show that they are new only takes time
+const REST_MS = document.getElementById("customer") ? 3000 : 0; // of one customer's past, brokers read much
 const link = document.getElementById("link");
 const choices = document.getElementById("choices");
 let looking = false;
@@ -118,11 +119,15 @@ async function look(address = location.href) {
   } catch {
     // the line to the server is gone: its own handler says so
   } finally {
-    looking = false;
-    if (lookAgain) {
-      lookAgain = false;
-      setTimeout(look, GATHER_MS);
-    }
+    setTimeout(rested, REST_MS);
+  }
+}
+
+function rested() {
+  looking = false;
+  if (lookAgain) {
+    lookAgain = false;
+    setTimeout(look, GATHER_MS);
   }
 }
 
