@@ -9,7 +9,7 @@ from stream.console.chart import Chart
 from stream.console.model import Tenth
 
 WIDTH, HEIGHT = 380.0, 340.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 16.0, 16.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 16.0, 32.0, 46.0
 _RADIUS_LEAST, _RADIUS_MORE = 3.0, 9.0
 
 
@@ -32,7 +32,7 @@ def draw(tenths: Sequence[Tenth]) -> Markup:
         chart.write(_LEFT - 6, up(share) + 4, words, "end")
         chart.write(across(share), floor + 16, words, "middle")
     chart.write((_LEFT + right) / 2, HEIGHT - 8, "said", "middle")
-    chart.write(8, _TOP + 2, "came")
+    chart.write(_LEFT - 6, _TOP - 16, "came", "end")
     chart.line(across(0), up(0), across(1), up(1), "as-said")
     most = max(tenth.labels for tenth in tenths)
     chart.curve(((across(one.said), up(one.came)) for one in tenths), "tail")
