@@ -8,6 +8,8 @@ held against what came: the expected calibration error (Naeini, Cooper & Hauskre
 import msgspec
 import numpy as np
 
+from models.snapshots import Reliability
+
 BINS = 10
 
 
@@ -28,6 +30,10 @@ class Calibration(msgspec.Struct):
                 old * fade + float(new) for old, new in zip(getattr(self, name), added, strict=True)
             ]
             setattr(self, name, sums)
+
+    def told(self) -> Reliability:
+        """Give the sums, for a snapshot."""
+        return Reliability(labels=tuple(self.labels), said=tuple(self.said), came=tuple(self.came))
 
     @property
     def error(self) -> float | None:

@@ -27,12 +27,22 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     intercept: float
 
 
+class Reliability(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said to be likely, and what came, by tenths of P(lapse); faded sums over labels."""
+
+    labels: tuple[float, ...] = ()
+    said: tuple[float, ...] = ()
+    """Sums of chances."""
+    came: tuple[float, ...] = ()
+
+
 class SegmentDial(msgspec.Struct, frozen=True, kw_only=True):
     """What the dial of one segment has come to; each as in `Snapshot`."""
 
     threshold: float | None
     false_alarms_set: float
     false_alarms_expected: float | None
+    false_alarms_measured: float | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +80,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By fall: from which level on it is told of, and why; empty where nobody looks for any."""
     segments: dict[str, SegmentDial] = msgspec.field(default_factory=dict)
     """By name, of those that have a dial of their own: it decides in place of the policy's."""
+    false_alarms_measured: float | None = None
+    """What own alerts came to, per customer-month, those still open by their chance; None: nobody
+    was eligible, or as by a release that did not say it."""
+    reliability: Reliability = Reliability()
+    """Of `lapse`, before each label was learned; empty as by a release that did not say it."""
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

@@ -354,9 +354,12 @@ class Trainer:
                         threshold=dial.threshold,
                         false_alarms_set=dial.target,
                         false_alarms_expected=dial.rate,
+                        false_alarms_measured=dial.measured,
                     )
                     for segment, dial in self._dials.segments.items()
                 },
+                false_alarms_measured=self._dials.own.measured,
+                reliability=self.calibration.told(),
             )
         )
 

@@ -10,7 +10,7 @@ import typer
 
 from stream.cli.errors import reported
 from stream.cli.given import settings_of
-from stream.cli.options import Assign, Brokers, Config
+from stream.cli.options import Assign, Brokers, Config, PolicyPath
 from stream.settings import SettingsError
 
 cli = typer.Typer()
@@ -31,6 +31,7 @@ def console(
             help="Holds what has to be given to see customers.",
         ),
     ] = None,
+    policy: PolicyPath = None,
     config: Config = None,
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
@@ -42,7 +43,7 @@ def console(
     slipaway console --host 0.0.0.0 --token-file token.txt
     """
     with reported():
-        settings = settings_of(config, assign, bootstrap_servers)
+        settings = settings_of(config, assign, bootstrap_servers, policy)
         token = _token(token_file)
         from stream.console.run import console as serve
         from stream.worker.logs import to_stderr

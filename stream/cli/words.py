@@ -20,8 +20,7 @@ def kinds(incomplete: str) -> list[str]:
 
 def triggers(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the triggers, of alerts on accounts where those are asked for."""
-    from stream.detector.accounts.account import AccountTrigger
-    from stream.detector.stages import Trigger
+    from stream.detector.stages import AccountTrigger, Trigger
 
     accounts = ctx.params.get("accounts") or ctx.params.get("account")
     return _of(AccountTrigger if accounts else Trigger, incomplete)

@@ -1,18 +1,27 @@
-"""One customer: episodes, and when they were here, as the topics still tell."""
+"""One customer's past: episodes, visits, and what else was told, as the topics still tell."""
 
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
+from typing import Final, NamedTuple
 
 import msgspec
 
+from stream.detector import visits
 from stream.detector.alerts import Alert
-from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.errors import BadEvent
+from stream.detector.events import UsageEvent
+from stream.detector.policy import EventClass
 from stream.tap.worklist import OPEN
 from stream.wire.alerts import decode_alert
-from stream.wire.usage import PREFIX, is_usage
+from stream.wire.bundle import Bundle
+from stream.wire.erasure import Erasure
+from stream.wire.events import Decoder
+from stream.wire.policy_file import PolicyFile
+from stream.wire.times import LATEST_MS
 
-_decode = msgspec.json.Decoder(UsageEvent).decode
+TOLD: Final = frozenset(EventClass) - {EventClass.ENGAGEMENT, EventClass.IGNORED}
+"""Events that are listed one by one."""
 
 
 class Episode(msgspec.Struct, frozen=True):
@@ -36,13 +45,35 @@ class Episode(msgspec.Struct, frozen=True):
         return self.last.kind in OPEN
 
 
-class Day(msgspec.Struct, frozen=True):
-    """What was done on one day (UTC)."""
+class Visit(NamedTuple):
+    """A burst of use."""
 
-    at: int
-    """Its midnight, ms since 1970."""
+    begin: int
+    """Its first event, ms since 1970."""
     events: int
     kinds: int
+
+
+class Told(NamedTuple):
+    """What is no use, but was told among the events: a contact, a ticket, a pause."""
+
+    at: int
+    """Ms since 1970."""
+    what: EventClass
+    name: str
+    """The event's."""
+
+    @property
+    def word(self) -> str:
+        """Say what it is, as people do."""
+        return self.what.name.casefold().replace("_", " ")
+
+
+class History(NamedTuple):
+    """What the topic of usage still holds of a customer, in order of time."""
+
+    visits: list[Visit]
+    told: list[Told]
 
 
 def episodes(values: Iterable[bytes]) -> list[Episode]:
@@ -59,16 +90,39 @@ def episodes(values: Iterable[bytes]) -> list[Episode]:
     return sorted(found, key=lambda episode: -episode.first.time)
 
 
-def days(values: Iterable[bytes]) -> list[Day]:
-    """Count a customer's events by the day, the earliest first; other forms are left out."""
-    by_day: dict[int, list[str]] = {}
-    for value in values:
-        if not value.startswith(PREFIX):
-            continue
-        try:
-            event = _decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        if is_usage(event) and event.volume > 0:
-            by_day.setdefault(event.occurred_at // DAY_MS, []).append(event.name)
-    return [Day(day * DAY_MS, len(names), len(set(names))) for day, names in sorted(by_day.items())]
+class Historian:
+    """Reads what the topic of usage holds of a customer, as the workers would."""
+
+    def __init__(self, product: PolicyFile) -> None:
+        """Read by the mappings of a policy, and by what it says events mean."""
+        self._policy = product.policy
+        self._decoder = Decoder(product.mappings)
+
+    def history(self, values: Iterable[bytes]) -> History:
+        """Put events together to visits; what cannot be used is in the dead letters, not here."""
+        events: list[UsageEvent] = []
+        for value in values:
+            try:
+                found = self._decoder.decode(value, received_at=LATEST_MS)
+            except BadEvent:
+                continue
+            if isinstance(found, Erasure):
+                until = LATEST_MS if found.requested_at is None else found.requested_at
+                events = [event for event in events if event.occurred_at > until]
+            elif isinstance(found, UsageEvent | Bundle):
+                events += found.events if isinstance(found, Bundle) else [found]
+        once = {(event.message_id or number): event for number, event in enumerate(events)}
+        ordered = sorted(once.values(), key=attrgetter("occurred_at"))
+        classes = [(event, self._policy.classify(event.name)) for event in ordered]
+        return History(
+            visits=self._visits([e for e, what in classes if what.engages and e.volume > 0]),
+            told=[Told(e.occurred_at, what, e.name) for e, what in classes if what in TOLD],
+        )
+
+    def _visits(self, events: Iterable[UsageEvent]) -> list[Visit]:
+        found: list[visits.Visit] = []
+        for event in events:
+            last, at = tuple(found[-1:]), event.occurred_at
+            kind = visits.kind_bit(event.name)
+            found[-1:] = visits.merge(last, at, 1.0, kind, self._policy.visit_gap_ms)
+        return [Visit(one.begin, round(one.volume), one.kinds.bit_count()) for one in found]

@@ -5,9 +5,14 @@ from math import exp
 from typing import Final, NamedTuple
 
 from models import inputs
-from models.snapshots import Snapshot, Weights
+from models.snapshots import Reliability, SegmentDial, Snapshot, Weights
 
 WEIGHS_MOST: Final = 10
+CHAMPION: Final = "newton"
+PRIOR: Final = "prior"
+"""As the snapshots name them."""
+LEAST_LABELS: Final = 1.0
+"""Of a tenth; what has faded to less says nothing."""
 
 
 class Dialled(NamedTuple):
@@ -18,6 +23,8 @@ class Dialled(NamedTuple):
     asked: float
     expected: float | None
     """What the record expects; None: nothing is opened yet."""
+    measured: float | None
+    """What own alerts came to; None: not known yet."""
     days: float | None
     """Of earlier notice that one false alarm has to be worth; None: nothing is opened yet."""
 
@@ -37,17 +44,56 @@ class Progress(NamedTuple):
     """When what was found to have changed (ms since 1970)."""
 
 
+class Tenth(NamedTuple):
+    """What was said to be about equally likely, and what came of it."""
+
+    labels: float
+    """How many, faded."""
+    said: float
+    """Mean chance that was said, 0 to 1."""
+    came: float
+    """Share that lapsed, 0 to 1."""
+
+
+class Better(NamedTuple):
+    """How far off who answers is, against what is known without learning; nats."""
+
+    loss: float
+    prior: float
+
+    @property
+    def gain(self) -> float:
+        """Give the share of the prior's loss that is saved; below 0: it is worse."""
+        return 1 - self.loss / self.prior
+
+
 def dials(snapshot: Snapshot) -> list[Dialled]:
     """Give the policy's dial, and those that segments have of their own."""
-    own = (snapshot.false_alarms_set, snapshot.false_alarms_expected, snapshot.threshold)
-    others = {
-        name: (dial.false_alarms_set, dial.false_alarms_expected, dial.threshold)
-        for name, dial in snapshot.segments.items()
-    }
+    each: dict[str, Snapshot | SegmentDial] = {"": snapshot, **snapshot.segments}
     return [
-        Dialled(name, asked, expected, None if threshold is None else exp(threshold))
-        for name, (asked, expected, threshold) in {"": own, **others}.items()
+        Dialled(
+            name,
+            dial.false_alarms_set,
+            dial.false_alarms_expected,
+            dial.false_alarms_measured,
+            None if dial.threshold is None else exp(dial.threshold),
+        )
+        for name, dial in each.items()
     ]
+
+
+def tenths(reliability: Reliability) -> list[Tenth]:
+    """Give the tenths of P(lapse) that anything was said in, and known of by now."""
+    sums = zip(reliability.labels, reliability.said, reliability.came, strict=True)
+    return [Tenth(n, said / n, came / n) for n, said, came in sums if n >= LEAST_LABELS]
+
+
+def better(snapshot: Snapshot) -> Better | None:
+    """Hold who answers against the prior; None: nothing is known yet."""
+    losses = snapshot.log_losses
+    if CHAMPION not in losses or not losses.get(PRIOR):
+        return None
+    return Better(losses[CHAMPION], losses[PRIOR])
 
 
 def weighs_most(weights: Weights | None) -> list[Weight]:

@@ -39,6 +39,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     pages.filters["when"] = when
+    pages.filters["age"] = age
     pages.filters["for"] = lambda seconds: duration(seconds / _DAY_SECONDS)
     pages.filters["percent"] = lambda share: f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
     pages.filters["short"] = short
@@ -63,6 +64,11 @@ def when(at: int) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(
         text, text[:_MINUTES].replace("T", " ")
     )
+
+
+def age(at: int) -> Markup:
+    """Leave room for how long ago a moment (ms since 1970 UTC) was: only its reader has a clock."""
+    return Markup('<small data-since="{}"></small>').format(iso(at))
 
 
 def short(text: str) -> str:

@@ -12,14 +12,16 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
-from stream.console import lines, model
+from stream.console import lines, model, person, reliability
 from stream.console.book import Book
-from stream.console.customer import days, episodes
-from stream.console.lookup import Found
+from stream.console.customer import Historian
+from stream.console.judges import Judges
 from stream.console.pages import HERE, environment, render
-from stream.console.timeline import draw
+from stream.console.past import Past
 from stream.console.view import View, show
+from stream.engine.exits import Fatal
 from stream.tap.worklist import ranked
+from stream.wire.policy_file import PolicyFile
 
 log = structlog.get_logger("slipaway.console")
 
@@ -41,8 +43,8 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
-Lookup = Callable[[str], Awaitable[tuple[Found, Found]]]
-"""Gives a customer's alerts and usage events."""
+Lookup = Callable[[str], Awaitable[Past]]
+"""Gives what is known of a customer."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -54,12 +56,19 @@ class Server:
         book: Book,
         lookup: Lookup,
         *,
+        product: PolicyFile,
         caught_up: Callable[[], bool],
         token: str = "",
     ) -> None:
-        """Show `book`; ask `lookup` for one customer's past; `token` empty: whoever gets here."""
+        """Show `book`; ask `lookup` for one customer's past, read as `product` says.
+
+        `token` empty: whoever gets here may look.
+        """
         self._book = book
         self._lookup = lookup
+        self._policy = product.policy
+        self._historian = Historian(product)
+        self._judges = Judges(book, product.policy)
         self._caught_up = caught_up
         self._token = token
         # What a browser keeps is not the token itself.
@@ -166,11 +175,16 @@ class Server:
     async def _model(self, request: web.Request) -> web.Response:
         found = self._book.model
         done = model.progress(self._book.models)
+        tenths = model.tenths(found.reliability) if found else []
         said = "Log-loss of whether a silence became a lapse, in nats; lower is better"
         return self._page(
             request,
             "model",
+            models=len(self._book.models),
             dials=model.dials(found) if found else [],
+            better=model.better(found) if found else None,
+            tenths=tenths,
+            reliability=reliability.draw(tenths),
             weights=model.weighs_most(found.lapse if found else None),
             drifted=list(reversed(done.drifted)),
             # Our own drawing; every text in it went through an XML writer.
@@ -181,23 +195,22 @@ class Server:
         customer_id = request.query.get("id", "")
         if not customer_id or len(customer_id) > ID_MAX:
             raise web.HTTPNotFound
-        alerts, usage = await self._lookup(customer_id)
-        found = episodes(alerts.values)
         current = self._book.customers.get(customer_id)
-        if current is None and found and found[0].open:
-            current = found[0].last
-        seen = days(usage.values)
-        return self._page(
-            request,
-            "customer",
-            customer_id=customer_id,
-            current=current,
-            episodes=found,
-            days=seen,
-            whole=alerts.whole and usage.whole,
-            # Our own drawing; every text in it went through an XML writer.
-            timeline=Markup(draw(seen, current)),  # noqa: S704
+        try:
+            past = await self._lookup(customer_id)
+        except (Fatal, TimeoutError) as error:
+            log.warning("a customer's past cannot be read", error=str(error))
+            said = error.reason if isinstance(error, Fatal) else "Kafka does not answer."
+            return self._page(request, "message", status=503, said=said)
+        found = person.whole(
+            customer_id,
+            past,
+            current,
+            historian=self._historian,
+            judges=self._judges,
+            policy=self._policy,
         )
+        return self._page(request, "customer", customer_id=customer_id, **found._asdict())
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         """Say "changed" to a page, as often as there is something to see."""

@@ -11,8 +11,9 @@ import msgspec
 from stream.detector.alerts import Alert
 from stream.tap.worklist import at_stake
 
-PAGE = 100
-"""Episodes on one page."""
+PAGE = 50
+"""Episodes on one page: what is shown anew, a browser lays out in one go, and answers nobody
+meanwhile (`tests/bench/console.py`)."""
 FACETS = ("segment", "trigger", "severity", "owner")
 """What can be chosen from; each is a field of an alert."""
 NONE = "-"

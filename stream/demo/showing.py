@@ -64,7 +64,8 @@ class Showing:
         self._simulation = simulation
         self._bootstrap = bootstrap
         self._policy_path = policy
-        self._policy = load(policy).policy
+        self._product = load(policy)
+        self._policy = self._product.policy
         self._folder = folder
         self._talk = talk
         self._screen = Console(highlight=False, soft_wrap=True)
@@ -158,7 +159,7 @@ class Showing:
         """Serve the console of this showing, on any free port of this machine."""
         topics = Topics(sources=(self._raw,), **self._topics())
         place = Connection(bootstrap=self._bootstrap)
-        return serving(place, topics, host="127.0.0.1", port=0)
+        return serving(place, topics, self._product, host="127.0.0.1", port=0)
 
     def _announce(self, address: str, console: str) -> None:
         simulation = self._simulation

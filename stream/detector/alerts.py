@@ -101,6 +101,22 @@ def severity_of(kind: Kind, trigger: Trigger, risk: float, *, raised: bool = Fal
     return Severity.LOW
 
 
+def expected_by(
+    facts: Facts,
+    seen_at: int,
+    horizon_days: float,
+    local: LocalTime,
+    chance: float = OVERDUE_CHANCE,
+) -> int:
+    """Give when (ms) all but this share of silences since `seen_at` (ms) would have ended.
+
+    Of the customer's own, by its rhythm so far; holidays of `local` come on top.
+    """
+    silence = cadence.deadline(facts.repeats, facts.span, horizon_days, chance)
+    at = seen_at + round(silence * DAY_MS)
+    return at + local.holidays_ms(seen_at, at)
+
+
 def compose(
     customer_id: str,
     customer: Customer,
@@ -143,8 +159,6 @@ def compose(
         del why[REASONS_MAX:]
     advice = adviser.advise(customer, change, [reason.code for reason in why], at)
     why += [Reason("", "")] * (REASONS_MAX - len(why))
-    overdue = cadence.deadline(facts.repeats, facts.span, horizon_days, OVERDUE_CHANCE)
-    overdue_at = seen_at + round(overdue * DAY_MS)
     known = facts.repeats > 0
     return Alert(
         customer_id=customer_id,
@@ -158,7 +172,7 @@ def compose(
         risk=risk,
         silent_for_seconds=round(facts.silence * DAY_MS) // SECOND_MS,
         usual_gap_seconds=round(usual_gap(facts) * DAY_MS) // SECOND_MS if known else None,
-        expected_by=overdue_at + local.holidays_ms(seen_at, overdue_at) if known else None,
+        expected_by=expected_by(facts, seen_at, horizon_days, local) if known else None,
         drop_ratio=fall.ratio if fall else None,
         reason_1=why[0].code,
         reason_1_text=why[0].text,

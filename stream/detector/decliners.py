@@ -7,12 +7,12 @@ so every fall is recorded, told of or not.
 
 from math import inf
 
-from models.protocol import FALLS, RiskModels
+from models.protocol import FALLS, RiskModel, RiskModels
 from stream.detector import cadence, decline, falls
 from stream.detector.customer import Customer, customer_hash
 from stream.detector.episodes import Sign
 from stream.detector.falls import Falling, Pending, Seen
-from stream.detector.policy import Policy
+from stream.detector.policy import Decline, Policy
 from stream.detector.progress import Progress
 from stream.detector.reasons import Fall, does_fewer_things, fell
 from stream.detector.suspension import Suspension
@@ -90,10 +90,8 @@ class Decliners:
 
     def _alarm(self, cause: int, at: int) -> float:
         """Give the level from which a cause is told of, by the model in force at `at` (ms)."""
-        if self._policy.alarm_nats is not None:
-            return self._policy.alarm_nats
-        learned = self._models.at(at).fall_level(FALLS[cause])
-        return inf if learned is None else learned
+        found = alarm(self._policy, self._models.at(at), cause)
+        return inf if found is None else found
 
     def _resolve(self, customer: Customer, moment: int | None, *, visits: int) -> None:
         """Count what came of all whose horizon has passed by a moment (ms); None: of all.
@@ -122,6 +120,13 @@ class Decliners:
             self._progress.day.count_fall(
                 FALLS[outcome.cause], outcome.rung, came_true=outcome.came_true
             )
+
+
+def alarm(policy: Decline, model: RiskModel, cause: int) -> float | None:
+    """Give the level, in nats, from which a cause is told of by a model; None: never."""
+    if policy.alarm_nats is not None:
+        return policy.alarm_nats
+    return model.fall_level(FALLS[cause])
 
 
 def declines(customer: Customer) -> bool:

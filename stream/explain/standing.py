@@ -27,7 +27,8 @@ from stream.settings import Settings
 from stream.wire.alerts import decode_alert
 from stream.wire.fields import shown
 from stream.worker.connection import connection
-from stream.worker.detect import CUSTOMERS, REACHED, SWITCH_KEY
+from stream.worker.detect import CUSTOMERS, SWITCH_KEY
+from stream.worker.reached import REACHED
 
 _DIGITS = 6
 """Of the risk in an alert, on the wire."""

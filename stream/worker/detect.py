@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import assert_never
 
-import msgspec
 import structlog
 from faust.types import TP
 
@@ -31,13 +30,13 @@ from stream.wire.customers import CustomerCodec
 from stream.wire.erasure import Erasure
 from stream.wire.events import Decoder, Heartbeat, Travelled
 from stream.wire.lessons import encode_lesson
-from stream.wire.state import StateCodec
 from stream.wire.travel import encode_sent
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
 from stream.worker.model_log import ModelLog
 from stream.worker.origins import Origins
 from stream.worker.publishing import Desk
+from stream.worker.reached import REACHED, Reached
 from stream.worker.telling import Teller
 from stream.worker.tracing import AlertTraces, muted
 
@@ -50,16 +49,6 @@ ERASED_KEY = b"\x00erased\x00"
 CUSTOMERS = CustomerCodec()
 
 TICK_SECONDS = 0.05  # longer: a little faster after an outage, later checkpoints
-
-
-class Reached(msgspec.Struct, array_like=True):
-    """What a checkpoint holds of a partition besides its rows."""
-
-    detector: Progress
-    origins: Origins
-
-
-REACHED = StateCodec(Reached)
 
 
 class DetectFold(Fold):

@@ -143,7 +143,8 @@ def _reader(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa
 def _console(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa: ARG001, FBT001
     topics = settings.topics
     shown = [topics.customers, topics.accounts, topics.model]
-    yield from _on_topics("READ", [*shown, topics.alerts, topics.usage])  # one customer's past
+    # One customer's past, and how it stands.
+    yield from _on_topics("READ", [*shown, topics.alerts, topics.usage, topics.state])
 
 
 def _reader_of_alerts(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa: FBT001

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from stream.broker import LocalBroker
 from tests.bench import (
+    console,
     customers,
     file_replay,
     landmarks,
@@ -31,6 +32,7 @@ ALONE: dict[str, Callable[[Size], Iterator[Figure]]] = {
     "customers": customers.measure,
     "mix": mix.measure,
     "memory": memory.measure,
+    "console": console.measure,
 }
 ON_A_BROKER: dict[str, Callable[[Size, str], Iterator[Figure]]] = {
     "worker": worker.measure,

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +13,12 @@ from typing import Any
 
 import orjson
 import pytest
+from needs import lacking
 
 from stream.broker import LocalBroker
 from stream.detector.events import UsageEvent
 from stream.wire.events import Decoder
-from tests.bench import customers, file_replay, landmarks, memory, mix, worker
+from tests.bench import console, customers, file_replay, landmarks, memory, mix, worker
 from tests.bench.child import ROOT, YARDSTICK
 from tests.bench.figure import Figure, Size, line
 from tests.bench.tracks import START_MS, Stencils, Tracks, stamp_of
@@ -51,6 +53,14 @@ def test_a_figure_without_a_broker_can_still_be_taken(
     monkeypatch.setattr(module, "call", here, raising=False)
     monkeypatch.setattr(module, "apart", in_turns_here, raising=False)
     check(list(module.measure(Size.TINY)))
+
+
+@pytest.mark.integration
+def test_the_console_can_still_be_looked_at() -> None:
+    """A browser opens it, chooses, scrolls and sees a change."""
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        lacking("Chromium is not installed: apt-get install chromium")
+    check(list(console.measure(Size.TINY)))
 
 
 @pytest.mark.integration

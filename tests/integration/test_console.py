@@ -7,21 +7,31 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from axe_playwright_python.async_playwright import Axe
+from lived import HORIZON_DAYS, Life
+from lived import POLICY as POLICY_OF_LIVES
+from lived import START as LIFE_START
 from needs import lacking
 from playwright.async_api import Page, async_playwright, expect
 from said import alert
 from worker_process import TOPICS, create, producer, worker
 
+from models.snapshots import Reliability, Snapshot, cold
 from stream.broker import LocalBroker
+from stream.console.lookup import PIECES, Rows, newest
 from stream.detector.alerts import Kind
 from stream.detector.events import DAY_MS
+from stream.engine.connection import Connection
+from stream.engine.position import Position, pack_position, position_key
+from stream.wire import snapshots
 from stream.wire.alerts import encode_alert
 from stream.wire.times import iso
 
@@ -52,6 +62,8 @@ PLANS = {"ann": "trial", "bob": "team", "<script>alert(1)</script>": "team"}
 HOSTILE = ['"><img src=x onerror=alert(1)>', "a\u202egnp.exe", "😀 party", "x" * 5_000]
 SECONDS_MAX = 10
 """For a change to be seen on a crowded machine; without word it would be never."""
+SHOWN = ("customers", "alerts", "accounts", "usage", "model", "state")
+"""Topics that the console reads."""
 PHONE = {"width": 390, "height": 844}
 
 
@@ -146,6 +158,39 @@ async def hostile(broker: LocalBroker, names: dict[str, str]) -> None:
             )
             for topic in (names["customers"], names["alerts"]):
                 await sender.send_and_wait(topic, encode_alert(said), key=name.encode())
+            await _lived(sender, names, name)
+        await sender.send_and_wait(names["model"], snapshots.encode(_model()), key=b"model")
+
+
+async def _lived(sender: AIOKafkaProducer, names: dict[str, str], name: str) -> None:
+    """Have a customer been here, and its worker have saved what it knows, traits and all."""
+    life = Life(name).does(range(0, 30, 3), traits={"plan": "team", "csm": name[:300]})
+    past = life.does([29], "called").until(45)
+    assert past.row is not None
+    assert past.reached is not None
+    for value in past.usage.values:
+        await sender.send_and_wait(names["usage"], value, key=name.encode())
+    where = await sender.send_and_wait(names["state"], past.row, key=name.encode())
+    await sender.send_and_wait(
+        names["state"],
+        pack_position(Position(len(past.usage.values), past.reached)),
+        key=position_key(names["usage"]),
+        partition=where.partition,
+    )
+
+
+def _model() -> Snapshot:
+    """Return a model of which something is known."""
+    first = cold(HORIZON_DAYS, 2.5)
+    tenths = (10.0,) * 10
+    said = tuple(number + 0.5 for number in range(10))
+    return msgspec.structs.replace(
+        first,
+        effective_from=LIFE_START,
+        log_losses={"newton": 0.3, "prior": 0.4},
+        reliability=Reliability(labels=tenths, said=said, came=said),
+        false_alarms_measured=0.04,
+    )
 
 
 async def no_serious_violation(page: Page) -> None:
@@ -168,8 +213,8 @@ async def test_who_is_slipping_is_seen_as_it_is_said(
     more = {"POLICY": str(policy), "PUBLISH_BACKFILL": "true"}
     with worker(broker, names, raw, tmp_path, **more) as process:
         await process.ready()
-        with console(broker, names) as address:
-            async with browser() as page:
+        with console(broker, names, "--policy", str(policy)) as address:
+            async with browser(timezone_id="Pacific/Auckland") as page:
                 await page.goto(address)
                 await expect(page.locator(".empty")).to_contain_text("Nobody is slipping")
                 await expect(page.locator("#link")).to_have_text("live")
@@ -216,8 +261,22 @@ async def _read(page: Page) -> None:
     await page.keyboard.press("Enter")
     await expect(page.locator("h1")).to_have_text("ann")
     await expect(page.locator(".play")).to_contain_text("Call them")
-    await expect(page.locator("svg.timeline title").first).to_contain_text("Used on 4 days")
+    await expect(page.locator("svg.timeline title").first).to_contain_text("4 visits")
+    await _until_saved(page)
+    await expect(page.locator("svg.silence title")).to_contain_text("of their own")
+    await expect(page.locator(".notice")).to_have_count(0)
+    bar = page.locator("svg.timeline .use title").first
+    # Of the reader's zone, where that day began 13 hours sooner.
+    await expect(bar).to_have_text(re.compile("Nov 15, 2023, 11:13.AM: 1 event"))
     await expect(page.locator("ol.episodes > li")).to_have_count(1)
+
+
+async def _until_saved(page: Page) -> None:
+    """Look again until the worker has saved the customer, which it does each second."""
+    until = time.monotonic() + SECONDS_MAX
+    while not await page.locator("svg.silence").count():
+        assert time.monotonic() < until, await page.inner_text("main")
+        await page.reload()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -227,20 +286,27 @@ async def test_names_that_would_do_harm_are_text_on_every_screen(
 ) -> None:
     """No script runs, nothing is wider than the screen, and who cannot see it can hear it."""
     names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
-    for topic in ("customers", "alerts", "accounts", "usage", "model"):
+    for topic in SHOWN:
         await create(broker, names[topic], {})
     await hostile(broker, names)
-    with console(broker, names) as address:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY_OF_LIVES)
+    with console(broker, names, "--policy", str(policy)) as address:
         async with browser(color_scheme=scheme, viewport=size) as page:
             await page.goto(address)
             await expect(page.locator("tbody tr")).to_have_count(len(HOSTILE))
             addresses = await page.locator("a.who").evaluate_all("all => all.map(one => one.href)")
-            for number, place in enumerate([address, *addresses, f"{address}/accounts"]):
+            for number, place in enumerate(
+                [address, *addresses, f"{address}/accounts", f"{address}/model"]
+            ):
                 await page.goto(place)
                 width = await page.evaluate("document.documentElement.scrollWidth")
                 assert width <= size["width"], place
                 await no_serious_violation(page)
-                if number < 2:
+                if place in addresses:
+                    await expect(page.locator("svg.silence")).to_have_count(1)
+                    await expect(page.get_by_text("csm")).to_have_count(1)
+                if number < 2 or place.endswith("model"):
                     kind = f"{'phone' if size is PHONE else 'desk'}-{scheme}"
                     await page.screenshot(path=tmp_path / f"{number}-{kind}.png")
             text = await page.goto(addresses[0])
@@ -248,12 +314,27 @@ async def test_names_that_would_do_harm_are_text_on_every_screen(
             assert "<img src=x" not in await text.text()
 
 
+async def test_a_row_is_found_however_far_from_the_end(broker: LocalBroker, unique: str) -> None:
+    """The latest one counts; who was erased has none; and so has who never was."""
+    await create(broker, unique, {"cleanup.policy": "compact"})
+    async with producer(broker) as sender:
+        said = [(b"ann", b"old"), (b"ann", b"new"), (b"bob", b"x"), (b"bob", None), (b"cy", b"y")]
+        others = [(b"%d" % number, b"-") for number in range(PIECES[0] + 500)]
+        for key, value in (*said, *others, (b"cy", b"z")):
+            await sender.send(unique, value, key=key)
+        await sender.flush()
+    found = await newest(Connection(bootstrap=broker.bootstrap), unique, b"ann", [b"bob", b"cy"])
+    assert found == Rows({b"ann": b"new", b"cy": b"z"}, whole=True)
+    found = await newest(Connection(bootstrap=broker.bootstrap), unique, b"nobody")
+    assert found == Rows({}, whole=True)
+
+
 async def test_a_token_is_asked_for_where_one_is_set(
     broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """The form lets in who has it, for as long as the browser is open."""
     names = {name: f"{unique}.{name.replace('_', '-')}" for name in TOPICS}
-    for topic in ("customers", "alerts", "accounts", "usage", "model"):
+    for topic in SHOWN:
         await create(broker, names[topic], {})
     secret = tmp_path / "token"
     secret.write_text("sesame\n")

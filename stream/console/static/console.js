@@ -3,6 +3,8 @@
 
 const GATHER_MS = 200; // changes within this time are one look
 const TYPING_MS = 250;
+const ARRIVED_MAX = 10; // more rows at once are another choice: to show that they are new only takes time
+const REST_MS = document.getElementById("customer") ? 3000 : 0; // of one customer's past, brokers read much
 const link = document.getElementById("link");
 const choices = document.getElementById("choices");
 let looking = false;
@@ -10,13 +12,35 @@ let lookAgain = false;
 
 document.documentElement.classList.add("live");
 
-function localTimes(root) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const times = [...root.querySelectorAll("time[datetime]")];
-  for (const time of root instanceof HTMLTimeElement ? [root, ...times] : times) {
+// Made once: making one takes longer than writing a hundred times with it.
+const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const AGO = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+function ago(moment) {
+  const hours = (moment - Date.now()) / 3_600_000;
+  return Math.abs(hours) < 48 ? AGO.format(Math.round(hours), "hour") : AGO.format(Math.round(hours / 24), "day");
+}
+
+// What is marked as a moment, in the reader's zone.
+const MOMENTS = {
+  "time[datetime]": (time) => {
     const moment = new Date(time.dateTime);
     time.title = time.dateTime;
-    if (!Number.isNaN(moment.valueOf())) time.textContent = format.format(moment);
+    if (!Number.isNaN(moment.valueOf())) time.textContent = WHEN.format(moment);
+  },
+  "[data-day]": (text) => (text.textContent = DAY.format(new Date(text.dataset.day))),
+  "[data-since]": (text) => (text.textContent = ago(new Date(text.dataset.since))),
+  "[data-at]": (text) => {
+    const { at, utc } = text.dataset;
+    text.textContent = text.textContent.replace(utc, WHEN.format(new Date(at)));
+  },
+};
+
+function localTimes(root) {
+  for (const [marked, write] of Object.entries(MOMENTS)) {
+    if (root instanceof Element && root.matches(marked)) write(root);
+    for (const one of root.querySelectorAll(marked)) write(one);
   }
 }
 
@@ -31,6 +55,8 @@ function renewChoice(old, fresh) {
   }
 }
 
+const seen = new WeakMap(); // what stands where, as it came
+
 // Rows are kept where nothing of them has changed, so that focus and a selection stay.
 function renew(old, fresh) {
   if (old instanceof HTMLSelectElement) {
@@ -40,6 +66,8 @@ function renew(old, fresh) {
   const rows = old.querySelector("tbody");
   const freshRows = fresh.querySelector("tbody");
   if (!rows || !freshRows) {
+    if (seen.get(old) === fresh.innerHTML) return; // focus and what was opened stay, too
+    seen.set(old, fresh.innerHTML);
     old.replaceChildren(...fresh.childNodes);
     localTimes(old);
     return;
@@ -50,10 +78,11 @@ function renew(old, fresh) {
     const before = known.get(row.id);
     if (before && before.dataset.seen === row.outerHTML) return before;
     row.dataset.seen = row.outerHTML;
-    if (!before && known.size) row.classList.add("new");
     localTimes(row);
     return row;
   });
+  const arrived = wanted.filter((row) => !known.has(row.id));
+  if (known.size && arrived.length <= ARRIVED_MAX) for (const row of arrived) row.classList.add("new");
   rows.replaceChildren(...wanted);
   if (focused && !old.contains(document.activeElement)) {
     document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
@@ -90,11 +119,15 @@ async function look(address = location.href) {
   } catch {
     // the line to the server is gone: its own handler says so
   } finally {
-    looking = false;
-    if (lookAgain) {
-      lookAgain = false;
-      setTimeout(look, GATHER_MS);
-    }
+    setTimeout(rested, REST_MS);
+  }
+}
+
+function rested() {
+  looking = false;
+  if (lookAgain) {
+    lookAgain = false;
+    setTimeout(look, GATHER_MS);
   }
 }
 
@@ -125,6 +158,7 @@ function choose() {
 }
 
 for (const row of document.querySelectorAll("[data-live] tbody tr")) row.dataset.seen = row.outerHTML;
+for (const part of document.querySelectorAll("[data-live]")) seen.set(part, part.innerHTML);
 localTimes(document);
 if (link) listen();
 if (choices) {

@@ -3,16 +3,29 @@
 import re
 from itertools import pairwise
 
+import msgspec
+import numpy as np
+import orjson
 import pytest
 from learned import WEIGHTS, a_model
 from said import NOON_MS
 
-from models import inputs
-from models.snapshots import SegmentDial
+from models import challengers, inputs
+from models.calibration import Calibration
+from models.snapshots import SegmentDial, Snapshot
 from stream.console import book as book_module
+from stream.console import reliability
 from stream.console.book import Book
 from stream.console.lines import draw
-from stream.console.model import dials, progress, weighs_most
+from stream.console.model import (
+    CHAMPION,
+    PRIOR,
+    better,
+    dials,
+    progress,
+    tenths,
+    weighs_most,
+)
 from stream.detector.events import DAY_MS
 from stream.wire import snapshots
 
@@ -42,8 +55,53 @@ def test_models_are_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> N
 def test_dials_are_said_in_days_that_a_false_alarm_is_worth() -> None:
     """The threshold is the logarithm of them, which nobody can read."""
     trial = SegmentDial(threshold=None, false_alarms_set=0.2, false_alarms_expected=None)
-    found = dials(a_model(1, threshold=0.0, false_alarms_set=0.05, segments={"trial": trial}))
-    assert [tuple(dial) for dial in found] == [("", 0.05, None, 1.0), ("trial", 0.2, None, None)]
+    found = dials(
+        a_model(
+            1,
+            threshold=0.0,
+            false_alarms_set=0.05,
+            false_alarms_measured=0.04,
+            segments={"trial": trial},
+        )
+    )
+    assert [tuple(dial) for dial in found] == [
+        ("", 0.05, None, 0.04, 1.0),
+        ("trial", 0.2, None, None, None),
+    ]
+
+
+def test_what_is_said_is_held_against_what_came_by_tenths() -> None:
+    """Of the trainer's own sums; a tenth of which nothing is known is no point at nought."""
+    record = Calibration()
+    record.turn(np.array([0.05, 0.72, 0.78, 0.74, 0.76]), np.array([0.0, 1.0, 1.0, 1.0, 0.0]), 1.0)
+    model = a_model(1, reliability=record.told())
+    kept = snapshots.decode(snapshots.encode(model), Snapshot)
+    low, high = tenths(kept.reliability)
+    assert tuple(low) == pytest.approx((1, 0.05, 0))
+    assert tuple(high) == pytest.approx((4, 0.75, 0.75))
+    drawn = reliability.draw([low, high])
+    assert "75 % said, 75 % came" in drawn
+    assert drawn.count("<circle") == 2
+    assert reliability.draw([]) == ""
+
+
+def test_who_answers_is_held_against_the_prior() -> None:
+    """By the names that the trainer gives them."""
+    assert (CHAMPION, PRIOR) == (challengers.CHAMPION, challengers.PRIOR)
+    found = better(a_model(1, log_losses={"newton": 0.3, "prior": 0.4}))
+    assert found is not None
+    assert found.gain == pytest.approx(0.25)
+    assert better(a_model(1)) is None
+
+
+def test_a_model_of_an_earlier_release_is_shown() -> None:
+    """What it did not say is not known."""
+    text = snapshots.encode(a_model(1))
+    body = orjson.loads(text)["body"]
+    del body["reliability"], body["false_alarms_measured"]
+    old = msgspec.convert(body, Snapshot, strict=False)
+    assert tenths(old.reliability) == []
+    assert dials(old)[0].measured is None
 
 
 def test_what_weighs_most_comes_first() -> None:

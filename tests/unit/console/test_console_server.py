@@ -7,24 +7,25 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from learned import WEIGHTS, a_model
-from said import NOON_MS, alert
+from lived import PRODUCT, Life
+from said import alert
 
 from stream.console import server as module
 from stream.console.book import Book
-from stream.console.customer import days, episodes
+from stream.console.customer import episodes
 from stream.console.lookup import Found
 from stream.console.pages import environment, visible
+from stream.console.past import Past
 from stream.console.run import console
 from stream.console.server import Server
-from stream.console.timeline import draw
-from stream.detector.alerts import Kind, Trigger
-from stream.detector.events import DAY_MS, UsageEvent
+from stream.detector.alerts import Kind
+from stream.engine.exits import Fatal
 from stream.settings import Settings, SettingsError
 from stream.wire import snapshots
 from stream.wire.alerts import encode_alert
-from stream.wire.usage import encode_usage
 
 TOKEN = "sesame"  # noqa: S105
+NOTHING = Past(Found([], whole=True), Found([], whole=True))
 HTML = {"Accept": "text/html"}
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -59,14 +60,16 @@ def a_book(*names: str) -> Book:
 
 @asynccontextmanager
 async def serving(
-    book: Book, token: str = "", past: tuple[Found, Found] | None = None
+    book: Book, token: str = "", past: Past | Exception = NOTHING
 ) -> AsyncIterator[tuple[Server, str, aiohttp.ClientSession]]:
     """Serve a book; whoever is looked up has this past."""
 
-    async def lookup(_: str) -> tuple[Found, Found]:
-        return past or (Found([], whole=True), Found([], whole=True))
+    async def lookup(_: str) -> Past:
+        if isinstance(past, Exception):
+            raise past
+        return past
 
-    server = Server(book, lookup, caught_up=lambda: True, token=token)
+    server = Server(book, lookup, product=PRODUCT, caught_up=lambda: True, token=token)
     async with server.serve("127.0.0.1", 0) as address, aiohttp.ClientSession() as session:
         yield server, address, session
 
@@ -74,7 +77,10 @@ async def serving(
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_what_a_customer_is_called_is_shown_as_text(name: str) -> None:
     """Ids, segments, owners and plays come from outside."""
-    past = (Found([encode_alert(alert(customer_id=name, account_id=name))], whole=True),) * 2
+    life = Life(name).does([0, 7, 14], "open", traits={"plan": "team", "csm": name})
+    life.does([15], "called", account_id=name)
+    said = Found([encode_alert(alert(customer_id=name, account_id=name))], whole=True)
+    past = life.until(40)._replace(alerts=said)
     async with serving(a_book(name), past=past) as (_, address, session):
         pages = [("/", {}), ("/customer", {"id": name}), ("/accounts", {"id": name[:50]})]
         for path, query in pages:
@@ -84,6 +90,9 @@ async def test_what_a_customer_is_called_is_shown_as_text(name: str) -> None:
                 assert "<script>alert" not in text
                 assert "<img" not in text
                 assert "\u202e" not in text
+                if path == "/customer":
+                    assert "<dt><bdi>csm</bdi></dt>" in text
+                    assert 'class="chart silence"' in text
 
 
 def test_what_turns_a_text_about_is_written_as_its_escape() -> None:
@@ -230,25 +239,13 @@ def test_episodes_are_put_together_the_latest_first() -> None:
     ]
 
 
-def test_days_count_what_a_customer_did() -> None:
-    """An invoice is no use; what is no event is nobody's."""
-    events = [
-        UsageEvent("ann", "open", NOON_MS, NOON_MS),
-        UsageEvent("ann", "save", NOON_MS + 5, NOON_MS),
-        UsageEvent("ann", "open", NOON_MS + DAY_MS, NOON_MS),
-        UsageEvent("ann", "invoice", NOON_MS + 2 * DAY_MS, NOON_MS, volume=0.0),
-    ]
-    found = days([*map(encode_usage, events), b"{}", b"\xff"])
-    assert [(day.events, day.kinds) for day in found] == [(2, 2), (1, 1)]
-
-
-def test_a_timeline_says_in_words_what_it_draws() -> None:
-    """A screen reader reads the title."""
-    seen = days([encode_usage(UsageEvent("ann", "open", NOON_MS - 9 * DAY_MS, NOON_MS))])
-    said = alert(silent_for_seconds=9 * 86_400, expected_by=NOON_MS - DAY_MS)
-    drawn = draw(seen, said)
-    assert "Used on 1 day from" in drawn
-    assert 'class="silent"' in drawn
-    assert 'class="overdue"' in drawn
-    assert "overdue" not in draw(seen, alert(trigger=Trigger.WARNING))
-    assert draw([], None) == ""
+async def test_what_kafka_refuses_is_said_on_the_page() -> None:
+    """An operator reads it there, and not the log."""
+    refused = Fatal("We may not read topic x. Operator action: allow it.")
+    for error, words in ((refused, "allow it"), (TimeoutError(), "does not answer")):
+        async with (
+            serving(a_book("ann"), past=error) as (_, address, session),
+            session.get(f"{address}/customer?id=ann") as answer,
+        ):
+            assert answer.status == 503
+            assert words in await answer.text()

@@ -10,7 +10,7 @@ from models.protocol import Example, Facts, Tally
 from models.snapshots import cold
 from models.timeline import KEPT, Timeline
 from stream.detector import outcomes, visits
-from stream.detector.cadence import deadline, expected_gap, fresh
+from stream.detector.cadence import deadline, expected_gap, fresh, outlasts
 from stream.detector.customer import Customer, customer_hash
 from stream.detector.decline import Levels
 from stream.detector.detector import Detector
@@ -300,6 +300,8 @@ def test_cadence_by_hand() -> None:
     """Ten gaps in twenty days and a horizon of sixty: 30 days in 11 parts; 5 % outlast 9.4."""
     assert expected_gap(10, 20.0, 60.0) == pytest.approx(30 / 11)
     assert deadline(10, 20.0, 60.0, 0.05) == pytest.approx(30 * (0.05 ** (-1 / 11) - 1))
+    for chance in (0.9, 0.5, 0.05, 0.001):
+        assert outlasts(10, 20.0, 60.0, deadline(10, 20.0, 60.0, chance)) == pytest.approx(chance)
 
 
 def test_a_timeline_forgets_the_oldest_models() -> None:
