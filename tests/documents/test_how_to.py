@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from following import Follower, fresh_clone
 from needs import lacking
-from pages import FOLLOWED
+from pages import FOLLOWED, all_blocks
 from started import free_ports
 
 from stream.broker import JarsMissingError, LocalBroker
@@ -20,13 +20,20 @@ RULES = ("watch-accounts", "measure-the-effect")
 LIVE = ("go-live", "subscribe")
 """What is done to a worker that runs: the one of the first page, which stays."""
 PARSED = ("handle-dead-letters", "erase-a-customer", "upgrade", "backfill")
-"""Pages whose commands are parsed, and run by the tests of what they are about."""
+"""Their commands are parsed; each says which test runs the like of it."""
 
 
 def test_every_how_to_is_followed() -> None:
     """A page that nobody follows is wrong before anybody knows."""
     names = {f"docs/how-to/{name}.md" for name in (*FILES, *RULES, *LIVE, *PARSED)}
     assert names == {name for name in FOLLOWED if "how-to" in name}
+
+
+@pytest.mark.parametrize("name", PARSED)
+def test_what_is_only_parsed_says_so(name: str) -> None:
+    """Whoever adds a command there knows that nobody types it."""
+    for _, block in all_blocks(f"docs/how-to/{name}.md"):
+        assert block.language != "sh" or block.mark == "parsed", f"{name}:{block.line}"
 
 
 @pytest.fixture
