@@ -101,7 +101,7 @@ def test_requirements_are_what_uv_resolves() -> None:
     assert (ROOT / "requirements.txt").read_text(encoding="utf-8") == exported
 
 
-@pytest.mark.parametrize("name", ["docker-compose.yml", "deploy", "README.md"])
+@pytest.mark.parametrize("name", ["docker-compose.yml", "deploy", "docs", "README.md"])
 def test_every_variable_we_name_is_a_setting(name: str) -> None:
     """A misspelt variable is ignored without a word: pods have stray ones with our prefix."""
     below = [path for path in repository_files() if path.is_relative_to(ROOT / name)]

@@ -13,7 +13,7 @@ from kubelet import builder
 from needs import ROOT
 from typed import commands, parse
 
-PAGES = ("README.md", "CONTRIBUTING.md", "deploy/README.md", "POLICY.md", "METHODS.md")
+PAGES = ("CONTRIBUTING.md", "deploy/README.md", "POLICY.md", "METHODS.md")
 ELSEWHERE = {
     "uv run pytest": "it is this",
     "docker compose": "it needs a container engine; test_compose_live.py runs its processes",
@@ -38,7 +38,7 @@ CASES = [pytest.param(name, line, id=line[:60]) for name in PAGES for line in sa
 def test_pages_say_something() -> None:
     """Else the test below says nothing."""
     counts = {name: len(said(name)) for name in PAGES}
-    assert counts["README.md"] >= 10
+    assert counts["CONTRIBUTING.md"] >= 5
     assert counts["deploy/README.md"] >= 10
 
 
@@ -70,14 +70,6 @@ def recipes() -> list[str]:
 def test_what_cannot_be_typed_is_noticed() -> None:
     """Else the test above says nothing."""
     with pytest.raises(USAGE_ERROR):
-        test_what_a_page_says_to_type_can_be_typed("README.md", "uv run slipaway replai x")
+        test_what_a_page_says_to_type_can_be_typed("POLICY.md", "uv run slipaway replai x")
     with pytest.raises(AssertionError):
-        test_what_a_page_says_to_type_can_be_typed("README.md", "uv run just nothing")
-
-
-@pytest.mark.parametrize("page", ["deploy/README.md", "deploy/METRICS.md", "deploy/CAPACITY.md"])
-def test_what_a_page_points_at_is_there(page: str) -> None:
-    """A link that leads nowhere is found by whoever is in a hurry."""
-    path = ROOT / page
-    for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
-        assert (path.parent / link).exists(), link
+        test_what_a_page_says_to_type_can_be_typed("POLICY.md", "uv run just nothing")
