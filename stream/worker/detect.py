@@ -34,6 +34,7 @@ from stream.wire.lessons import encode_lesson
 from stream.wire.state import StateCodec
 from stream.wire.travel import encode_sent
 from stream.worker.dead_letters import PutAside
+from stream.worker.failing import Kept
 from stream.worker.metrics import Metrics
 from stream.worker.model_log import ModelLog
 from stream.worker.origins import Origins
@@ -57,6 +58,8 @@ class Reached(msgspec.Struct, array_like=True):
 
     detector: Progress
     origins: Origins
+    failing: Kept | None = None
+    """How much had to be put aside of late; None: nothing, or as by a release that forgot it."""
 
 
 REACHED = StateCodec(Reached)
@@ -139,6 +142,7 @@ class DetectFold(Fold):
         for version, start in sorted(self._switched.items(), key=lambda item: item[1]):
             self._timeline.add(self._models.known(version), not_before=start)
         reached = REACHED.decode(progress) if progress else Reached(Progress(), self._origins)
+        self._put_aside.begin(reached.failing)
         if self._origins.expected:
             self._origins.heard = reached.origins.heard
         self._detector = Detector(
@@ -312,7 +316,8 @@ class DetectFold(Fold):
         rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
         watermark = self._detector.progress.watermark.at
         rows += [(ERASED_KEY + mark, at) for mark, at in self._erased.save(watermark)]
-        return Batch(rows, outputs, REACHED.encode(Reached(self._detector.progress, self._origins)))
+        reached = Reached(self._detector.progress, self._origins, self._put_aside.kept())
+        return Batch(rows, outputs, REACHED.encode(reached))
 
     # ------------------------------------------------------------ its parts
 
