@@ -16,6 +16,7 @@ from tests.bench import (
     landmarks,
     latency,
     memory,
+    metering,
     mix,
     partitions,
     restore,
@@ -31,6 +32,7 @@ ALONE: dict[str, Callable[[Size], Iterator[Figure]]] = {
     "customers": customers.measure,
     "mix": mix.measure,
     "memory": memory.measure,
+    "metrics": metering.measure,
 }
 ON_A_BROKER: dict[str, Callable[[Size, str], Iterator[Figure]]] = {
     "worker": worker.measure,
