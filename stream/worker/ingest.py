@@ -19,7 +19,7 @@ from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
 from stream.detector.identity import ALIAS
 from stream.detector.watermark import check_not_ahead
-from stream.engine.flow import Batch, Fold, Output, Record, Row
+from stream.engine.flow import Batch, Fold, Output, Record
 from stream.wire.alias import encode_alias, sides
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Decoder, Heartbeat, Travelled, encode_usage
@@ -32,7 +32,6 @@ from stream.worker.failing import Kept
 from stream.worker.metrics import Metrics
 from stream.worker.tracing import of_a_trace
 
-FAILING_KEY = b"\x00failing\x00"
 FAILING = StateCodec(Kept)
 
 BEAT_MS = 1_000  # shorter: silences are noticed sooner, and the usage topic fills with beats
@@ -79,7 +78,6 @@ class IngestFold(Fold):
         self._latest = 0
         self._busy = True
         self._told: tuple[int, bool] | None = None
-        self._failing: Kept | None = None  # as it was saved
 
     @property
     def pending(self) -> int:
@@ -87,14 +85,13 @@ class IngestFold(Fold):
         return len(self._outputs) + (self._told != (self._latest, self._busy))
 
     def load(self, key: bytes, value: bytes | None) -> None:
-        """Take how much has failed of late; other rows are of a release to come."""
-        if key == FAILING_KEY:
-            self._failing = None if value is None else FAILING.decode(value)
+        """Take nothing: there are no rows, so the source may be given more partitions."""
 
     def begin(self, progress: bytes | None) -> None:
         """Take up the time reached; the first checkpoint tells everybody that we are here."""
-        self._latest = int(progress) if progress else 0
-        self._put_aside.begin(self._failing)
+        latest, _, failing = (progress or b"0").partition(b" ")
+        self._latest = int(latest)
+        self._put_aside.begin(FAILING.decode(failing) if failing else None)
 
     def apply(self, records: Sequence[Record]) -> None:
         """Decode, re-key, and put aside what cannot be read."""
@@ -155,14 +152,10 @@ class IngestFold(Fold):
                 Heartbeat(self._latest, self._origin, self._origins, self._busy)
             )
             outputs += [Output(self._usage, p, None, beat) for p in range(self._usage_partitions)]
-        return Batch(rows=self._rows(), outputs=outputs, progress=b"%d" % self._latest)
-
-    def _rows(self) -> list[Row]:
-        """Give the one row there is, if it is another than was saved."""
-        before, self._failing = self._failing, self._put_aside.kept()
-        if self._failing == before:
-            return []
-        return [(FAILING_KEY, None if self._failing is None else FAILING.encode(self._failing))]
+        progress, failing = b"%d" % self._latest, self._put_aside.kept()
+        if failing is not None:
+            progress += b" " + FAILING.encode(failing)
+        return Batch(rows=[], outputs=outputs, progress=progress)
 
     def _outputs_of(self, event: UsageEvent) -> list[Output]:
         """Give what is told of an event; of an alias, both ids, which may live apart, are told."""

@@ -244,17 +244,15 @@ def test_an_erasure_keeps_its_place_among_the_events(
 def test_what_fails_is_counted_on_by_whoever_restores(
     record: Callable[..., Any], metrics: Metrics
 ) -> None:
-    """One row, written where it has changed, taken back where all is well, and loaded."""
+    """Beside the time; where all is well, the time stands alone, as it does by earlier releases."""
     work = fold(metrics)
     work.begin(None)
     work.apply([record(b"nonsense") for _ in range(600)])
     batch = work.collect()
-    ((key, value),) = batch.rows
-    assert work.collect().rows == []
+    assert batch.rows == []  # they would bind the source to its number of partitions
     again = fold(metrics)
-    again.load(key, value)
     again.begin(batch.progress)
     with pytest.raises(Fatal, match=r"1000 of the last 1000 events of raw .*not_json 1000"):
         again.apply([record(b"nonsense") for _ in range(400)])
     work.apply([record(GOOD) for _ in range(10_000)])
-    assert work.collect().rows == [(key, None)]
+    assert int(work.collect().progress) == work._latest
