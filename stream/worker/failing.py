@@ -4,7 +4,7 @@ A renamed field or a forgotten mapping makes every event a dead letter.  Putting
 ten million of them aside, one by one, with no alert in the meantime, would hide
 one mistake behind ten million symptoms; so the worker stops and says which.
 
-What has failed is saved with the position, and counted on after a restart: a
+What fails is saved with the position while it is most of it, and counted on after a restart: a
 supervisor that starts a stopped worker again and again would else have every life
 put aside another thousand.  It is forgotten where the policy or the release is
 another one: they may be what has been put right.
@@ -80,9 +80,13 @@ class Failing:
         self._minute, self._letters = kept.minute, kept.letters
 
     def kept(self) -> Kept | None:
-        """Return what to save; None where nothing has failed of late, or may fail as it likes."""
-        rule = self._rule
-        if not self._failed or (rule.share_max >= 1 and not rule.per_minute_max):
+        """Return what to save; None where most is well, and no minute is counted.
+
+        While most fails, the window has let nothing go yet, or the worker had stopped: so what is
+        saved does not depend on how the records were cut into blocks.
+        """
+        rule, counted = self._rule, self._rule.per_minute_max and self._letters
+        if not counted and self._failed.total() <= rule.share_max * self._events:
             return None
         failed = {str(code): count for code, count in sorted(self._failed.items())}
         return Kept(rule.judged_by, self._events, failed, self._minute, self._letters)

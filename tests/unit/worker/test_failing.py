@@ -84,9 +84,9 @@ def test_what_has_healed_is_not_saved() -> None:
     """Most partitions have nothing to say of it, and write nothing."""
     failing = Failing("raw", RULE)
     assert failing.kept() is None
-    failing.note(5, {Code.NO_TIME: 1})
+    failing.note(5, {Code.NO_TIME: 3})
     assert failing.kept() is not None
-    failing.note(100, {})
+    failing.note(1, {})
     assert failing.kept() is None
 
 
