@@ -20,7 +20,7 @@ from stream.detector.errors import Code
 from stream.detector.events import MINUTE_MS
 from stream.engine.exits import Fatal
 
-_AS_BEFORE = (
+_WHAT_TO_DO = (
     " Nothing since the last checkpoint was written. Operator action: correct the policy's"
     " [[mapping]], then start again; if it is the sender that is wrong, have it corrected, and set"
     " {setting} until what it has sent is put aside."
@@ -119,7 +119,7 @@ class Failing:
         codes = ", ".join(f"{code} {count}" for code, count in self._failed.most_common(3))
         raise Fatal(
             f"{failures} of the last {self._events} events of {self._topic} cannot be used"
-            f" ({codes}){_such_as(example)}." + _AS_BEFORE.format(setting="failing_share_max=1")
+            f" ({codes}){_such_as(example)}." + _WHAT_TO_DO.format(setting="failing_share_max=1")
         )
 
     def _count(self, times: Sequence[int], example: str) -> None:
@@ -132,7 +132,7 @@ class Failing:
                 raise Fatal(
                     f"{self._letters} events of one minute of {self._topic} cannot be used"
                     f"{_such_as(example)}; failing_per_minute_max is {self._rule.per_minute_max}."
-                    + _AS_BEFORE.format(setting="failing_per_minute_max=0")
+                    + _WHAT_TO_DO.format(setting="failing_per_minute_max=0")
                 )
 
 

@@ -38,9 +38,9 @@ BEAT_MS = 1_000  # shorter: silences are noticed sooner, and the usage topic fil
 
 
 class IngestFold(Fold):
-    """The work on one partition of a raw source; what it remembers is its position and its time.
+    """The work on one partition of a raw source.
 
-    And how much fails, so that a restart does not begin to count anew.
+    It remembers its position, its time, and how much fails while that is most of it.
     """
 
     def __init__(
