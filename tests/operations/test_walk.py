@@ -13,12 +13,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
+import aiohttp
 import pytest
 import scraping
 from aiokafka import AIOKafkaProducer
@@ -41,6 +43,8 @@ ASKED = re.findall(r"^\| [^|]+ \| `([^`]+)` \|", MINUTES, re.MULTILINE)
 DEMO_POLICY = ROOT / "stream" / "demo" / "policy.toml"
 SEEN_SECONDS_MAX = 240
 TYPED_SECONDS_MAX = 180
+WATERMARK = "slipaway_watermark_timestamp_seconds"
+STORM, ASKING = 160, 16
 WRAPPED = Path("deploy/kubernetes/prometheus/rules.yaml")
 ENDPOINTS = """
 [[endpoint]]
@@ -200,6 +204,24 @@ async def with_what_they_name(site: Site) -> None:
     await until(lambda: sum(shown(site, letters)) > 0, SEEN_SECONDS_MAX)
     # The past was learned: without a model, the doctor would have more to say.
     await until(lambda: len(shown(site, ASKED[2])) >= 2, SEEN_SECONDS_MAX)
+
+
+async def test_a_storm_of_requests_holds_up_nothing(site: Site) -> None:
+    """Every one is answered, and the work goes on meanwhile: time passes in what they are told."""
+    await asyncio.to_thread(until_ready, site)
+    answers: list[tuple[int, str]] = []
+
+    async def asks(session: aiohttp.ClientSession) -> None:
+        for _ in range(STORM // ASKING):
+            async with session.get(f"{site.web}/metrics") as response:
+                answers.append((response.status, await response.text()))
+
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        for _ in range(ASKING):
+            group.create_task(asks(session))
+    assert Counter(status for status, _ in answers) == {200: STORM}
+    assert len({number(page, WATERMARK) for _, page in answers[::ASKING]}) > 1
+    assert '"ready"' in get(f"{site.web}/readyz")
 
 
 async def test_a_worker_that_restores_is_scraped(site: Site) -> None:
