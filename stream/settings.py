@@ -256,6 +256,12 @@ class Settings(BaseSettings):
         default=1_000,
         description="Failures below this number never stop the worker, whatever their share.",
     )
+    failing_per_minute_max: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="The worker stops if more than so many records of one minute, by Kafka's time,"
+        " of one partition become dead letters, whatever their share: whoever is not bad input is"
+        " then held up, too. 0: no such cap.",
+    )
 
     web_host: str = Field(
         default="127.0.0.1",

@@ -136,6 +136,12 @@ def version_of(policy: Policy) -> str:
     return hashlib.sha256(msgspec.json.encode(plain)).hexdigest()[:12]
 
 
+def reading_of(file: PolicyFile) -> str:
+    """Hash what decides which events can be used: the mappings, and the policy."""
+    mapped = hashlib.sha256(msgspec.json.encode(file.mappings)).hexdigest()[:12]
+    return f"{file.policy.version}-{mapped}"
+
+
 class _Reading:
     """One pass over the parsed file, gathering errors as it goes."""
 

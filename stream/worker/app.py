@@ -270,6 +270,8 @@ class Worker:
                 share_max=settings.failing_share_max,
                 window_events=settings.failing_window_events,
                 failures_min=settings.failing_events_min,
+                per_minute_max=settings.failing_per_minute_max,
+                judged_by=f"{APP_VERSION} {policy_file.reading_of(self.product)}",
             ),
             metrics=self.metrics,
             clock=wall_ms,

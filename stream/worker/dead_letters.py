@@ -9,7 +9,7 @@ from faust.types import TP
 from stream.detector.errors import BadEvent, Code
 from stream.engine.flow import Output, Record
 from stream.wire.dead_letters import dead_letter, dead_letter_headers
-from stream.worker.failing import Failing, StopRule
+from stream.worker.failing import Failing, Kept, StopRule
 from stream.worker.metrics import Metrics
 
 APP_VERSION = version("slipaway")
@@ -36,6 +36,14 @@ class PutAside:
         self._metrics = metrics
         self._clock = clock
 
+    def begin(self, kept: Kept | None) -> None:
+        """Take up how much failed before, as it was saved."""
+        self._failing.begin(kept)
+
+    def kept(self) -> Kept | None:
+        """Return how much has failed of late, to be saved; None: nothing worth it."""
+        return self._failing.kept()
+
     def letters(self, events: int, refused: Sequence[tuple[Record, BadEvent]]) -> list[Output]:
         """Return the letters of one block of `events`; raise `Fatal` if most input fails.
 
@@ -47,7 +55,8 @@ class PutAside:
         refused = list(first.values())
         codes: Counter[Code] = Counter(bad.code for _, bad in refused)
         example = refused[-1][1].message if refused else ""
-        self._failing.note(events, codes, example)
+        times = [record.timestamp for record, _ in refused]
+        self._failing.note(events, codes, example, times)
         if refused:
             self._metrics.put_aside(self._source.topic, codes)
         return [self._letter(record, bad) for record, bad in refused]

@@ -128,6 +128,7 @@ class DetectFold(Fold):
         for version, start in sorted(self._switched.items(), key=lambda item: item[1]):
             self._timeline.add(self._models.known(version), not_before=start)
         reached = REACHED.decode(progress) if progress else Reached(Progress(), self._origins)
+        self._put_aside.begin(reached.failing)
         if self._origins.expected:
             self._origins.heard = reached.origins.heard
         self._detector = Detector(
@@ -301,7 +302,8 @@ class DetectFold(Fold):
         rows += [(customer_id.encode(), row) for customer_id, row in self._customers.save()]
         watermark = self._detector.progress.watermark.at
         rows += [(ERASED_KEY + mark, at) for mark, at in self._erased.save(watermark)]
-        return Batch(rows, outputs, REACHED.encode(Reached(self._detector.progress, self._origins)))
+        reached = Reached(self._detector.progress, self._origins, self._put_aside.kept())
+        return Batch(rows, outputs, REACHED.encode(reached))
 
     # ------------------------------------------------------------ its parts
 

@@ -96,6 +96,7 @@ class EngineReport:
                 metrics.customers_here,
             ):
                 _forget(gauge, tp.topic, tp.partition)
+        metrics.series.forget()  # whoever is given a partition again is shown anew
 
     def restoring(self, tp: TP, records: int, remaining: int) -> None:
         """Restoring goes on."""
@@ -105,9 +106,10 @@ class EngineReport:
     def applied(self, tp: TP, records: int, seconds: float, first_ms: int) -> None:
         """Note that a turn was folded."""
         metrics, now = self._metrics, time.time()
-        metrics.block_seconds.labels(tp.topic).observe(seconds)
-        metrics.processed.labels(tp.topic, tp.partition).set(now)
-        metrics.event_wait.labels(tp.topic).observe(max(0.0, now - first_ms / SECOND_MS))
+        series = metrics.series
+        series(metrics.block_seconds, tp.topic).observe(seconds)
+        series(metrics.processed, tp.topic, tp.partition).set(now)
+        series(metrics.event_wait, tp.topic).observe(max(0.0, now - first_ms / SECOND_MS))
         self._turns.setdefault(tp, deque()).append((self._clock(), first_ms))
         if self._traces is not None:
             self._traces.folded(tp, records, seconds)
@@ -121,16 +123,17 @@ class EngineReport:
         metrics, now = self._metrics, time.time()
         if self._traces is not None:
             self._traces.committed(tp, rows, outputs, seconds)
-        metrics.checkpoint_seconds.labels(tp.topic).observe(seconds)
-        metrics.checkpoint_rows.labels(tp.topic).inc(rows)
-        metrics.checkpoint_outputs.labels(tp.topic).inc(outputs)
-        metrics.checkpointed.labels(tp.topic, tp.partition).set(now)
+        series = metrics.series
+        series(metrics.checkpoint_seconds, tp.topic).observe(seconds)
+        series(metrics.checkpoint_rows, tp.topic).inc(rows)
+        series(metrics.checkpoint_outputs, tp.topic).inc(outputs)
+        series(metrics.checkpointed, tp.topic, tp.partition).set(now)
         turns, began = self._turns.get(tp, deque()), self._clock() - seconds
         while turns and turns[0][0] <= began:  # what came later is of the next one
             _, first_ms = turns.popleft()
             if outputs:
                 delay = max(0.0, now - first_ms / SECOND_MS)
-                metrics.publish_delay.labels(tp.topic).observe(delay)
+                series(metrics.publish_delay, tp.topic).observe(delay)
 
     def published(self, tp: TP, told: Sequence[Told]) -> None:
         """Pass on what can be read now."""

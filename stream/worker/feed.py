@@ -6,25 +6,30 @@ end of the log: what the others hold may be later.  So every partition is told
 how far the whole log went, by a heartbeat.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from models.snapshots import Snapshot
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.identity import ALIAS
-from stream.engine.connection import wait_for_broker
+from stream.engine.connection import Connection, wait_for_broker
+from stream.engine.exits import Fatal
 from stream.settings import Settings
 from stream.wire import snapshots
 from stream.wire.alias import encode_alias, sides
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Heartbeat, encode_heartbeat, encode_usage
 from stream.wire.usage import is_usage
+from stream.worker.allowed import require
 from stream.worker.connection import connection
+from stream.worker.permissions import Kind, Permission
 
 BATCH_BYTES = 256 << 10
 REPORT_EVENTS = 10_000  # between two words on the progress
@@ -75,18 +80,11 @@ async def feed(
     `on_sent` hears the number of events, now and then.
     """
     link = connection(settings)
-    usage = settings.topics.usage
-    counts = await wait_for_broker(link, [usage, settings.topics.model])
-    producer = AIOKafkaProducer(
-        **link.client(),
-        enable_idempotence=True,
-        acks="all",
-        compression_type="lz4",
-        max_batch_size=BATCH_BYTES,
-    )
-    await producer.start()
-    try:
-        await _publish(producer, settings.topics.model, models)
+    usage, model = settings.topics.usage, settings.topics.model
+    counts = await wait_for_broker(link, [usage, model])
+    batches = {"compression_type": "lz4", "max_batch_size": BATCH_BYTES}
+    async with _sending(link, [usage, *[model] * bool(models)], **batches) as producer:
+        await _publish(producer, model, models)
         partitions = [_Partition(producer, usage, number) for number in range(counts[usage])]
         sent, latest = 0, 0
         following = iter(events)
@@ -109,8 +107,6 @@ async def feed(
         await producer.flush()
         on_sent(sent)
         return Sent(sent, watermark)
-    finally:
-        await producer.stop()
 
 
 def _records(event: UsageEvent) -> Iterator[tuple[bytes, bytes]]:
@@ -126,13 +122,28 @@ async def publish(settings: Settings, models: Sequence[bytes]) -> int:
     """Send snapshots to the model topic; return how many."""
     link = connection(settings)
     await wait_for_broker(link, [settings.topics.model])
-    producer = AIOKafkaProducer(**link.client(), enable_idempotence=True, acks="all")
+    async with _sending(link, [settings.topics.model]) as producer:
+        await _publish(producer, settings.topics.model, models)
+    return len(models)
+
+
+@asynccontextmanager
+async def _sending(
+    link: Connection, topics: Sequence[str], **options: Any
+) -> AsyncIterator[AIOKafkaProducer]:
+    """Give a producer for these topics; raise `Fatal` where we may not, before anything is sent."""
+    await require(link, [Permission(Kind.TOPIC, topic, "WRITE") for topic in topics], [])
+    producer = AIOKafkaProducer(**link.client(), enable_idempotence=True, acks="all", **options)
     await producer.start()
     try:
-        await _publish(producer, settings.topics.model, models)
+        yield producer
+    except KafkaError as error:
+        raise Fatal(
+            f"Not all was sent: {error!r}. Operator action: see what is wrong (`slipaway doctor`),"
+            " then begin again; what of a log was sent is in the topic, so send it to an empty one."
+        ) from error
     finally:
         await producer.stop()
-    return len(models)
 
 
 async def _publish(producer: AIOKafkaProducer, topic: str, models: Sequence[bytes]) -> None:

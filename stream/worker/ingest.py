@@ -24,17 +24,24 @@ from stream.wire.alias import encode_alias, sides
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Decoder, Heartbeat, Travelled, encode_usage
 from stream.wire.heartbeat import encode_heartbeat
+from stream.wire.state import StateCodec
 from stream.wire.usage import is_usage
 from stream.worker.aliases_told import AliasesTold
 from stream.worker.dead_letters import PutAside
+from stream.worker.failing import Kept
 from stream.worker.metrics import Metrics
 from stream.worker.tracing import of_a_trace
+
+FAILING = StateCodec(Kept)
 
 BEAT_MS = 1_000  # shorter: silences are noticed sooner, and the usage topic fills with beats
 
 
 class IngestFold(Fold):
-    """The work on one partition of a raw source; it remembers its position, and its time."""
+    """The work on one partition of a raw source.
+
+    It remembers its position, its time, and how much fails while that is most of it.
+    """
 
     def __init__(
         self,
@@ -78,11 +85,13 @@ class IngestFold(Fold):
         return len(self._outputs) + (self._told != (self._latest, self._busy))
 
     def load(self, key: bytes, value: bytes | None) -> None:
-        """Take nothing: there are no rows."""
+        """Take nothing: there are no rows, so the source may be given more partitions."""
 
     def begin(self, progress: bytes | None) -> None:
         """Take up the time reached; the first checkpoint tells everybody that we are here."""
-        self._latest = int(progress) if progress else 0
+        latest, _, failing = (progress or b"0").partition(b" ")
+        self._latest = int(latest)
+        self._put_aside.begin(FAILING.decode(failing) if failing else None)
 
     def apply(self, records: Sequence[Record]) -> None:
         """Decode, re-key, and put aside what cannot be read."""
@@ -143,7 +152,10 @@ class IngestFold(Fold):
                 Heartbeat(self._latest, self._origin, self._origins, self._busy)
             )
             outputs += [Output(self._usage, p, None, beat) for p in range(self._usage_partitions)]
-        return Batch(rows=[], outputs=outputs, progress=b"%d" % self._latest)
+        progress, failing = b"%d" % self._latest, self._put_aside.kept()
+        if failing is not None:
+            progress += b" " + FAILING.encode(failing)
+        return Batch(rows=[], outputs=outputs, progress=progress)
 
     def _outputs_of(self, event: UsageEvent) -> list[Output]:
         """Give what is told of an event; of an alias, both ids, which may live apart, are told."""

@@ -4,6 +4,7 @@ import msgspec
 
 from stream.detector.progress import Progress
 from stream.wire.state import StateCodec
+from stream.worker.failing import Kept
 from stream.worker.origins import Origins
 
 
@@ -12,6 +13,8 @@ class Reached(msgspec.Struct, array_like=True):
 
     detector: Progress
     origins: Origins
+    failing: Kept | None = None
+    """How much had to be put aside of late; None: nothing, or as by a release that forgot it."""
 
 
 REACHED = StateCodec(Reached)

@@ -5,8 +5,8 @@ restored and caught up.  A worker that waits for the broker is alive, not ready:
 restarting it would not bring the broker back.
 
 It runs in the loop that does the work, so it must not keep it busy: however many
-ask for the metrics, these are written anew for a tenth of the time at most, and
-connections are counted.
+ask for the metrics, these are written anew for a tenth of the time at most, they are
+given out one after the other, and connections are counted.
 """
 
 import asyncio
@@ -28,6 +28,12 @@ log = structlog.get_logger("slipaway.worker")
 
 WRITING_SHARE_MAX = 0.1
 """Of the time; what was written before is given to whoever asks too soon."""
+ANSWERS_PER_SECOND = 50
+"""Of the metrics, to all who ask. Ten thousand requests, answered as fast as they came, left the
+work half of its speed, or less."""
+WAIT_SECONDS_MAX = 2.0
+"""Whoever would wait longer is sent away: more than all connections take, and less than a scraper
+waits."""
 CONNECTIONS_MAX = 64
 """For one more the eldest is closed: who opens many and says nothing locks out nobody."""
 IDLE_SECONDS = 15.0
@@ -56,6 +62,7 @@ class Web(Service):
         super().__init__()
         self._token = token.encode()
         self._written: dict[str, tuple[float, bytes]] = {}
+        self._next_turn = 0.0
         self._listening: asyncio.Server | None = None
         self._host = host
         self._port = port
@@ -125,7 +132,17 @@ class Web(Service):
                 raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
+    async def _turn(self) -> None:
+        """Wait until it is whoever asks next."""
+        now = time.monotonic()
+        turn = max(now, self._next_turn)
+        if turn - now > WAIT_SECONDS_MAX:
+            raise web.HTTPTooManyRequests(headers={"Retry-After": f"{WAIT_SECONDS_MAX:.0f}"})
+        self._next_turn = turn + 1 / ANSWERS_PER_SECOND
+        await asyncio.sleep(turn - now)
+
     async def _metrics(self, request: web.Request) -> web.Response:
+        await self._turn()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         now = time.monotonic()
         good_until, body = self._written.get(content_type, (now, b""))

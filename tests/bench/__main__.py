@@ -17,6 +17,7 @@ from tests.bench import (
     landmarks,
     latency,
     memory,
+    metering,
     mix,
     partitions,
     restore,
@@ -33,6 +34,7 @@ ALONE: dict[str, Callable[[Size], Iterator[Figure]]] = {
     "mix": mix.measure,
     "memory": memory.measure,
     "console": console.measure,
+    "metrics": metering.measure,
 }
 ON_A_BROKER: dict[str, Callable[[Size, str], Iterator[Figure]]] = {
     "worker": worker.measure,

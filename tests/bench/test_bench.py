@@ -18,7 +18,7 @@ from needs import lacking
 from stream.broker import LocalBroker
 from stream.detector.events import UsageEvent
 from stream.wire.events import Decoder
-from tests.bench import console, customers, file_replay, landmarks, memory, mix, worker
+from tests.bench import console, customers, file_replay, landmarks, memory, metering, mix, worker
 from tests.bench.child import ROOT, YARDSTICK
 from tests.bench.figure import Figure, Size, line
 from tests.bench.tracks import START_MS, Stencils, Tracks, stamp_of
@@ -44,7 +44,9 @@ def check(figures: list[Figure]) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [customers, file_replay, landmarks, memory, mix], ids=lambda module: module.__name__
+    "module",
+    [customers, file_replay, landmarks, memory, metering, mix],
+    ids=lambda module: module.__name__,
 )
 def test_a_figure_without_a_broker_can_still_be_taken(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch

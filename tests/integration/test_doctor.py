@@ -20,6 +20,8 @@ from stream.doctor.findings import Finding, Verdict, worst
 from stream.engine.connection import Connection, wait_for_broker
 from stream.engine.exits import Fatal
 from stream.settings import Settings, load
+from stream.worker.connection import connection
+from stream.worker.topics import ensure
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -147,7 +149,7 @@ async def test_a_broker_that_is_away_is_the_one_finding(names: dict[str, str]) -
 async def test_topics_that_will_not_do_are_all_named_at_once(
     broker: LocalBroker, settings: Settings
 ) -> None:
-    """Whoever deploys wants to put everything right in one go."""
+    """Whoever deploys wants to put everything right in one go; a worker refuses them, too."""
     topics = settings.topics
     tiny = {"max_message_bytes": "1000"}
     await make(broker.bootstrap, topics.usage, PARTITIONS + 2, cleanup_policy="compact")
@@ -169,6 +171,9 @@ async def test_topics_that_will_not_do_are_all_named_at_once(
     assert named(topics.alerts, "less than the batches")
     assert named(topics.examples, "needs exactly 1")
     assert named("no.such.topic", "a worker would wait for it")
+    with pytest.raises(Fatal, match=f"{topics.examples} has 2 partitions") as refused:
+        await ensure(settings, connection(settings))
+    assert f"{topics.state} has cleanup.policy=delete and would forget" in refused.value.reason
 
 
 async def test_retention_that_overtakes_the_reader_is_warned_of(

@@ -306,3 +306,17 @@ def test_a_refused_alias_is_a_dead_letter(make: Make, record: Any) -> None:
     fold.apply([record(value)])
     (letter,) = [o for o in fold.collect().outputs if o.topic == "dead"]
     assert letter.value == value
+
+
+def test_what_fails_is_counted_on_by_whoever_restores(make: Make, record: Any) -> None:
+    """And what an earlier release saved, which forgot it, is read as it was."""
+    work = restored(make(), [])
+    work.apply([record(b"nonsense") for _ in range(600)])
+    batch = work.collect()
+    with pytest.raises(Fatal, match="1000 of the last 1000 events of usage"):
+        restored(make(), [batch]).apply([record(b"nonsense") for _ in range(400)])
+    saved = detect.REACHED.decode(batch.progress)
+    before = (msgspec.to_builtins(saved.detector), msgspec.to_builtins(saved.origins))
+    earlier = batch._replace(progress=batch.progress[:1] + msgspec.msgpack.encode(before))
+    assert detect.REACHED.decode(earlier.progress).failing is None
+    restored(make(), [earlier]).apply([record(b"nonsense") for _ in range(400)])

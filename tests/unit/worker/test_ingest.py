@@ -8,6 +8,7 @@ import pytest
 from faust.types import TP
 
 from stream.detector.errors import Code
+from stream.engine.exits import Fatal
 from stream.wire.dead_letters import original_headers, read_headers
 from stream.wire.erasure import Erasure, encode_erasure
 from stream.wire.events import Decoder, Heartbeat, encode_heartbeat
@@ -238,3 +239,20 @@ def test_an_erasure_keeps_its_place_among_the_events(
     assert [found == erasure for found in decoded] == [False, True, False, False, False]
     assert {out.key for out in said[:4]} == {b"c1"}
     assert decoded[-1] == ahead
+
+
+def test_what_fails_is_counted_on_by_whoever_restores(
+    record: Callable[..., Any], metrics: Metrics
+) -> None:
+    """Beside the time; where all is well, the time stands alone, as it does by earlier releases."""
+    work = fold(metrics)
+    work.begin(None)
+    work.apply([record(b"nonsense") for _ in range(600)])
+    batch = work.collect()
+    assert batch.rows == []  # they would bind the source to its number of partitions
+    again = fold(metrics)
+    again.begin(batch.progress)
+    with pytest.raises(Fatal, match=r"1000 of the last 1000 events of raw .*not_json 1000"):
+        again.apply([record(b"nonsense") for _ in range(400)])
+    work.apply([record(GOOD) for _ in range(10_000)])
+    assert int(work.collect().progress) == work._latest

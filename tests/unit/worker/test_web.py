@@ -12,9 +12,10 @@ from faust.types import TP
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream.worker import web as web_module
 from stream.worker.engine_report import HEARD_SECONDS, NEAR_RECORDS, EngineReport
 from stream.worker.metrics import Metrics
-from stream.worker.web import CONNECTIONS_MAX, WRITING_SHARE_MAX, Web
+from stream.worker.web import ANSWERS_PER_SECOND, CONNECTIONS_MAX, WRITING_SHARE_MAX, Web
 
 
 async def test_it_says_whether_it_is_alive_and_ready_and_how_it_goes(metrics: Metrics) -> None:
@@ -96,8 +97,11 @@ async def test_who_shows_metrics_to_the_network_is_warned(
             assert ("metrics are shown to the network" in capsys.readouterr().out) is warned
 
 
-async def test_a_thousand_requests_take_a_tenth_of_the_time_at_most(metrics: Metrics) -> None:
+async def test_a_thousand_requests_take_a_tenth_of_the_time_at_most(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is done in the loop that folds: whoever asks often must not cost more than who asks."""
+    monkeypatch.setattr(web_module, "ANSWERS_PER_SECOND", 10_000)
     written = 0
 
     class Counted:
@@ -128,6 +132,37 @@ async def test_a_thousand_requests_take_a_tenth_of_the_time_at_most(metrics: Met
         assert web._runner is not None
         assert web._runner.server is not None
         assert len(web._runner.server.connections) <= 20
+
+
+async def asked(session: aiohttp.ClientSession, path: str) -> int:
+    """Ask, and return the status."""
+    async with session.get(path) as response:
+        await response.read()
+        return response.status
+
+
+async def test_answers_are_given_one_after_the_other_and_health_at_once(metrics: Metrics) -> None:
+    """A storm takes its own time, not that of the work; no kubelet has to stand in the queue."""
+    async with serving(metrics) as (_, url), aiohttp.ClientSession(url) as session:
+        began = time.monotonic()
+        storm = asyncio.gather(*[asked(session, "/metrics") for _ in range(60)])
+        assert await asked(session, "/healthz") == 200
+        assert not storm.done()
+        assert set(await storm) == {200}
+        assert time.monotonic() - began >= 59 / ANSWERS_PER_SECOND
+
+
+async def test_whoever_would_wait_for_long_is_sent_away(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue without end would be one for every scraper, too."""
+    monkeypatch.setattr(web_module, "ANSWERS_PER_SECOND", 2)
+    monkeypatch.setattr(web_module, "WAIT_SECONDS_MAX", 0.6)
+    async with serving(metrics) as (_, url), aiohttp.ClientSession(url) as session:
+        statuses = await asyncio.gather(*[asked(session, "/metrics") for _ in range(20)])
+        assert statuses.count(200) >= 2
+        assert statuses.count(429) >= 1
+        assert statuses.count(200) + statuses.count(429) == 20
 
 
 async def test_connections_are_bounded_and_the_eldest_make_room(metrics: Metrics) -> None:
