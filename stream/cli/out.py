@@ -134,6 +134,7 @@ def worklist(
     Of accounts by what has gone quiet of each, times value.
 
     slipaway worklist --policy policy.toml --owner mia@example.com
+
     slipaway worklist --policy policy.toml --accounts
     """
     with reported():
