@@ -96,6 +96,8 @@ class Turnover:
         self._unknown = state is None  # a release that counted nobody was here before, or none
         self.changed = True
         """Something may be said of the period that is over which was not said yet."""
+        self._passed: list[Counted] = []
+        """Periods before that one of which the same holds: many, where a log is worked off."""
         self.until = self.state.running.end if self.state.running else HERE
         """When (ms) the running period is over; never, before the first visit."""
         self._policy = policy
@@ -107,6 +109,13 @@ class Turnover:
         """Give the period that is over, if everybody was known by its begin."""
         over = self.state.over
         return over if over is not None and over.begin >= self.state.since else None
+
+    def tell(self) -> list[Counted]:
+        """Give the periods that are over and have changed since they were told, the latest last."""
+        over = self.told if self.changed else None
+        found = self._passed if over is None else [*self._passed, over]
+        self.changed, self._passed = False, []
+        return found
 
     def resume(
         self, everybody: Iterable[Customer], watermark: int, *, same_policy: bool
@@ -143,6 +152,7 @@ class Turnover:
             state.since = state.since or moment + self._horizon_ms
         while state.running.end <= moment:
             begin = state.running.end
+            self._passed = self.tell()
             state.over = state.running
             state.running = Counted(begin, self._calendar.next(begin))
             state.ends.pop(begin, None)
