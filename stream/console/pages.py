@@ -41,6 +41,7 @@ def environment() -> Environment:
     pages.filters["when"] = when
     pages.filters["for"] = lambda seconds: duration(seconds / _DAY_SECONDS)
     pages.filters["percent"] = lambda share: f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    pages.filters["share"] = share
     pages.filters["short"] = short
     pages.globals["choices"] = _CHOICES
     pages.globals["chosen_name"] = chosen_name
@@ -63,6 +64,11 @@ def when(at: int) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(
         text, text[:_MINUTES].replace("T", " ")
     )
+
+
+def share(part: float) -> str:
+    """Write a share of customers, to a tenth of a hundredth."""
+    return f"{100 * part:.1f}\N{NO-BREAK SPACE}%"
 
 
 def short(text: str) -> str:

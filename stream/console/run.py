@@ -3,25 +3,51 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from stream.console.book import Book
+from stream.console.chronicle import Chronicle
 from stream.console.follow import Following
+from stream.console.health import Health, health
+from stream.console.letters import latest
 from stream.console.lookup import Found, lookup
 from stream.console.server import LOCAL, Server
+from stream.console.workers import Watching
 from stream.engine.connection import Connection
 from stream.engine.exits import Fatal
 from stream.settings import Settings, SettingsError, Topics
 from stream.worker.connection import connection
 
 
+class Watched(NamedTuple):
+    """What the page of the work asks, and where it leads."""
+
+    app_id: str
+    workers: Sequence[str] = ()
+    """Where their metrics are."""
+    token: str = ""
+    """That they want."""
+    runbooks: str = ""
+    """Where the runbooks are."""
+
+
 async def console(
-    settings: Settings, *, host: str, port: int, token: str, announce: Callable[[str], None]
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    token: str,
+    workers: Sequence[str] = (),
+    runbooks: str = "",
+    announce: Callable[[str], None],
 ) -> None:
     """Serve the console until SIGTERM or SIGINT; `announce` is given its address.
+
+    `workers` are where their metrics are, `runbooks` where people read what to do.
 
     Raises `Fatal` for whatever Kafka refuses, and where the port is taken; SettingsError
     where it would show customers to a network without a token.
@@ -30,13 +56,15 @@ async def console(
         raise SettingsError(
             [f"--host {host}: whoever reaches it would see customers: give a token file too"]
         )
+    wanted = settings.web_token.get_secret_value()
+    watched = Watched(settings.app_id, workers, wanted, runbooks)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
         async with serving(
-            connection(settings), settings.topics, host=host, port=port, token=token
+            connection(settings), settings.topics, watched, host=host, port=port, token=token
         ) as (address, follow):
             announce(address)
             await _until(stop, follow)
@@ -49,18 +77,43 @@ async def console(
 
 @asynccontextmanager
 async def serving(
-    place: Connection, topics: Topics, *, host: str, port: int, token: str = ""
+    place: Connection,
+    topics: Topics,
+    watched: Watched,
+    *,
+    host: str,
+    port: int,
+    token: str = "",
 ) -> AsyncIterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Serve what these topics say; give the address, and what has to run to follow them."""
-    book = Book()
+    book, chronicle = Book(), Chronicle()
     takers = {
         topics.customers: book.customer,
         topics.accounts: book.account,
         topics.model: book.snapshot,
+        topics.retention: chronicle.retained,
+        topics.alerts: chronicle.alert,
+        topics.holdout: chronicle.alert,
     }
     following = Following(place, takers)
     past = partial(_past, place, topics)
-    server = Server(book, past, caught_up=lambda: following.caught_up, token=token)
+    watching = Watching(
+        place,
+        watched.app_id,
+        [*topics.sources, topics.usage],
+        watched.workers,
+        token=watched.token,
+        clock=time.time,
+    )
+    server = Server(
+        book,
+        chronicle,
+        past,
+        partial(_look, watching, place, topics),
+        caught_up=lambda: following.caught_up,
+        token=token,
+        runbooks=watched.runbooks,
+    )
     async with server.serve(host, port) as address:
         yield address, following.run(server.changed)
 
@@ -69,6 +122,12 @@ async def _past(place: Connection, topics: Topics, customer_id: str) -> tuple[Fo
     """Read a customer's alerts and usage events."""
     found = await lookup(place, [topics.alerts, topics.usage], customer_id)
     return found[topics.alerts], found[topics.usage]
+
+
+async def _look(watching: Watching, place: Connection, topics: Topics) -> Health:
+    """Ask how the work goes, and what could not be used."""
+    look, letters = await asyncio.gather(watching.look(), latest(place, topics.dead_letters))
+    return health(look, letters)
 
 
 async def _until(stop: asyncio.Event, act: Coroutine[Any, Any, None]) -> None:

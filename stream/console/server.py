@@ -12,13 +12,19 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
-from stream.console import lines, model
+from stream.console import lines, model, retained
 from stream.console.book import Book
+from stream.console.chronicle import Chronicle
+from stream.console.concerns import concerns
 from stream.console.customer import days, episodes
+from stream.console.health import Health
+from stream.console.lately import Lately
 from stream.console.lookup import Found
-from stream.console.pages import HERE, environment, render
+from stream.console.pages import HERE, environment, render, share
+from stream.console.retained import SEGMENTS_MAX, SPANS, Brought, Rates
 from stream.console.timeline import draw
-from stream.console.view import View, show
+from stream.console.view import NONE, View, show
+from stream.detector.periods import Every
 
 log = structlog.get_logger("slipaway.console")
 
@@ -29,6 +35,10 @@ TOLD_SECONDS: Final = 0.25
 """At least so long between two words that something changed."""
 LISTENERS_MAX: Final = 200
 ID_MAX: Final = 10_000
+LOOK_SECONDS: Final = 4.0
+"""What takes a while to find out is not found out more often."""
+SHOWN_MAX: Final = 13
+"""Rows of a table over time; what is drawn may go back further."""
 LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -42,6 +52,8 @@ _HEADERS: Final = {
 
 Lookup = Callable[[str], Awaitable[tuple[Found, Found]]]
 """Gives a customer's alerts and usage events."""
+Look = Callable[[], Awaitable[Health]]
+"""Asks how the work goes."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -51,14 +63,24 @@ class Server:
     def __init__(
         self,
         book: Book,
+        chronicle: Chronicle,
         lookup: Lookup,
+        look: Look,
         *,
         caught_up: Callable[[], bool],
         token: str = "",
+        runbooks: str = "",
     ) -> None:
-        """Show `book`; ask `lookup` for one customer's past; `token` empty: whoever gets here."""
+        """Show `book` and `chronicle`; ask `lookup` for one customer's past, `look` for the work.
+
+        `token` empty: whoever gets here may look. `runbooks`: where they are, as an address.
+        """
         self._book = book
+        self._chronicle = chronicle
         self._lookup = lookup
+        self._health = Lately(look, LOOK_SECONDS)
+        self._figures = Lately(self._figure, LOOK_SECONDS)
+        self._runbooks = runbooks.rstrip("/")
         self._caught_up = caught_up
         self._token = token
         # What a browser keeps is not the token itself.
@@ -81,6 +103,8 @@ class Server:
         app.router.add_get("/over", self._over)
         app.router.add_get("/accounts", self._accounts)
         app.router.add_get("/model", self._model)
+        app.router.add_get("/retention", self._retention)
+        app.router.add_get("/health", self._of_work)
         app.router.add_get("/live", self._live)
         app.router.add_get("/login", self._login)
         app.router.add_post("/login", self._let_in)
@@ -176,6 +200,49 @@ class Server:
             drifted=list(reversed(done.drifted)),
             # Our own drawing; every text in it went through an XML writer.
             losses=Markup(lines.draw(said, done.by_name)),  # noqa: S704
+        )
+
+    async def _figure(self) -> tuple[Rates | None, Brought | None]:
+        """Find out who stays, and what alerts bring, which holds for a while."""
+        rates = retained.rates(self._chronicle)
+        found = self._book.model
+        horizon = found.horizon_days if found else rates.horizon_days if rates else None
+        return rates, retained.brought(self._chronicle, horizon) if horizon else None
+
+    async def _retention(self, request: web.Request) -> web.Response:
+        rates, brought = await self._figures.get()
+        by = Every.MONTH if request.query.get("by") == Every.MONTH else Every.WEEK
+        asked = request.query.get("segment", "")[:ID_MAX]
+        segment = None if not asked else "" if asked == NONE else asked
+        course = retained.course(self._chronicle, by, segment)
+        stays = "Share of customers kept, by period" if rates else ""
+        return self._page(
+            request,
+            "retention",
+            rates=rates,
+            brought=brought,
+            course=course,
+            segment=segment,
+            spans=list(SPANS),
+            none_name=retained.NONE,
+            shown_max=SHOWN_MAX,
+            segments_max=SEGMENTS_MAX,
+            # Our own drawings; every text in them went through an XML writer.
+            rate_lines=Markup(lines.draw(stays, rates.lines if rates else {}, share)),  # noqa: S704
+            course_lines=Markup(  # noqa: S704
+                lines.draw(
+                    f"Episodes opened, recovered and lapsed, by {by.value}",
+                    course.lines,
+                    "{:,.0f}".format,
+                    from_zero=True,
+                )
+            ),
+        )
+
+    async def _of_work(self, request: web.Request) -> web.Response:
+        found = await self._health.get()
+        return self._page(
+            request, "health", health=found, concerns=concerns(found), runbooks=self._runbooks
         )
 
     async def _customer(self, request: web.Request) -> web.Response:

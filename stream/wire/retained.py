@@ -44,6 +44,9 @@ class Retained(msgspec.Struct, frozen=True, kw_only=True):
     """The silence that counted as a lapse."""
     segments: dict[str, Group]
     """By the policy's segments; empty: in none."""
+    cohorts: dict[str, Group] = {}
+    """By the first day of the period in which they came for the first time, as `first_day`; empty:
+    before those that are told apart. No entries: whoever wrote it counts no cohorts."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -124,6 +124,12 @@ function choose() {
   look();
 }
 
+const steady = document.querySelector("[data-every]"); // what changes without a word
+if (steady) {
+  setInterval(() => {
+    if (!document.hidden) look();
+  }, steady.dataset.every * 1000);
+}
 for (const row of document.querySelectorAll("[data-live] tbody tr")) row.dataset.seen = row.outerHTML;
 localTimes(document);
 if (link) listen();
