@@ -15,8 +15,8 @@ from stream.uplift.episodes import Episodes
 from stream.wire.alerts import decode_alert
 from stream.wire.retained import Retained, decode_retained
 
-EPISODES_MAX: Final = 100_000
-"""The latest, that the holdout is compared by: some 50 MB of memory."""
+EPISODES_MAX: Final = 50_000
+"""The latest, that the holdout is compared by: some 25 MB of memory, and a fifth of a second."""
 DAYS_MAX: Final = 800
 PERIODS_MAX: Final = 60
 

@@ -23,7 +23,8 @@ class Row(NamedTuple):
     """Event time up to which it has decided."""
     late_seconds: float | None
     """How far that is behind the clock, beyond the allowed lateness; None: not by the clock."""
-    saved: int | None
+    saved_seconds: float | None
+    """Since its last transaction."""
     customers: int | None
     restoring: int | None
     """State records still to read."""
@@ -38,15 +39,11 @@ class Health(NamedTuple):
     rows: list[Row]
     more: int
     """Partitions that are not shown."""
+    lag: int | None
+    """Records that wait, in all of them; None: nobody knows."""
     letters: Letters
     told: bool
     """Somebody said where the workers answer."""
-
-    @property
-    def lag(self) -> int | None:
-        """Add up the records that wait; None: nobody knows."""
-        known = [row.lag for row in self.rows if row.lag is not None]
-        return sum(known) if known else None
 
 
 def health(look: Look, letters: Letters) -> Health:
@@ -54,7 +51,9 @@ def health(look: Look, letters: Letters) -> Health:
     rows = sorted(_rows(look), key=lambda row: (bool(row.owner), -(row.lag or 0)))
     shown = sorted(rows[:ROWS_MAX], key=lambda row: (row.topic, row.partition))
     at = round(look.picture.at * SECOND_MS)
-    return Health(at, look, shown, len(rows) - len(shown), letters, bool(look.scrapes))
+    known = [row.lag for row in rows if row.lag is not None]
+    lag = sum(known) if known else None
+    return Health(at, look, shown, len(rows) - len(shown), lag, letters, bool(look.scrapes))
 
 
 def _rows(look: Look) -> list[Row]:
@@ -71,7 +70,6 @@ def _rows(look: Look) -> list[Row]:
         where = one.topic, one.partition
         worker, partition = said.get(where, (None, None))
         watermark = partition.watermark if partition is not None else None
-        saved = partition.checkpointed if partition is not None else None
         late = None
         if worker is not None and worker.clock == "wall" and watermark:
             late = max(0.0, look.picture.at - watermark - worker.allowed_lateness)
@@ -83,7 +81,7 @@ def _rows(look: Look) -> list[Row]:
                 lag=one.lag,
                 decided=round(watermark * SECOND_MS) if watermark else None,
                 late_seconds=late,
-                saved=round(saved * SECOND_MS) if saved else None,
+                saved_seconds=one.checkpoint_seconds,
                 customers=one.customers,
                 restoring=one.restoring,
             )

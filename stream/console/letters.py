@@ -20,6 +20,8 @@ from stream.engine.reading import reader
 
 LATEST: Final = 500
 """Records of each partition that are looked at."""
+READ_MAX: Final = 16 << 20
+"""Bytes; a letter may have many megabytes."""
 SECONDS: Final = 3.0
 ANSWER_SECONDS: Final = 10.0
 WAIT_MS: Final = 250
@@ -124,11 +126,13 @@ async def _read(
         for place in cut:
             await consumer.position(place)  # or the reset to the beginning overtakes the seek
             consumer.seek(place, ends[place] - LATEST)
-        while unread and clock() < until:
+        size = 0
+        while unread and clock() < until and size < READ_MAX:
             batches = await consumer.getmany(*unread, timeout_ms=WAIT_MS)
             for place, records in batches.items():
                 some = (read(record) for record in records if record.offset < ends[place])
                 found += [one for one in some if one is not None]
+                size += sum(len(record.value or b"") for record in records)
             unread -= await _done(consumer, unread, ends)
     return found, not (unread or cut)
 

@@ -15,6 +15,7 @@ HERE: Final = Path(__file__).parent
 _DAY_SECONDS: Final = DAY_MS / SECOND_MS
 _MINUTES: Final = len("2025-03-14T09:26")
 _SHORT: Final = 40
+_UNITS: Final = {"d": 86_400, "h": 3_600, "min": 60}
 _CHOICES: Final = {
     "segment": "Segment",
     "trigger": "Trigger",
@@ -40,6 +41,7 @@ def environment() -> Environment:
     )
     pages.filters["when"] = when
     pages.filters["for"] = lambda seconds: duration(seconds / _DAY_SECONDS)
+    pages.filters["age"] = age
     pages.filters["percent"] = lambda share: f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
     pages.filters["share"] = share
     pages.filters["short"] = short
@@ -64,6 +66,14 @@ def when(at: int) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(
         text, text[:_MINUTES].replace("T", " ")
     )
+
+
+def age(seconds: float) -> str:
+    """Write how long ago something was, in a unit in which it is a number that one can read."""
+    for size, unit in ((2 * 86_400, "d"), (2 * 3_600, "h"), (120, "min")):
+        if seconds >= size:
+            return f"{seconds / _UNITS[unit]:.0f}\N{NO-BREAK SPACE}{unit}"
+    return f"{max(seconds, 0):.0f}\N{NO-BREAK SPACE}s"
 
 
 def share(part: float) -> str:

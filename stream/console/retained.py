@@ -51,8 +51,6 @@ class Rates(NamedTuple):
 
     every: Every
     horizon_days: float
-    partitions: int
-    """That have ever told of such a period."""
     everybody: list[Rate]
     segments: dict[str, list[Rate]]
     """By name, the largest first; none, where the policy has no segments."""
@@ -60,6 +58,17 @@ class Rates(NamedTuple):
     """The earliest first."""
     left_out: int
     """Periods counted by another length or horizon."""
+
+    @property
+    def whole(self) -> int:
+        """Give the place of the latest period that as many partitions have told of as ever did."""
+        places = range(len(self.everybody) - 1, -1, -1)
+        return next(place for place in places if self.everybody[place].partitions == self.most)
+
+    @property
+    def most(self) -> int:
+        """Give the most partitions that have told of one period."""
+        return max(rate.partitions for rate in self.everybody)
 
     @property
     def lines(self) -> dict[str, list[tuple[int, float]]]:
@@ -129,7 +138,6 @@ def rates(found: Chronicle) -> Rates | None:
     return Rates(
         every=every,
         horizon_days=horizon_days,
-        partitions=len({one.partition for told in same for one in told}),
         everybody=[_rate(told, None) for told in same],
         segments={
             name or NONE: [_rate(told, name) for told in same] for name in named[:SEGMENTS_MAX]

@@ -56,7 +56,7 @@ async def console(
         raise SettingsError(
             [f"--host {host}: whoever reaches it would see customers: give a token file too"]
         )
-    wanted = settings.web_token.get_secret_value()
+    wanted = settings.token()
     watched = Watched(settings.app_id, workers, wanted, runbooks)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,11 +91,14 @@ async def serving(
         topics.customers: book.customer,
         topics.accounts: book.account,
         topics.model: book.snapshot,
+    }
+    tellers = {
         topics.retention: chronicle.retained,
         topics.alerts: chronicle.alert,
         topics.holdout: chronicle.alert,
     }
-    following = Following(place, takers)
+    # A year of alerts takes a while to read: what is open now does not wait for it.
+    following, listening = Following(place, takers), Following(place, tellers)
     past = partial(_past, place, topics)
     watching = Watching(
         place,
@@ -111,11 +114,12 @@ async def serving(
         past,
         partial(_look, watching, place, topics),
         caught_up=lambda: following.caught_up,
+        told=lambda: listening.caught_up,
         token=token,
         runbooks=watched.runbooks,
     )
     async with server.serve(host, port) as address:
-        yield address, following.run(server.changed)
+        yield address, _both(following.run(server.changed), listening.run(lambda: None))
 
 
 async def _past(place: Connection, topics: Topics, customer_id: str) -> tuple[Found, Found]:
@@ -128,6 +132,17 @@ async def _look(watching: Watching, place: Connection, topics: Topics) -> Health
     """Ask how the work goes, and what could not be used."""
     look, letters = await asyncio.gather(watching.look(), latest(place, topics.dead_letters))
     return health(look, letters)
+
+
+async def _both(*acts: Coroutine[Any, Any, None]) -> None:
+    """Run both until one ends, whose error is raised."""
+    tasks = [asyncio.create_task(act) for act in acts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _until(stop: asyncio.Event, act: Coroutine[Any, Any, None]) -> None:

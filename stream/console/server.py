@@ -15,7 +15,7 @@ from markupsafe import Markup
 from stream.console import lines, model, retained
 from stream.console.book import Book
 from stream.console.chronicle import Chronicle
-from stream.console.concerns import concerns
+from stream.console.concerns import LATE_SECONDS, concerns
 from stream.console.customer import days, episodes
 from stream.console.health import Health
 from stream.console.lately import Lately
@@ -68,12 +68,14 @@ class Server:
         look: Look,
         *,
         caught_up: Callable[[], bool],
+        told: Callable[[], bool],
         token: str = "",
         runbooks: str = "",
     ) -> None:
         """Show `book` and `chronicle`; ask `lookup` for one customer's past, `look` for the work.
 
-        `token` empty: whoever gets here may look. `runbooks`: where they are, as an address.
+        `caught_up`, `told`: whether either has all that was there at the beginning. `token` empty:
+        whoever gets here may look. `runbooks`: where they are, as an address.
         """
         self._book = book
         self._chronicle = chronicle
@@ -82,6 +84,7 @@ class Server:
         self._figures = Lately(self._figure, LOOK_SECONDS)
         self._runbooks = runbooks.rstrip("/")
         self._caught_up = caught_up
+        self._told = told
         self._token = token
         # What a browser keeps is not the token itself.
         self._cookie = hmac.new(token.encode(), b"slipaway console", hashlib.sha256).hexdigest()
@@ -219,6 +222,7 @@ class Server:
         return self._page(
             request,
             "retention",
+            told=self._told(),
             rates=rates,
             brought=brought,
             course=course,
@@ -242,7 +246,12 @@ class Server:
     async def _of_work(self, request: web.Request) -> web.Response:
         found = await self._health.get()
         return self._page(
-            request, "health", health=found, concerns=concerns(found), runbooks=self._runbooks
+            request,
+            "health",
+            health=found,
+            concerns=concerns(found),
+            late_max=LATE_SECONDS,
+            runbooks=self._runbooks,
         )
 
     async def _customer(self, request: web.Request) -> web.Response:

@@ -19,6 +19,7 @@ from stream.top.picture import Picture, picture
 from stream.top.scrape import Scrape, scrape
 
 _SECONDS_MAX: Final = 5
+_NAME_SECONDS_MAX: Final = 2
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ class Watching:
         self._app_id = app_id
         self._topics = topics
         self._urls = urls
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._token = token
         self._clock = clock
         self._before: Sequence[Scrape] = ()
 
@@ -57,18 +58,13 @@ class Watching:
         """Ask; who does not answer is named, and nothing is raised."""
         now = self._clock()
         scrapes, lags, members = await asyncio.gather(
-            self._scrape(now),
+            answers(self._urls, self._token, now),
             ask(self._connection, self._app_id, self._topics),
             self._members(),
         )
         found = picture(scrapes, lags, now, self._before)
         self._before = scrapes
         return Look(picture=found, scrapes=scrapes, members=members)
-
-    async def _scrape(self, now: float) -> list[Scrape]:
-        places = [place for url in self._urls for place in await addresses(url)]
-        async with aiohttp.ClientSession(headers=self._headers) as session:
-            return list(await asyncio.gather(*(scrape(session, one, now) for one in places)))
 
     async def _members(self) -> GroupFacts | None:
         admin = AIOKafkaAdminClient(**self._connection.client(), request_timeout_ms=5_000)
@@ -82,6 +78,14 @@ class Watching:
             await admin.close()
 
 
+async def answers(urls: Sequence[str], token: str, at: float) -> list[Scrape]:
+    """Ask every worker at the moment `at` (seconds since 1970 UTC), all at once."""
+    places = [place for url in urls for place in await addresses(url)]
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        return list(await asyncio.gather(*(scrape(session, one, at) for one in places)))
+
+
 async def addresses(url: str) -> list[str]:
     """Give the addresses of the workers behind a name: a headless service has one for each.
 
@@ -91,10 +95,11 @@ async def addresses(url: str) -> list[str]:
     if place.scheme != "http" or place.hostname is None:  # a certificate is for a name
         return [url]
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            place.hostname, place.port or 80, type=socket.SOCK_STREAM
-        )
-    except OSError:
+        async with asyncio.timeout(_NAME_SECONDS_MAX):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                place.hostname, place.port or 80, type=socket.SOCK_STREAM
+            )
+    except (OSError, TimeoutError):
         return [url]
     # A machine with addresses of both kinds is one machine.
     kinds = {family for family, *_ in found}

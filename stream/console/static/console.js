@@ -5,6 +5,7 @@ const GATHER_MS = 200; // changes within this time are one look
 const TYPING_MS = 250;
 const link = document.getElementById("link");
 const choices = document.getElementById("choices");
+const seen = new WeakMap(); // what the server said last, before its times became the reader's
 let looking = false;
 let lookAgain = false;
 
@@ -37,9 +38,12 @@ function renew(old, fresh) {
     renewChoice(old, fresh);
     return;
   }
-  const rows = old.querySelector("tbody");
-  const freshRows = fresh.querySelector("tbody");
+  const rows = old.querySelector(":scope > table > tbody");
+  const freshRows = fresh.querySelector(":scope > table > tbody");
   if (!rows || !freshRows) {
+    const text = fresh.innerHTML;
+    if (seen.get(old) === text) return; // where somebody is reading, or scrolling
+    seen.set(old, text);
     old.replaceChildren(...fresh.childNodes);
     localTimes(old);
     return;
@@ -131,6 +135,9 @@ if (steady) {
   }, steady.dataset.every * 1000);
 }
 for (const row of document.querySelectorAll("[data-live] tbody tr")) row.dataset.seen = row.outerHTML;
+for (const one of document.querySelectorAll("[data-live]")) {
+  if (!one.querySelector(":scope > table")) seen.set(one, one.innerHTML);
+}
 localTimes(document);
 if (link) listen();
 if (choices) {

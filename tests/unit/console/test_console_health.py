@@ -24,6 +24,8 @@ from stream.top.lags import Lags
 from stream.top.picture import picture
 from stream.top.scrape import Partition, Said
 from stream.wire.dead_letters import dead_letter
+from stream.worker.metrics import Metrics
+from stream.worker.web import Web
 
 REPOSITORY = Path(__file__).parents[3]
 NO_LETTERS = Letters([], 0, None, whole=True)
@@ -167,6 +169,7 @@ def test_of_many_partitions_those_that_need_somebody_are_shown() -> None:
     lags = Lags(lags={("usage", number): number for number in range(ROWS_MAX + 50)})
     found = health(a_look(lags=lags), NO_LETTERS)
     assert (len(found.rows), found.more, found.rows[0].partition) == (ROWS_MAX, 50, 50)
+    assert found.lag == sum(range(ROWS_MAX + 50))
 
 
 async def test_of_workers_behind_one_name_each_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +194,26 @@ async def test_of_workers_behind_one_name_each_is_asked(monkeypatch: pytest.Monk
     assert (await addresses("http://new:1/m"))[0] == "http://[fd00::1]:1/m"
     for url in ("http://one:8080/metrics", "http://gone:1/metrics", "https://all/metrics"):
         assert await addresses(url) == [url]
+
+
+async def test_workers_that_want_a_token_are_given_it() -> None:
+    """Theirs, not the console's."""
+    web = Web(
+        host="127.0.0.1",
+        port=0,
+        registry=Metrics().registry,
+        unready=lambda: "",
+        token="sesame",  # noqa: S106
+    )
+    await web.start()
+    try:
+        url = f"http://127.0.0.1:{web.address[1]}/metrics"
+        (let_in,) = await workers.answers([url], "sesame", NOW)
+        (refused,) = await workers.answers([url], "", NOW)
+    finally:
+        await web.stop()
+    assert let_in.said is not None
+    assert (refused.said, refused.problem) == (None, "status 401")
 
 
 def a_letter(

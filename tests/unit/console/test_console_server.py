@@ -78,7 +78,13 @@ async def serving(
         return work or health(a_look(), Letters([], 0, None, whole=True))
 
     server = Server(
-        book, chronicle or Chronicle(), lookup, look, caught_up=lambda: True, token=token
+        book,
+        chronicle or Chronicle(),
+        lookup,
+        look,
+        caught_up=lambda: True,
+        told=lambda: True,
+        token=token,
     )
     async with server.serve("127.0.0.1", 0) as address, aiohttp.ClientSession() as session:
         yield server, address, session
