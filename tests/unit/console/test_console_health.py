@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 from test_console_server import HOSTILE, Book, serving
+from typer.testing import CliRunner
 from watched import NOW, URL, a_look, said, scraped
 
+from stream.cli import cli
 from stream.console import concerns as module
 from stream.console import workers
 from stream.console.concerns import Concern, concerns
 from stream.console.health import ROWS_MAX, Health, health
 from stream.console.lately import Lately
 from stream.console.letters import BYTES_MAX, TEXT_MAX, Letters, excerpt, sort
+from stream.console.pages import age
 from stream.console.workers import Look, addresses
 from stream.detector.errors import BadEvent, Code
 from stream.dlq.letters import Letter, Mark, Place
@@ -306,3 +309,28 @@ async def test_what_takes_a_while_is_asked_once_for_all() -> None:
     assert await lately.get() == 1
     now = 4.0
     assert await lately.get() == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said_of_it"),
+    [
+        (["--worker", "w0:8080"], "write it as http://HOST:PORT"),
+        (["--runbooks", "javascript:alert(1)"], "write it as http://HOST/PATH"),
+    ],
+)
+def test_addresses_that_lead_nowhere_are_refused_before_anything_is_asked(
+    words: list[str], said_of_it: str
+) -> None:
+    """A link that runs is worse than none."""
+    ended = CliRunner().invoke(cli, ["console", *words])
+    assert ended.exit_code != 0
+    assert said_of_it in ended.output
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-1, "0 s"), (119.4, "119 s"), (120, "2 min"), (7_200, "2 h"), (172_800, "2 d")],
+)
+def test_how_long_ago_is_a_number_that_one_can_read(seconds: float, words: str) -> None:
+    """Not 10,000 s, and not 0.1 days."""
+    assert age(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
