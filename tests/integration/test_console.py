@@ -247,7 +247,7 @@ async def _stays(page: Page, address: str, product: Product) -> None:
     opened = page.locator("#course table").first.locator("tbody tr").last
     await expect(opened).to_contain_text("2023-11-13")
     await page.get_by_role("link", name="month").click()
-    await expect(page.locator("#course caption").first).to_contain_text("By month")
+    await expect(page.locator("#course-table")).to_contain_text("By month")
     await page.get_by_role("link", name="trial").click()
     assert page.url == f"{address}/retention?by=month&segment=trial"
     await no_serious_violation(page)
