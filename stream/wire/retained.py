@@ -13,7 +13,7 @@ from stream.detector.calendar import date_of, local_time
 from stream.detector.events import DAY_MS
 from stream.detector.periods import Every
 from stream.detector.policy import Policy
-from stream.detector.turnover import Counted
+from stream.detector.turnover import Counted, Counts
 
 VERSION: Final = 1
 
@@ -64,17 +64,7 @@ def encode_retained(counted: Counted, policy: Policy, partition: int) -> tuple[b
         begin=counted.begin,
         end=counted.end,
         horizon_days=policy.horizon_ms / DAY_MS,
-        segments={
-            name: Group(
-                at_start=counts.at_start,
-                kept=counts.kept,
-                lapsed=counts.lapsed,
-                ended=counts.ended,
-                new=counts.new,
-                back=counts.back,
-            )
-            for name, counts in sorted(counted.segments.items())
-        },
+        segments={name: _group(counts) for name, counts in sorted(counted.segments.items())},
     )
     return f"{every.value}/{day}/{partition}".encode(), _encode(said)
 
@@ -88,3 +78,14 @@ def decode_retained(value: bytes) -> Retained:
     if said.version != VERSION:
         raise ValueError(f"counts of version {said.version}, where this program reads {VERSION}")
     return said
+
+
+def _group(counts: Counts) -> Group:
+    return Group(
+        at_start=counts.at_start,
+        kept=counts.kept,
+        lapsed=counts.lapsed,
+        ended=counts.ended,
+        new=counts.new,
+        back=counts.back,
+    )
