@@ -85,7 +85,7 @@ async def sort(topic: str, found: Sequence[Letter | Mark], *, whole: bool) -> Le
                 kind,
                 remedy(kind.code, kind.stage),
                 letter.written_at,
-                letter.reason.message,
+                letter.reason.message[:TEXT_MAX],
                 value,
                 more,
             )

@@ -249,11 +249,13 @@ async def test_letters_are_put_together_by_what_is_wrong() -> None:
     assert (found.looked, found.since, found.whole) == (3, 1_003, False)
 
 
-def test_of_what_was_sent_the_beginning_is_shown() -> None:
+async def test_of_what_was_sent_the_beginning_is_shown() -> None:
     """Ten megabytes of it would show nobody anything."""
     assert excerpt("é".encode() * 1_000) == ("é" * TEXT_MAX, 2 * (1_000 - TEXT_MAX))
     assert excerpt(b"\xff" * 100) == ("0x" + "ff" * BYTES_MAX, 100 - BYTES_MAX)
     assert excerpt(None) == ("", 0)
+    (long,) = (await sort("dead", [a_letter(1, b"", message="x" * 5_000)], whole=True)).sorts
+    assert long.message == "x" * TEXT_MAX
 
 
 @pytest.mark.parametrize("text", HOSTILE)
