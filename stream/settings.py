@@ -104,6 +104,11 @@ class Topics(BaseModel):
         description="The latest alert of every account that ever had one, compacted, keyed by"
         " account: how all of them stand now, in the form of `account_alerts`.",
     )
+    retention: TopicName = Field(
+        default="slipaway.retention",
+        description="Who stayed, period by period: each partition's counts, compacted. No record"
+        " names a customer.",
+    )
     members: TopicName = Field(
         default="slipaway.members",
         description="What accounts are told of their members, keyed by account: a record a visit.",

@@ -13,7 +13,10 @@ from stream.settings import CONFIG_VARIABLE, PREFIX, knobs
 
 LINES_MAX = 600
 TEST_VARIABLES = {f"{PREFIX}REQUIRE_ALL"}  # read by tests/needs.py
-OPTION_VARIABLES = {CONFIG_VARIABLE, f"{PREFIX}CONSOLE_TOKEN_FILE"}  # in place of an option
+OPTION_VARIABLES = {  # in place of an option
+    CONFIG_VARIABLE,
+    *(f"{PREFIX}CONSOLE_{option}" for option in ("TOKEN_FILE", "WORKERS", "RUNBOOKS")),
+}
 
 # What must not be found is put together here, or this file would hold it.
 HOSTS = [

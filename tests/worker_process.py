@@ -39,6 +39,7 @@ TOPICS = (
     "account_alerts",
     "account_holdout",
     "accounts",
+    "retention",
     "members",
     "accounts_state",
 )

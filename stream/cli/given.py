@@ -95,3 +95,11 @@ def moment_of(option: str, text: str | None) -> int | None:
         return from_iso(text)
     except ValueError as error:
         raise SettingsError([f"{option}: {error}; write it as 2026-01-31T00:00:00Z"]) from error
+
+
+def metrics_of(url: str) -> str:
+    """Give the address of a worker's metrics."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("http", "https") or not rest.strip("/"):
+        raise SettingsError([f"URL: {url!r}: write it as http://HOST:PORT"])
+    return url if rest.partition("/")[2] else f"{url.rstrip('/')}/metrics"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.errors import reported
-from stream.cli.given import settings_of
+from stream.cli.given import metrics_of, settings_of
 from stream.cli.options import Assign, Brokers, Config, PolicyPath
 from stream.settings import SettingsError
 
@@ -31,20 +31,42 @@ def console(
             help="Holds what has to be given to see customers.",
         ),
     ] = None,
+    worker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            envvar="SLIPAWAY_CONSOLE_WORKERS",
+            help="Where a worker answers, http://HOST:PORT, or all of them by one name: shows how"
+            " they are doing.",
+        ),
+    ] = None,
+    runbooks: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="SLIPAWAY_CONSOLE_RUNBOOKS",
+            help="Where the runbooks are, for links to them.",
+        ),
+    ] = "",
     policy: PolicyPath = None,
     config: Config = None,
     assign: Assign = None,
     bootstrap_servers: Brokers = None,
 ) -> None:
-    """Show in a browser who is slipping now, and why; Ctrl-C ends it.
+    """Show in a browser who is slipping now, why, and what was won back; Ctrl-C ends it.
 
     slipaway console
+
+    slipaway console --worker http://127.0.0.1:8080
 
     slipaway console --host 0.0.0.0 --token-file token.txt
     """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers, policy)
         token = _token(token_file)
+        workers = [metrics_of(url) for url in worker or ()]
+        if runbooks and not runbooks.startswith(("http://", "https://")):
+            raise SettingsError([f"--runbooks: {runbooks!r}: write it as http://HOST/PATH"])
         from stream.console.run import console as serve
         from stream.worker.logs import to_stderr
 
@@ -55,6 +77,8 @@ def console(
                 host=host,
                 port=port,
                 token=token,
+                workers=workers,
+                runbooks=runbooks,
                 announce=lambda address: typer.echo(f"The console is at {address}/", err=True),
             )
         )

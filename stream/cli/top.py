@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from stream.cli.errors import WRONG, reported
-from stream.cli.given import settings_of
+from stream.cli.given import metrics_of, settings_of
 from stream.cli.options import Assign, Brokers, Config
 from stream.settings import Settings, SettingsError
 
@@ -48,7 +48,7 @@ def top(
     """
     with reported():
         settings = settings_of(config, assign, bootstrap_servers)
-        asked = [_metrics_of(url) for url in urls or [_local(settings)]]
+        asked = [metrics_of(url) for url in urls or [_local(settings)]]
         live = not (once or as_json) and sys.stdout.isatty()
         try:
             last = asyncio.run(_watch(settings, asked, every, live=live, kafka=kafka))
@@ -70,14 +70,6 @@ def _local(settings: Settings) -> str:
         )
     host = "127.0.0.1" if settings.web_host in ANYWHERE else settings.web_host
     return f"http://{host}:{settings.web_port}"
-
-
-def _metrics_of(url: str) -> str:
-    """Give the address of a worker's metrics."""
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("http", "https") or not rest.strip("/"):
-        raise SettingsError([f"URL: {url!r}: write it as http://HOST:PORT"])
-    return url if rest.partition("/")[2] else f"{url.rstrip('/')}/metrics"
 
 
 async def _watch(

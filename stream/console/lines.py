@@ -1,6 +1,6 @@
 """Lines over time, drawn as SVG: colours are classes, and every text goes through an XML writer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from stream.wire.times import iso
@@ -11,14 +11,24 @@ _DATE = len("2025-03-14")
 _APART = 14.0
 
 
-def draw(title: str, lines: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Draw lines of (ms since 1970, value), each named at its end; nothing where none has two."""
+def draw(
+    title: str,
+    lines: Mapping[str, Sequence[tuple[int, float]]],
+    write: Callable[[float], str] = "{:.3f}".format,
+    *,
+    from_zero: bool = False,
+) -> str:
+    """Draw lines of (ms since 1970, value), each named at its end; nothing where none has two.
+
+    `write` writes a value.
+    """
     drawn = {name: points for name, points in lines.items() if len(points) > 1}
     if not drawn:
         return ""
     moments = [at for points in drawn.values() for at, _ in points]
     values = [value for points in drawn.values() for _, value in points]
     first, last, low, high = min(moments), max(moments), min(values), max(values)
+    low = 0.0 if from_zero else low
     span, height = max(last - first, 1), (high - low) or 1.0
 
     def place(at: int, value: float) -> tuple[float, float]:
@@ -34,7 +44,7 @@ def draw(title: str, lines: Mapping[str, Sequence[tuple[int, float]]]) -> str:
             "line",
             {"x1": f"{_LEFT:g}", "x2": f"{WIDTH - _RIGHT:g}", "y1": f"{y:.1f}", "y2": f"{y:.1f}"},
         )
-        _write(root, (_LEFT - 6, y + 4), f"{value:.3f}", "end")
+        _write(root, (_LEFT - 6, y + 4), write(value), "end")
     for at, anchor in ((first, "start"), (last, "end")):
         _write(root, (place(at, low)[0], HEIGHT - 6), iso(at)[:_DATE], anchor)
     for number, points in enumerate(drawn.values()):

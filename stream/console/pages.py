@@ -15,6 +15,7 @@ HERE: Final = Path(__file__).parent
 _DAY_SECONDS: Final = DAY_MS / SECOND_MS
 _MINUTES: Final = len("2025-03-14T09:26")
 _SHORT: Final = 40
+_UNITS: Final = {"d": 86_400, "h": 3_600, "min": 60}
 _CHOICES: Final = {
     "segment": "Segment",
     "trigger": "Trigger",
@@ -39,9 +40,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     pages.filters["when"] = when
-    pages.filters["age"] = age
+    pages.filters["since"] = since
     pages.filters["for"] = lambda seconds: duration(seconds / _DAY_SECONDS)
+    pages.filters["age"] = age
     pages.filters["percent"] = lambda share: f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    pages.filters["share"] = share
     pages.filters["short"] = short
     pages.globals["choices"] = _CHOICES
     pages.globals["chosen_name"] = chosen_name
@@ -66,9 +69,22 @@ def when(at: int) -> Markup:
     )
 
 
-def age(at: int) -> Markup:
+def since(at: int) -> Markup:
     """Leave room for how long ago a moment (ms since 1970 UTC) was: only its reader has a clock."""
     return Markup('<small data-since="{}"></small>').format(iso(at))
+
+
+def age(seconds: float) -> str:
+    """Write how long ago something was, in a unit in which it is a number that one can read."""
+    for size, unit in ((2 * 86_400, "d"), (2 * 3_600, "h"), (120, "min")):
+        if seconds >= size:
+            return f"{seconds / _UNITS[unit]:.0f}\N{NO-BREAK SPACE}{unit}"
+    return f"{max(seconds, 0):.0f}\N{NO-BREAK SPACE}s"
+
+
+def share(part: float) -> str:
+    """Write a share of customers, to a tenth of a hundredth."""
+    return f"{100 * part:.1f}\N{NO-BREAK SPACE}%"
 
 
 def short(text: str) -> str:

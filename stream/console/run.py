@@ -3,15 +3,20 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from stream.console.book import Book
+from stream.console.chronicle import Chronicle
 from stream.console.follow import Following
+from stream.console.health import Health, health
+from stream.console.letters import latest
 from stream.console.past import past
 from stream.console.server import LOCAL, Server
+from stream.console.workers import Watching
 from stream.detector.policy import Policy
 from stream.engine.connection import Connection
 from stream.engine.exits import Fatal
@@ -21,10 +26,31 @@ from stream.wire.policy_file import PolicyFile
 from stream.worker.connection import connection
 
 
+class Watched(NamedTuple):
+    """What the page of the work asks, and where it leads."""
+
+    app_id: str
+    workers: Sequence[str] = ()
+    """Where their metrics are."""
+    token: str = ""
+    """That they want."""
+    runbooks: str = ""
+    """Where the runbooks are."""
+
+
 async def console(
-    settings: Settings, *, host: str, port: int, token: str, announce: Callable[[str], None]
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    token: str,
+    workers: Sequence[str] = (),
+    runbooks: str = "",
+    announce: Callable[[str], None],
 ) -> None:
     """Serve the console until SIGTERM or SIGINT; `announce` is given its address.
+
+    `workers` are where their metrics are, `runbooks` where people read what to do.
 
     Raises `Fatal` for whatever Kafka refuses, and where the port is taken; SettingsError
     where it would show customers to a network without a token; PolicyErrors.
@@ -34,13 +60,20 @@ async def console(
             [f"--host {host}: whoever reaches it would see customers: give a token file too"]
         )
     product = _product(settings)
+    watched = Watched(settings.app_id, workers, settings.token(), runbooks)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
         async with serving(
-            connection(settings), settings.topics, product, host=host, port=port, token=token
+            connection(settings),
+            settings.topics,
+            product,
+            watched,
+            host=host,
+            port=port,
+            token=token,
         ) as (address, follow):
             announce(address)
             await _until(stop, follow)
@@ -56,6 +89,7 @@ async def serving(
     place: Connection,
     topics: Topics,
     product: PolicyFile,
+    watched: Watched,
     *,
     host: str,
     port: int,
@@ -65,22 +99,40 @@ async def serving(
 
     `product` is the policy of the workers: what it says of events, and of customers.
     """
-    book = Book()
+    book, chronicle = Book(), Chronicle()
     takers = {
         topics.customers: book.customer,
         topics.accounts: book.account,
         topics.model: book.snapshot,
     }
-    following = Following(place, takers)
+    tellers = {
+        topics.retention: chronicle.retained,
+        topics.alerts: chronicle.alert,
+        topics.holdout: chronicle.alert,
+    }
+    # A year of alerts takes a while to read: what is open now does not wait for it.
+    following, listening = Following(place, takers), Following(place, tellers)
+    watching = Watching(
+        place,
+        watched.app_id,
+        [*topics.sources, topics.usage],
+        watched.workers,
+        token=watched.token,
+        clock=time.time,
+    )
     server = Server(
         book,
+        chronicle,
         partial(past, place, topics),
+        partial(_look, watching, place, topics),
         product=product,
         caught_up=lambda: following.caught_up,
+        told=lambda: listening.caught_up,
         token=token,
+        runbooks=watched.runbooks,
     )
     async with server.serve(host, port) as address:
-        yield address, following.run(server.changed)
+        yield address, _both(following.run(server.changed), listening.run(lambda: None))
 
 
 def _product(settings: Settings) -> PolicyFile:
@@ -88,6 +140,23 @@ def _product(settings: Settings) -> PolicyFile:
     if settings.policy is None:
         return PolicyFile(policy=Policy())
     return policy_file.load(settings.policy)
+
+
+async def _look(watching: Watching, place: Connection, topics: Topics) -> Health:
+    """Ask how the work goes, and what could not be used."""
+    look, letters = await asyncio.gather(watching.look(), latest(place, topics.dead_letters))
+    return health(look, letters)
+
+
+async def _both(*acts: Coroutine[Any, Any, None]) -> None:
+    """Run both until one ends, whose error is raised."""
+    tasks = [asyncio.create_task(act) for act in acts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _until(stop: asyncio.Event, act: Coroutine[Any, Any, None]) -> None:

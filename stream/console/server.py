@@ -12,13 +12,19 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
-from stream.console import lines, model, person, reliability
+from stream.console import lines, model, person, reliability, retained
 from stream.console.book import Book
+from stream.console.chronicle import Chronicle
+from stream.console.concerns import LATE_SECONDS, concerns
 from stream.console.customer import Historian
+from stream.console.health import Health
 from stream.console.judges import Judges
-from stream.console.pages import HERE, environment, render
+from stream.console.lately import Lately
+from stream.console.pages import HERE, environment, render, share
 from stream.console.past import Past
-from stream.console.view import View, show
+from stream.console.retained import SEGMENTS_MAX, SPANS, Brought, Rates
+from stream.console.view import NONE, View, show
+from stream.detector.periods import Every
 from stream.engine.exits import Fatal
 from stream.tap.worklist import ranked
 from stream.wire.policy_file import PolicyFile
@@ -32,6 +38,10 @@ TOLD_SECONDS: Final = 0.25
 """At least so long between two words that something changed."""
 LISTENERS_MAX: Final = 200
 ID_MAX: Final = 10_000
+LOOK_SECONDS: Final = 4.0
+"""What takes a while to find out is not found out more often."""
+SHOWN_MAX: Final = 13
+"""Rows of a table over time; what is drawn may go back further."""
 LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -45,6 +55,8 @@ _HEADERS: Final = {
 
 Lookup = Callable[[str], Awaitable[Past]]
 """Gives what is known of a customer."""
+Look = Callable[[], Awaitable[Health]]
+"""Asks how the work goes."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -54,22 +66,33 @@ class Server:
     def __init__(
         self,
         book: Book,
+        chronicle: Chronicle,
         lookup: Lookup,
+        look: Look,
         *,
         product: PolicyFile,
         caught_up: Callable[[], bool],
+        told: Callable[[], bool],
         token: str = "",
+        runbooks: str = "",
     ) -> None:
-        """Show `book`; ask `lookup` for one customer's past, read as `product` says.
+        """Show `book` and `chronicle`; ask `lookup` for one customer's past, `look` for the work.
 
-        `token` empty: whoever gets here may look.
+        `product`: how the past is read. `caught_up`, `told`: whether either has all that was there
+        at the beginning. `token` empty: whoever gets here may look. `runbooks`: where they are, as
+        an address.
         """
         self._book = book
+        self._chronicle = chronicle
         self._lookup = lookup
         self._policy = product.policy
         self._historian = Historian(product)
         self._judges = Judges(book, product.policy)
+        self._health = Lately(look, LOOK_SECONDS)
+        self._figures = Lately(self._figure, LOOK_SECONDS)
+        self._runbooks = runbooks.rstrip("/")
         self._caught_up = caught_up
+        self._told = told
         self._token = token
         # What a browser keeps is not the token itself.
         self._cookie = hmac.new(token.encode(), b"slipaway console", hashlib.sha256).hexdigest()
@@ -91,6 +114,8 @@ class Server:
         app.router.add_get("/over", self._over)
         app.router.add_get("/accounts", self._accounts)
         app.router.add_get("/model", self._model)
+        app.router.add_get("/retention", self._retention)
+        app.router.add_get("/health", self._of_work)
         app.router.add_get("/live", self._live)
         app.router.add_get("/login", self._login)
         app.router.add_post("/login", self._let_in)
@@ -189,6 +214,55 @@ class Server:
             drifted=list(reversed(done.drifted)),
             # Our own drawing; every text in it went through an XML writer.
             losses=Markup(lines.draw(said, done.by_name)),  # noqa: S704
+        )
+
+    async def _figure(self) -> tuple[Rates | None, Brought | None]:
+        """Find out who stays, and what alerts bring, which holds for a while."""
+        rates = retained.rates(self._chronicle)
+        found = self._book.model
+        horizon = found.horizon_days if found else rates.horizon_days if rates else None
+        return rates, retained.brought(self._chronicle, horizon) if horizon else None
+
+    async def _retention(self, request: web.Request) -> web.Response:
+        rates, brought = await self._figures.get()
+        by = Every.MONTH if request.query.get("by") == Every.MONTH else Every.WEEK
+        asked = request.query.get("segment", "")[:ID_MAX]
+        segment = None if not asked else "" if asked == NONE else asked
+        course = retained.course(self._chronicle, by, segment)
+        stays = "Share of customers kept, by period" if rates else ""
+        return self._page(
+            request,
+            "retention",
+            told=self._told(),
+            rates=rates,
+            brought=brought,
+            course=course,
+            segment=segment,
+            spans=list(SPANS),
+            none_name=retained.NONE,
+            shown_max=SHOWN_MAX,
+            segments_max=SEGMENTS_MAX,
+            # Our own drawings; every text in them went through an XML writer.
+            rate_lines=Markup(lines.draw(stays, rates.lines if rates else {}, share)),  # noqa: S704
+            course_lines=Markup(  # noqa: S704
+                lines.draw(
+                    f"Episodes opened, recovered and lapsed, by {by.value}",
+                    course.lines,
+                    "{:,.0f}".format,
+                    from_zero=True,
+                )
+            ),
+        )
+
+    async def _of_work(self, request: web.Request) -> web.Response:
+        found = await self._health.get()
+        return self._page(
+            request,
+            "health",
+            health=found,
+            concerns=concerns(found),
+            late_max=LATE_SECONDS,
+            runbooks=self._runbooks,
         )
 
     async def _customer(self, request: web.Request) -> web.Response:

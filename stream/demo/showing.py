@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 from rich.console import Console
 
-from stream.console.run import serving
+from stream.console.run import Watched, serving
 from stream.demo.child import Worker, WorkerDiedError
 from stream.demo.feed import feed
 from stream.demo.gauges import Gauges, Reading
@@ -98,7 +98,7 @@ class Showing:
             gauges = Gauges(session, port, self._raw, self._usage)
             with self._talk.status("Starting the worker ..."):
                 await _until_ready(worker, gauges)
-            console, follow = await stack.enter_async_context(self._console())
+            console, follow = await stack.enter_async_context(self._console(gauges.address))
             self._announce(gauges.address, console)
             acts = (self._perform(ends), self._watch(worker, gauges), self._read_alerts(), follow)
             tasks = [asyncio.create_task(act) for act in acts]
@@ -155,11 +155,14 @@ class Showing:
             if code:
                 raise for_code(code)(f"topic {name}: {message}")
 
-    def _console(self) -> AbstractAsyncContextManager[tuple[str, Coroutine[Any, Any, None]]]:
+    def _console(
+        self, worker: str
+    ) -> AbstractAsyncContextManager[tuple[str, Coroutine[Any, Any, None]]]:
         """Serve the console of this showing, on any free port of this machine."""
         topics = Topics(sources=(self._raw,), **self._topics())
         place = Connection(bootstrap=self._bootstrap)
-        return serving(place, topics, self._product, host="127.0.0.1", port=0)
+        watched = Watched(self._app_id, [f"{worker}/metrics"])
+        return serving(place, topics, self._product, watched, host="127.0.0.1", port=0)
 
     def _announce(self, address: str, console: str) -> None:
         simulation = self._simulation

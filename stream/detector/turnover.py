@@ -115,6 +115,8 @@ class Turnover:
         self._unknown = state is None  # a release that counted nobody was here before, or none
         self.changed = True
         """Something may be said of the period that is over which was not said yet."""
+        self._passed: list[Counted] = []
+        """Periods before that one of which the same holds: many, where a log is worked off."""
         self.until = self.state.running.end if self.state.running else HERE
         """When (ms) the running period is over; never, before the first visit."""
         self._policy = policy
@@ -140,6 +142,13 @@ class Turnover:
             for cohort, counts in self.told.cohorts.items():
                 if age := len(begins) - bisect_right(begins, cohort):
                     _sum(found.setdefault(_age(age), Counts()), counts)
+        return found
+
+    def tell(self) -> list[Counted]:
+        """Give the periods that are over and have changed since they were told, the latest last."""
+        over = self.told if self.changed else None
+        found = self._passed if over is None else [*self._passed, over]
+        self.changed, self._passed = False, []
         return found
 
     def resume(
@@ -180,6 +189,7 @@ class Turnover:
             self._begins = self._calendar.last(begin, COHORTS_MAX)
         while state.running.end <= moment:
             begin = state.running.end
+            self._passed = self.tell()
             state.over = state.running
             state.running = Counted(begin, self._calendar.next(begin))
             state.ends.pop(begin, None)

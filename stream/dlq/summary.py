@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from stream.dlq.letters import Letter, Mark, Place, Wanted
-from stream.wire.times import iso
+from stream.wire.times import from_iso, iso
 
 VERSION = 1
 """Of this format."""
@@ -78,6 +78,7 @@ def _count(kinds: dict[_Sort, Kind], sort: _Sort, letter: Letter) -> None:
         )  # fmt: skip
         return
     kind.letters += 1
-    kind.first = min(kind.first, at)
-    if at >= kind.last:
+    if letter.written_at < from_iso(kind.first):
+        kind.first = at
+    if letter.written_at >= from_iso(kind.last):
         kind.last, kind.latest = at, place

@@ -6,7 +6,7 @@ needs the same permission and changes nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocol
@@ -44,28 +44,37 @@ class GroupFacts:
 
 
 async def ask(admin: AIOKafkaAdminClient, name: str) -> GroupFacts:
-    """Ask about a group."""
-    client = admin._client  # noqa: SLF001 - neither question has a public way
+    """Ask about a group, and whether we may join it."""
+    found = await described(admin, name)
+    if found.forbidden:
+        return found
+    client = admin._client  # noqa: SLF001 - no public way
+    node = await admin.find_coordinator(name)
+    beat = await client.send(node, HeartbeatRequest(name, -1, _NOBODY))
+    return replace(found, forbidden=for_code(beat.error_code) is GroupAuthorizationFailedError)
+
+
+async def described(admin: AIOKafkaAdminClient, name: str) -> GroupFacts:
+    """Ask who is in a group, for which it takes DESCRIBE and no more."""
+    client = admin._client  # noqa: SLF001 - the public way has no names of static members
     try:
         node = await admin.find_coordinator(name)
     except GroupAuthorizationFailedError:
         return GroupFacts(name, forbidden=True)
-    beat = await client.send(node, HeartbeatRequest(name, -1, _NOBODY))
-    described = (await client.send(node, DescribeGroup(name))).to_object()["groups"][0]
-    refused = {for_code(beat.error_code), for_code(described["error_code"])}
+    found = (await client.send(node, DescribeGroup(name))).to_object()["groups"][0]
     return GroupFacts(
         name,
-        state=described["state"],
-        protocol=described["protocol"],
+        state=found["state"],
+        protocol=found["protocol"],
         members=tuple(
             Member(
                 member["group_instance_id"] or "",
                 member["client_host"].lstrip("/"),
                 _assigned(member["member_assignment"]),
             )
-            for member in described["members"]
+            for member in found["members"]
         ),
-        forbidden=GroupAuthorizationFailedError in refused,
+        forbidden=for_code(found["error_code"]) is GroupAuthorizationFailedError,
     )
 
 

@@ -12,10 +12,25 @@ _BYTES_MAX = 16 << 20
 _OF_PARTITION = {
     "slipaway_lag_records": "lag",
     "slipaway_watermark_timestamp_seconds": "watermark",
+    "slipaway_last_processed_timestamp_seconds": "processed",
     "slipaway_last_checkpoint_timestamp_seconds": "checkpointed",
     "slipaway_customers": "customers",
     "slipaway_customers_here": "here",
     "slipaway_restore_remaining_records": "restoring",
+}
+_FLAGS = {
+    "slipaway_ready": ("ready", 1),
+    "slipaway_alerts_suspended": ("suspended", 1),
+    "slipaway_policy_file_in_force": ("policy_refused", 0),
+}
+_NUMBERS = {
+    "slipaway_policy_allowed_lateness_seconds": "allowed_lateness",
+    "slipaway_model_effective_timestamp_seconds": "model_from",
+}
+_VERSIONS = {
+    "slipaway_build_info": "release",
+    "slipaway_policy_info": "policy",
+    "slipaway_model_info": "model",
 }
 _COUNTED = {
     "slipaway_events_total": ("events", "result"),
@@ -30,7 +45,9 @@ class Partition(msgspec.Struct, kw_only=True):
     lag: float | None = None
     """Records."""
     watermark: float | None = None
-    """Event time (seconds since 1970 UTC), as is the next."""
+    """Event time (seconds since 1970 UTC)."""
+    processed: float | None = None
+    """Wall time of the last record applied, as is the next of the last transaction."""
     checkpointed: float | None = None
     customers: float | None = None
     here: float | None = None
@@ -49,6 +66,14 @@ class Said(msgspec.Struct, kw_only=True):
     model: str = ""
     suspended: bool = False
     """Alerts are: use has collapsed."""
+    learns: bool = False
+    """Models are learned, not pinned."""
+    allowed_lateness: float = 0.0
+    """Seconds that decisions wait for stragglers, by the policy."""
+    policy_refused: bool = False
+    """The policy file says something else than what is in force."""
+    model_from: float = 0.0
+    """Event time (seconds since 1970 UTC) from which the newest model answers; 0: none does."""
     events: dict[str, float] = {}
     """By result, since it started."""
     alerts: dict[str, float] = {}
@@ -94,18 +119,16 @@ def read(text: str) -> Said:
 def _take(said: Said, name: str, labels: Mapping[str, str], value: float) -> None:
     """Take one sample, if it is one that is shown."""
     match name:
-        case "slipaway_ready":
-            said.ready = value == 1
-        case "slipaway_alerts_suspended":
-            said.suspended = value == 1
-        case "slipaway_build_info":
-            said.release = labels.get("version", "")
         case "slipaway_settings_info":
             said.app_id, said.clock = labels.get("app_id", ""), labels.get("clock", "")
-        case "slipaway_policy_info":
-            said.policy = labels.get("version", "")
-        case "slipaway_model_info":
-            said.model = labels.get("version", "")
+            said.learns = labels.get("model") == "learn"
+        case _ if name in _FLAGS:
+            attribute, set_by = _FLAGS[name]
+            setattr(said, attribute, value == set_by)
+        case _ if name in _NUMBERS:
+            setattr(said, _NUMBERS[name], value)
+        case _ if name in _VERSIONS:
+            setattr(said, _VERSIONS[name], labels.get("version", ""))
         case _ if name in _COUNTED:
             attribute, label = _COUNTED[name]
             counts, of = getattr(said, attribute), labels.get(label, "")

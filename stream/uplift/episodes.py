@@ -1,4 +1,4 @@
-"""Episodes: from a log of alerts, who was alerted on, and who came back in time.
+"""Episodes: from alerts, who was alerted on, and who came back in time.
 
 An episode is judged when a horizon has passed since it was opened, whatever
 came of it meanwhile: else those who came back at once would be counted first,
@@ -7,6 +7,8 @@ and in a young log they would be all.
 
 from collections.abc import Iterable
 from typing import NamedTuple
+
+import msgspec
 
 from stream.detector.alerts import Alert, Kind, Trigger
 
@@ -21,43 +23,102 @@ class Episode(NamedTuple):
     """The customer came back, within a horizon of the alert that opened it."""
 
 
-def episodes(alerts: Iterable[Alert], horizon_ms: int) -> list[Episode]:
-    """Give the episodes opened at least a horizon before the last alert, in order of time.
+class _Course(msgspec.Struct, gc=False):
+    """What is known of one episode; moments in ms since 1970 UTC, None: not told of."""
 
-    Repeated alerts count once, in whatever order they come.  Episodes of customers who said
-    that they leave are left out, for there is nobody to be won back by an alert; so are those
-    that a late event retracted.
-    """
-    opened: dict[str, Alert] = {}
-    back: dict[str, int] = {}
-    retracted = set()
-    until = 0
-    for alert in alerts:
+    customer_id: str
+    holdout: bool
+    trigger: Trigger
+    opened: int | None = None
+    recovered: int | None = None
+    lapsed: int | None = None
+    retracted: int | None = None
+
+
+_MOMENTS = {
+    Kind.OPENED: "opened",
+    Kind.RECOVERED: "recovered",
+    Kind.LAPSED: "lapsed",
+    Kind.RETRACTED: "retracted",
+}
+
+
+class Episodes:
+    """Takes alerts, in whatever order they come; those that come again count once."""
+
+    def __init__(self, most: int | None = None) -> None:
+        """Remember all episodes, or no more than `most`: the latest that were told of."""
+        self._most = most
+        self._courses: dict[str, _Course] = {}
+        self._theirs: dict[str, list[str]] = {}
+        """Customer -> episodes."""
+        self._until = 0
+
+    def __len__(self) -> int:
+        """Count the episodes."""
+        return len(self._courses)
+
+    def take(self, alert: Alert) -> bool:
+        """Take an alert; tell whether it says of its episode what was not known."""
         if alert.trigger is Trigger.POPULATION:
-            continue
-        until = max(until, alert.time)
-        match alert.kind:
-            case Kind.OPENED:
-                opened[alert.episode_id] = alert
-            case Kind.RECOVERED:
-                back[alert.episode_id] = alert.time
-            case Kind.RETRACTED:
-                retracted.add(alert.episode_id)
-            case _:
-                pass
-    judged = [
-        alert
-        for alert in opened.values()
-        if alert.time + horizon_ms <= until
-        and alert.episode_id not in retracted
-        and alert.trigger is not Trigger.ENDING
-    ]
-    return [
-        Episode(
-            customer_id=alert.customer_id,
-            holdout=alert.holdout,
-            trigger=alert.trigger,
-            recovered=back.get(alert.episode_id, until + 1) <= alert.time + horizon_ms,
-        )
-        for alert in sorted(judged, key=lambda alert: (alert.time, alert.episode_id))
-    ]
+            return False
+        self._until = max(self._until, alert.time)
+        moment = _MOMENTS.get(alert.kind)
+        if moment is None:
+            return False
+        course = self._courses.get(alert.episode_id)
+        if course is None:
+            course = _Course(alert.customer_id, alert.holdout, alert.trigger)
+            self._courses[alert.episode_id] = course
+            self._theirs.setdefault(alert.customer_id, []).append(alert.episode_id)
+            if self._most is not None and len(self._courses) > self._most:
+                self._drop(next(iter(self._courses)))
+        if getattr(course, moment) is not None:
+            return False
+        setattr(course, moment, alert.time)
+        if alert.kind is Kind.OPENED:
+            course.trigger = alert.trigger
+        return True
+
+    def forget(self, customer_id: str) -> None:
+        """Forget the episodes of a customer who was erased."""
+        for name in self._theirs.pop(customer_id, ()):
+            del self._courses[name]
+
+    def _drop(self, name: str) -> None:
+        customer_id = self._courses.pop(name).customer_id
+        self._theirs[customer_id].remove(name)
+        if not self._theirs[customer_id]:
+            del self._theirs[customer_id]
+
+    def judged(self, horizon_ms: int) -> list[Episode]:
+        """Give the episodes opened at least a horizon before the last alert, in order of time.
+
+        Episodes of customers who said that they leave are left out, for there is nobody to be won
+        back by an alert; so are those that a late event retracted.
+        """
+        judged = [
+            (one.opened, name, one)
+            for name, one in self._courses.items()
+            if one.opened is not None
+            and one.opened + horizon_ms <= self._until
+            and one.retracted is None
+            and one.trigger is not Trigger.ENDING
+        ]
+        return [
+            Episode(
+                customer_id=one.customer_id,
+                holdout=one.holdout,
+                trigger=one.trigger,
+                recovered=one.recovered is not None and one.recovered <= opened + horizon_ms,
+            )
+            for opened, _, one in sorted(judged, key=lambda found: found[:2])
+        ]
+
+
+def episodes(alerts: Iterable[Alert], horizon_ms: int) -> list[Episode]:
+    """Give the episodes of a log of alerts that can be judged, in order of time."""
+    found = Episodes()
+    for alert in alerts:
+        found.take(alert)
+    return found.judged(horizon_ms)

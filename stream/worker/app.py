@@ -212,6 +212,7 @@ class Worker:
             teller=self._teller(tp),
             app=settings.app_id,
             traces=traces,
+            retention=settings.topics.retention,
         )
 
     def _teller(self, tp: TP) -> Teller | None:

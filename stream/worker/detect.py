@@ -24,12 +24,14 @@ from stream.detector.identity import Handover, fault
 from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.roster import Roster
+from stream.detector.turnover import Counted
 from stream.detector.watermark import check_not_ahead
 from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire.customers import CustomerCodec
 from stream.wire.erasure import Erasure
 from stream.wire.events import Decoder, Heartbeat, Travelled
 from stream.wire.lessons import encode_lesson
+from stream.wire.retained import encode_retained
 from stream.wire.travel import encode_sent
 from stream.worker.dead_letters import PutAside
 from stream.worker.metrics import Metrics
@@ -70,8 +72,9 @@ class DetectFold(Fold):
         teller: Teller | None = None,
         app: str = "",
         traces: AlertTraces | None = None,
+        retention: str | None = None,
     ) -> None:
-        """Prepare; `examples` is where lessons go, None if nobody learns.
+        """Prepare; `examples` is where lessons go, None if nobody learns; `retention`, who stays.
 
         `app` is the application's id: of what customers here say to each other, only its
         own counts.  `origins` is how many partitions of raw sources feed the topic; `teller`
@@ -91,6 +94,8 @@ class DetectFold(Fold):
         self._origins = Origins(origins)
         self._teller = teller
         self._traces = traces
+        self._retention = retention
+        self._retained: dict[bytes, bytes] = {}  # as last told
         self._customers = Roster(CUSTOMERS)
         self._erased = Erasures()
         self._switched: dict[str, int] = {}  # version -> event time from which it answers here
@@ -341,9 +346,21 @@ class DetectFold(Fold):
         """Tell the metrics where this partition stands."""
         watermark = self._detector.progress.watermark.at
         self._metrics.stands(self._tp, watermark, len(self._customers), self._detector.here)
-        if self._detector.turnover.changed:
-            self._detector.turnover.changed = False
-            self._metrics.turned(self._tp, self._detector.turnover)
+        turnover = self._detector.turnover
+        if turnover.changed:
+            told = turnover.tell()
+            self._metrics.turned(self._tp, turnover)
+            self._tell_who_stays(told)
+
+    def _tell_who_stays(self, periods: Sequence[Counted]) -> None:
+        """Give what was counted of periods its places; what is as it was told is not told again."""
+        if self._retention is None:
+            return
+        for counted in periods:
+            key, value = encode_retained(counted, self._policy, self._tp.partition)
+            if self._retained.get(key) != value:
+                self._retained = {key: value}
+                self._outputs.append(Output(self._retention, None, key, value))
 
 
 FAR_AHEAD_MS = 1 << 60

@@ -106,6 +106,7 @@ def _worker(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa
     # `doctor` reads dead letters, to say what most of them are.
     read = [*topics.sources, topics.usage, topics.model, topics.dead_letters, *kept]
     written = [topics.alerts, topics.holdout, topics.customers, topics.dead_letters, *kept]
+    written += [topics.retention]
     written += [topics.usage] * bool(topics.sources)
     if learns:
         read += [topics.examples, topics.trainer_state]
@@ -142,9 +143,13 @@ def _reader(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa
 
 def _console(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa: ARG001, FBT001
     topics = settings.topics
-    shown = [topics.customers, topics.accounts, topics.model]
-    # One customer's past, and how it stands.
-    yield from _on_topics("READ", [*shown, topics.alerts, topics.usage, topics.state])
+    shown = [topics.customers, topics.accounts, topics.model, topics.retention]
+    # Of the holdout it shows what became of all; of whom one asks for, the past and the standing.
+    shown += [topics.alerts, topics.holdout, topics.usage, topics.state, topics.dead_letters]
+    yield from _on_topics("READ", shown)
+    # How far the workers are, and who they are, the brokers know.
+    yield from _on_topics("DESCRIBE", topics.sources)
+    yield Permission(Kind.GROUP, settings.app_id, "DESCRIBE")
 
 
 def _reader_of_alerts(settings: Settings, accounts: bool) -> Iterator[Permission]:  # noqa: FBT001

@@ -82,6 +82,8 @@ def specs(settings: Settings, counts: Mapping[str, int]) -> list[Spec]:
         Spec(topics.account_alerts, settings.partitions, _deleted_after(365)),
         Spec(topics.account_holdout, settings.partitions, _deleted_after(365)),
         Spec(topics.accounts, counts.get(topics.accounts, settings.partitions), COMPACT),
+        # Nor does anybody's state speak of this one.
+        Spec(topics.retention, counts.get(topics.retention, 1), COMPACT),
         Spec(topics.members, account_partitions, _deleted_after(settings.usage_retention_days)),
         Spec(topics.accounts_state, account_partitions, COMPACT),
         Spec(

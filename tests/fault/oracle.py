@@ -195,16 +195,19 @@ class Oracle:
         topics = self.settings.topics
         alerts: Counter[bytes] = Counter()
         letters: Counter[Letter] = Counter()
-        latest: dict[bytes | None, bytes | None] = {}
+        latest: dict[tuple[str, bytes | None], bytes | None] = {}
+        kept = (topics.customers, topics.retention)
         refold = Refold(flows[topics.usage], passed_over=is_beat)
         async for _, output in refold.outputs(log):
             if output.topic == topics.dead_letters:
                 letters[_letter(output.headers, output.value)] += 1
-            elif output.topic == topics.customers:
-                latest[output.key] = output.value
+            elif output.topic in kept:
+                latest[output.topic, output.key] = output.value
             else:
                 alerts[output.value or b""] += 1
-        stands = {record.key: record.value async for record in each(log, topics.customers)}
+        stands = {
+            (topic, record.key): record.value for topic in kept async for record in each(log, topic)
+        }
         verdict.lost["latest"] += len(latest.keys() - stands.keys())
         verdict.different["latest"] += sum(latest.get(key) != stands[key] for key in stands)
         verdict.lost["unread"] += refold.unread if finished else 0
@@ -225,6 +228,7 @@ class Oracle:
         topics = self.settings.topics
         states = [state_of_source(topics, source) for source in topics.sources]
         outputs = [topics.usage, topics.alerts, topics.customers, topics.dead_letters]
+        outputs += [topics.retention]
         return [*outputs, topics.state, *states]
 
     async def _flows(self, log: Log) -> dict[str, Flow]:

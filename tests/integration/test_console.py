@@ -22,17 +22,22 @@ from lived import START as LIFE_START
 from needs import lacking
 from playwright.async_api import Page, async_playwright, expect
 from said import alert
-from worker_process import TOPICS, create, producer, worker
+from worker_process import PARTITIONS, TOPICS, create, producer, worker
 
 from models.snapshots import Reliability, Snapshot, cold
 from stream.broker import LocalBroker
 from stream.console.lookup import PIECES, Rows, newest
 from stream.detector.alerts import Kind
+from stream.detector.errors import BadEvent, Code
 from stream.detector.events import DAY_MS
+from stream.detector.policy import Policy
+from stream.detector.turnover import Counted, Counts
 from stream.engine.connection import Connection
 from stream.engine.position import Position, pack_position, position_key
 from stream.wire import snapshots
 from stream.wire.alerts import encode_alert
+from stream.wire.dead_letters import dead_letter, dead_letter_headers
+from stream.wire.retained import encode_retained
 from stream.wire.times import iso
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -60,10 +65,14 @@ say = "Call them: they looked at how to leave."
 START = 1_700_000_000_000
 PLANS = {"ann": "trial", "bob": "team", "<script>alert(1)</script>": "team"}
 HOSTILE = ['"><img src=x onerror=alert(1)>', "a\u202egnp.exe", "😀 party", "x" * 5_000]
+SHOWN = (
+    "customers", "alerts", "holdout", "accounts", "usage", "model", "state", "retention",
+    "dead_letters",
+)  # fmt: skip
 SECONDS_MAX = 10
 """For a change to be seen on a crowded machine; without word it would be never."""
-SHOWN = ("customers", "alerts", "accounts", "usage", "model", "state")
-"""Topics that the console reads."""
+LOOK_SECONDS_MAX = 60
+"""For a page that looks again every few seconds."""
 PHONE = {"width": 390, "height": 844}
 
 
@@ -90,10 +99,11 @@ async def browser(**kind: object) -> AsyncIterator[Page]:
 
 
 @contextmanager
-def console(broker: LocalBroker, names: dict[str, str], *more: str) -> Iterator[str]:
-    """Run the console over these topics; give its address."""
+def console(broker: LocalBroker, names: dict[str, str], *more: str, raw: str = "") -> Iterator[str]:
+    """Run the console over these topics, as a worker's settings name them; give its address."""
     knobs = {f"SLIPAWAY_TOPICS__{name.upper()}": topic for name, topic in names.items()}
     knobs["SLIPAWAY_BOOTSTRAP_SERVERS"] = broker.bootstrap
+    knobs |= {"SLIPAWAY_APP_ID": names["usage"], "SLIPAWAY_TOPICS__SOURCES": raw}
     process = subprocess.Popen(
         [sys.executable, "-m", "stream", "console", "--port", "0", *more],
         env={**os.environ, **knobs},
@@ -139,6 +149,15 @@ class Product:
                 done = "open" if name == "clock" else event
                 await self._send(sender, told | {"type": "track", "event": done})
 
+    def pass_over(self, days: int) -> None:
+        """Let days pass in which nobody does anything."""
+        self._day += days
+
+    async def nonsense(self, text: str) -> None:
+        """Send what is no event."""
+        async with producer(self._broker) as sender:
+            await sender.send_and_wait(self._raw, text.encode(), partition=0)
+
     async def _send(self, sender: AIOKafkaProducer, said: dict[str, object]) -> None:
         await sender.send_and_wait(self._raw, json.dumps(said).encode(), partition=0)
 
@@ -159,7 +178,20 @@ async def hostile(broker: LocalBroker, names: dict[str, str]) -> None:
             for topic in (names["customers"], names["alerts"]):
                 await sender.send_and_wait(topic, encode_alert(said), key=name.encode())
             await _lived(sender, names, name)
+            bad = BadEvent(Code.NOT_JSON, f"Saw {name}")
+            letter = dead_letter(
+                bad, topic="raw", partition=0, offset=number, stage="decode", failed_at=START,
+                app_version="1",
+            )  # fmt: skip
+            headers = dead_letter_headers(letter)
+            await sender.send_and_wait(names["dead_letters"], name.encode(), headers=headers)
         await sender.send_and_wait(names["model"], snapshots.encode(_model()), key=b"model")
+        for month in range(3):
+            begin = START + month * 31 * DAY_MS
+            segments = {name[:300]: Counts(at_start=9, lapsed=month) for name in HOSTILE}
+            counted = Counted(begin, begin + 31 * DAY_MS, segments)
+            key, value = encode_retained(counted, Policy(), 0)
+            await sender.send_and_wait(names["retention"], value, key=key)
 
 
 async def _lived(sender: AIOKafkaProducer, names: dict[str, str], name: str) -> None:
@@ -213,7 +245,8 @@ async def test_who_is_slipping_is_seen_as_it_is_said(
     more = {"POLICY": str(policy), "PUBLISH_BACKFILL": "true"}
     with worker(broker, names, raw, tmp_path, **more) as process:
         await process.ready()
-        with console(broker, names, "--policy", str(policy)) as address:
+        options = ("--policy", str(policy), "--worker", process.address)
+        with console(broker, names, *options, raw=raw) as address:
             async with browser(timezone_id="Pacific/Auckland") as page:
                 await page.goto(address)
                 await expect(page.locator(".empty")).to_contain_text("Nobody is slipping")
@@ -237,6 +270,49 @@ async def test_who_is_slipping_is_seen_as_it_is_said(
                 await expect(rows).to_have_count(left, timeout=SECONDS_MAX * 1000)
                 await page.goto(f"{address}/over")
                 await expect(rows.first).to_contain_text("recovered")
+                await _stays(page, address, product)
+                await _works(page, address, product)
+
+
+async def _stays(page: Page, address: str, product: Product) -> None:
+    """Let a month be over of whose customers some have stayed, and read it as it is told."""
+    await page.goto(f"{address}/retention")
+    await expect(page.locator("#stayed .empty")).to_contain_text("No period has been counted yet")
+    product.pass_over(30)
+    await product.day("open", *PLANS)  # Christmas Eve
+    product.pass_over(24)
+    await product.day("open", "bob")
+    product.pass_over(17)
+    await product.day("open")
+    await expect(page.locator("#stayed .lead")).to_have_text(
+        "Of 4 customers at the begin of the month of 2024-01-01, 50.0\N{NO-BREAK SPACE}% still"
+        " were at its end.",
+        timeout=LOOK_SECONDS_MAX * 1000,
+    )
+    trial = page.locator("#stayed table").nth(1).get_by_role("row").filter(has_text="trial")
+    await expect(trial).to_contain_text("0.0")
+    opened = page.locator("#course table").first.locator("tbody tr").last
+    await expect(opened).to_contain_text("2023-11-13")
+    await page.get_by_role("link", name="month").click()
+    await expect(page.locator("#course-table")).to_contain_text("By month")
+    await page.get_by_role("link", name="trial").click()
+    assert page.url == f"{address}/retention?by=month&segment=trial"
+    await no_serious_violation(page)
+
+
+async def _works(page: Page, address: str, product: Product) -> None:
+    """See who has which partition, and within seconds what could not be used, as text."""
+    await page.goto(f"{address}/health")
+    await expect(page.locator("#partitions tbody tr")).to_have_count(PARTITIONS + 1)
+    await expect(page.locator("#partitions .bad")).to_have_count(0)
+    await expect(page.locator("#workers .good")).to_have_text("ready")
+    await expect(page.locator("#letters .empty")).to_be_visible()
+    await product.nonsense(HOSTILE[0])
+    await expect(page.locator("#letters h3")).to_have_text(
+        "not_json · 1", timeout=LOOK_SECONDS_MAX * 1000
+    )
+    await expect(page.locator("#letters .sample")).to_have_text(HOSTILE[0])
+    await no_serious_violation(page)
 
 
 async def _choose(page: Page, address: str) -> None:
@@ -296,9 +372,8 @@ async def test_names_that_would_do_harm_are_text_on_every_screen(
             await page.goto(address)
             await expect(page.locator("tbody tr")).to_have_count(len(HOSTILE))
             addresses = await page.locator("a.who").evaluate_all("all => all.map(one => one.href)")
-            for number, place in enumerate(
-                [address, *addresses, f"{address}/accounts", f"{address}/model"]
-            ):
+            others = [f"{address}/{name}" for name in ("retention", "health", "accounts", "model")]
+            for number, place in enumerate([address, *others, *addresses]):
                 await page.goto(place)
                 width = await page.evaluate("document.documentElement.scrollWidth")
                 assert width <= size["width"], place
@@ -306,9 +381,9 @@ async def test_names_that_would_do_harm_are_text_on_every_screen(
                 if place in addresses:
                     await expect(page.locator("svg.silence")).to_have_count(1)
                     await expect(page.get_by_text("csm")).to_have_count(1)
-                if number < 2 or place.endswith("model"):
+                if number <= len(others) + 1:
                     kind = f"{'phone' if size is PHONE else 'desk'}-{scheme}"
-                    await page.screenshot(path=tmp_path / f"{number}-{kind}.png")
+                    await page.screenshot(path=tmp_path / f"{number}-{kind}.png", full_page=True)
             text = await page.goto(addresses[0])
             assert text is not None
             assert "<img src=x" not in await text.text()

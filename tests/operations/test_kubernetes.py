@@ -22,6 +22,7 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\n"
 SECRETS = {
     "slipaway-kafka": {"password": "secret\n", "ca.crt": CERTIFICATE},
     "slipaway-endpoints": {"crm": "whsec_" + "c2xpcGF3YXktc2xpcGF3YXktc2xpcGF3YXk="},
+    "slipaway-console": {"token": "sesame\n"},
 }
 """What the example says somebody else brings to the cluster."""
 WORKLOADS = ("StatefulSet", "Deployment", "Job")
@@ -38,7 +39,7 @@ def example() -> Cluster:
 @pytest.fixture
 def whole(tmp_path: Path) -> Cluster:
     """Return everything there is, all components at once."""
-    parts = ("deliverer", "secured", "prometheus", "keda")
+    parts = ("deliverer", "console", "secured", "prometheus", "keda")
     return composed(
         tmp_path / "whole", *parts, settings={"SLIPAWAY_SECURITY__SASL_USERNAME": "slipaway"}
     )
@@ -158,6 +159,7 @@ def test_selectors_find_the_pods_they_are_about(whole: Cluster) -> None:
         wanted = selector.get("matchLabels", selector)
         found[name_of(thing)] = {name for name, labels in pods.items() if matches(wanted, labels)}
     worker, deliverer = {"StatefulSet slipaway"}, {"Deployment slipaway-deliver"}
+    console = {"Deployment slipaway-console"}
     assert found == {
         "StatefulSet slipaway": worker,
         "Service slipaway": worker,
@@ -165,6 +167,10 @@ def test_selectors_find_the_pods_they_are_about(whole: Cluster) -> None:
         "Deployment slipaway-deliver": deliverer,
         "Service slipaway-deliver": deliverer,
         "NetworkPolicy slipaway-deliver": deliverer,
+        "Deployment slipaway-console": console,
+        "Service slipaway-console": console,
+        "NetworkPolicy slipaway-console": console,
+        "NetworkPolicy slipaway-asked-by-console": worker,
         "NetworkPolicy slipaway": set(pods),
     }
 
@@ -173,13 +179,15 @@ def test_prometheus_finds_what_answers(whole: Cluster) -> None:
     """Services by their labels, ports by name; the job that the rules ask for is the Service's."""
     (monitor,) = whole.of("ServiceMonitor")
     wanted = monitor["spec"]["selector"]["matchLabels"]
-    services = whole.of("Service")
-    assert len(services) == 2
+    (asked,) = monitor["spec"]["endpoints"]
+    services = [
+        one for one in whole.of("Service") if one["spec"]["ports"][0]["name"] == asked["port"]
+    ]
+    # The console's has another name: it says nothing to Prometheus, and would be taken for down.
+    assert {one["metadata"]["name"] for one in services} == {"slipaway", "slipaway-deliver"}
     for service in services:
         assert matches(wanted, service["metadata"]["labels"])
-        assert service["metadata"]["name"].startswith("slipaway")
         (port,) = service["spec"]["ports"]
-        assert port["name"] == monitor["spec"]["endpoints"][0]["port"]
         (behind,) = [
             one
             for one in whole.of("StatefulSet", "Deployment")
@@ -188,6 +196,17 @@ def test_prometheus_finds_what_answers(whole: Cluster) -> None:
         (container,) = pods_of(behind)["spec"]["containers"]
         (opened,) = container["ports"]
         assert (opened["name"], opened["containerPort"]) == (port["targetPort"], port["port"])
+
+
+def test_the_console_asks_the_workers_by_their_own_service(whole: Cluster) -> None:
+    """And on the port that they open; anything else would be a page that warns for ever."""
+    console = whole.one("Deployment", "slipaway-console")
+    (container,) = pods_of(console)["spec"]["containers"]
+    (asked,) = [word for word in container["args"] if word.startswith("--worker=")]
+    service = whole.one("Service", "slipaway")
+    (port,) = service["spec"]["ports"]
+    assert asked == f"--worker=http://{service['metadata']['name']}:{port['port']}"
+    assert service["spec"]["clusterIP"] == "None", "else one worker would answer for all"
 
 
 def test_scaling_goes_no_further_than_there_are_partitions(whole: Cluster) -> None:

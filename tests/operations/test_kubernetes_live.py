@@ -41,6 +41,7 @@ def cluster(empty_broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory)
     return composed(
         tmp_path_factory.mktemp("overlay") / "here",
         "deliverer",
+        "console",
         settings={
             "SLIPAWAY_BOOTSTRAP_SERVERS": empty_broker.bootstrap,
             "SLIPAWAY_REPLICATION": "1",
@@ -60,8 +61,8 @@ async def probed(one: Pod, process: subprocess.Popen[bytes]) -> None:
 
 
 def answers(url: str) -> bool:
-    """Say whether a page is there and says that all is well."""
-    return any(word in get(url, or_else="") for word in ('"alive"', '"ready"'))
+    """Say whether a page is there and says that all is well; a console may still be reading."""
+    return any(word in get(url, or_else="") for word in ('"alive"', '"ready"', '"reading"'))
 
 
 async def test_the_job_makes_every_topic_that_a_worker_needs(
@@ -102,6 +103,17 @@ async def test_the_deliverer_starts_by_its_own_probes(cluster: Cluster, tmp_path
     one = pod(cluster, deployment, "any", tmp_path / "deliverer", SECRETS)
     with one.running() as process:
         await probed(one, process)
+    assert process.returncode == 0, one.log.read_text()
+
+
+async def test_the_console_starts_by_its_own_probes(cluster: Cluster, tmp_path: Path) -> None:
+    """With its token from a file; it answers before there is anything to show."""
+    deployment = cluster.one("Deployment", "slipaway-console")
+    one = pod(cluster, deployment, "any", tmp_path / "console", SECRETS)
+    with one.running() as process:
+        await probed(one, process)
+        page = await asyncio.to_thread(get, f"http://127.0.0.1:{one.ports['pages']}/health")
+        assert page == "A token is needed."
     assert process.returncode == 0, one.log.read_text()
 
 

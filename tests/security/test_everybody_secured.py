@@ -167,7 +167,7 @@ def _live(more: dict[str, str]) -> dict[str, str]:
 
 
 async def _shown(settings: Mapping[str, Any], log: Path, customer: str) -> None:
-    """Have a console show a customer, and what it did."""
+    """Have a console show a customer, what it did, and how the work goes."""
     environment = {f"SLIPAWAY_{name}": value for name, value in knobs(settings)}
     with Process(environment, log, ["console", "--port", "0"]).kept() as console:
         found: list[str] = []
@@ -180,4 +180,8 @@ async def _shown(settings: Mapping[str, Any], log: Path, customer: str) -> None:
         (address,) = found
         await until(lambda: f">{customer}<" in get(address))
         assert "2 events" in get(f"{address}/customer?id={customer}")
+        work = get(f"{address}/health")
+        assert "has no members" in work  # it was allowed to ask
+        for refusal in ("could not be read", "Kafka says nothing", "may not be asked"):
+            assert refusal not in work
         assert console.stop() == 0

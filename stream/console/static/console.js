@@ -7,6 +7,7 @@ const ARRIVED_MAX = 10; // more rows at once are another choice: to show that th
 const REST_MS = document.getElementById("customer") ? 3000 : 0; // of one customer's past, brokers read much
 const link = document.getElementById("link");
 const choices = document.getElementById("choices");
+const seen = new WeakMap(); // what the server said last, before its times became the reader's
 let looking = false;
 let lookAgain = false;
 
@@ -63,11 +64,12 @@ function renew(old, fresh) {
     renewChoice(old, fresh);
     return;
   }
-  const rows = old.querySelector("tbody");
-  const freshRows = fresh.querySelector("tbody");
+  const rows = old.querySelector(":scope > table > tbody");
+  const freshRows = fresh.querySelector(":scope > table > tbody");
   if (!rows || !freshRows) {
-    if (seen.get(old) === fresh.innerHTML) return; // focus and what was opened stay, too
-    seen.set(old, fresh.innerHTML);
+    const text = fresh.innerHTML;
+    if (seen.get(old) === text) return; // where somebody is reading, or scrolling: focus stays, too
+    seen.set(old, text);
     old.replaceChildren(...fresh.childNodes);
     localTimes(old);
     return;
@@ -157,8 +159,16 @@ function choose() {
   look();
 }
 
+const steady = document.querySelector("[data-every]"); // what changes without a word
+if (steady) {
+  setInterval(() => {
+    if (!document.hidden) look();
+  }, steady.dataset.every * 1000);
+}
 for (const row of document.querySelectorAll("[data-live] tbody tr")) row.dataset.seen = row.outerHTML;
-for (const part of document.querySelectorAll("[data-live]")) seen.set(part, part.innerHTML);
+for (const one of document.querySelectorAll("[data-live]")) {
+  if (!one.querySelector(":scope > table")) seen.set(one, one.innerHTML);
+}
 localTimes(document);
 if (link) listen();
 if (choices) {

@@ -9,10 +9,14 @@ import pytest
 from learned import WEIGHTS, a_model
 from lived import PRODUCT, Life
 from said import alert
+from watched import a_look
 
 from stream.console import server as module
 from stream.console.book import Book
+from stream.console.chronicle import Chronicle
 from stream.console.customer import episodes
+from stream.console.health import Health, health
+from stream.console.letters import Letters
 from stream.console.lookup import Found
 from stream.console.pages import environment, visible
 from stream.console.past import Past
@@ -60,16 +64,32 @@ def a_book(*names: str) -> Book:
 
 @asynccontextmanager
 async def serving(
-    book: Book, token: str = "", past: Past | Exception = NOTHING
+    book: Book,
+    token: str = "",
+    past: Past | Exception = NOTHING,
+    chronicle: Chronicle | None = None,
+    work: Health | None = None,
 ) -> AsyncIterator[tuple[Server, str, aiohttp.ClientSession]]:
-    """Serve a book; whoever is looked up has this past."""
+    """Serve a book and a chronicle; whoever is looked up has this past, and the work goes so."""
 
     async def lookup(_: str) -> Past:
         if isinstance(past, Exception):
             raise past
         return past
 
-    server = Server(book, lookup, product=PRODUCT, caught_up=lambda: True, token=token)
+    async def look() -> Health:
+        return work or health(a_look(), Letters([], 0, None, whole=True))
+
+    server = Server(
+        book,
+        chronicle or Chronicle(),
+        lookup,
+        look,
+        product=PRODUCT,
+        caught_up=lambda: True,
+        told=lambda: True,
+        token=token,
+    )
     async with server.serve("127.0.0.1", 0) as address, aiohttp.ClientSession() as session:
         yield server, address, session
 
@@ -113,7 +133,8 @@ async def test_no_page_may_load_or_run_what_is_not_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/over", "/accounts", "/customer?id=ann", "/live", "/nowhere"]
+    "path",
+    ["/", "/over", "/accounts", "/customer?id=ann", "/retention", "/health", "/live", "/nowhere"],
 )
 async def test_without_the_token_nobody_sees_anything(path: str) -> None:
     """Every page names customers, and so does the word that something changed."""
@@ -199,6 +220,11 @@ async def test_empty_pages_say_what_to_do() -> None:
             ("/accounts", "[accounts]"),
             ("/?segment=x", "Show all"),
             ("/model", "No model has been published yet"),
+            ("/retention", "No period has been counted yet"),
+            ("/retention", "No episode has been told of yet"),
+            ("/health", "--worker http://HOST:8080"),
+            ("/health", "slipaway doctor"),
+            ("/health", "No event had to be put aside"),
             ("/customer?id=nobody", "exactly the one in the events"),
         ):
             async with session.get(address + path) as answer:

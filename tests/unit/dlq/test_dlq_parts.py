@@ -1,14 +1,17 @@
 """Dead letters without a broker: what is a letter, what a mark, and what is said of either."""
 
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from stream.detector.errors import BadEvent, Code
-from stream.dlq.letters import Letter, Mark, Place, read
+from stream.dlq.letters import Letter, Mark, Place, Wanted, read
 from stream.dlq.remedies import DELIVER, remedy
 from stream.dlq.show import letter_line, letter_lines
+from stream.dlq.summary import summary
 from stream.dlq.trial import Fate, Trial, Verdict
 from stream.wire import policy_file
 from stream.wire.dead_letters import (
@@ -130,3 +133,14 @@ def test_nothing_of_a_letter_commands_a_terminal() -> None:
     assert all(line.isprintable() for line in lines)
     cut = list(letter_lines(letter(b"\xff" * 40), verdict, replayed=True, bytes_max=20))
     assert "20 bytes more" in cut[-1]
+
+
+async def test_the_latest_letter_is_so_by_its_time_not_by_how_that_is_written() -> None:
+    """A whole second is written without its milliseconds, and would sort behind them."""
+
+    async def found() -> AsyncIterator[Letter | Mark]:
+        for offset, at in enumerate((AT, AT + 1, AT - 1)):
+            yield msgspec.structs.replace(letter(b"{}"), place=Place(0, offset), written_at=at)
+
+    (kind,) = (await summary("dead", found(), Wanted())).kinds
+    assert (kind.latest, kind.last, kind.first) == ("0:1", iso(AT + 1), iso(AT - 1))

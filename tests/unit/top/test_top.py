@@ -83,6 +83,26 @@ def test_the_screen_is_of_the_workers_own_metrics() -> None:
     assert "lag 79" in text
 
 
+def test_what_people_are_called_for_is_read_of_the_metrics() -> None:
+    """The console judges by it."""
+    metrics = metrics_of(range(1))
+    metrics.model_effective.set(NOW - 5)
+    metrics.processed.labels(USAGE, 0).set(NOW - 3)
+    metrics.policy_file_in_force.set(0)
+    said = look("http://w0:8080/metrics", metrics).said
+    assert said is not None
+    assert (said.clock, said.learns, said.policy_refused) == ("wall", True, True)
+    assert (said.allowed_lateness, said.model_from) == (
+        Policy().allowed_lateness_ms / 1_000,
+        NOW - 5,
+    )
+    assert said.partitions[USAGE, 0].processed == NOW - 3
+    metrics.policy_file_in_force.set(1)
+    said = look("http://w0:8080/metrics", metrics).said
+    assert said is not None
+    assert not said.policy_refused
+
+
 def test_what_was_done_lately_is_counted_over_restarts() -> None:
     """A counter that went back is of a process that began anew."""
     url = "http://w0:8080/metrics"

@@ -28,6 +28,7 @@ def test_what_holds_state_is_compacted_and_nothing_else() -> None:
         "slipaway.endpoints",
         "slipaway.customers",
         "slipaway.accounts",
+        "slipaway.retention",
         "slipaway.accounts-state",
     }
 
