@@ -24,6 +24,7 @@ from stream.cli.given import (
 )
 from stream.cli.options import Assign, Brokers, Config, Logs, PolicyPath, SomeLogs
 from stream.cli.progress import Bar, now_ms, say_refused
+from stream.cli.reports import Reports, Stopwatch, TimedBar
 from stream.cli.reread import Reading, models_of, range_of
 from stream.detector.periods import Every
 from stream.settings import Settings, SettingsError
@@ -146,6 +147,13 @@ def replay(
     save_model: Annotated[
         Path | None, typer.Option(metavar="OUT.jsonl", help="Where snapshots learned here go.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.html", help="Where a page about it goes: one file, no links."),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="OUT.json", help="Where the figures of that page go.")
+    ] = None,
     to_topic: Annotated[
         str | None,
         typer.Option(metavar="TOPIC", help="Send the log to this usage topic instead."),
@@ -176,6 +184,8 @@ def replay(
 
             written = {"--alerts": alerts, "--accounts": accounts, "--scores": scores}
             check_writable({**written, "--save-model": save_model})
+            check_writable({"--report": report, "--figures": figures})
+            reports = Reports(report, figures, Stopwatch("reading and deciding"))
             outputs = Outputs(alerts=alerts, accounts=accounts, scores=scores, snapshots=save_model)
             product = policy_file_of(policy)
             if accounts is not None and not product.policy.accounts.enabled:
@@ -183,10 +193,10 @@ def replay(
                 raise SettingsError([f"--accounts: {words}"])
             pinned = _pinned(model, settings if model_topic else None)
             if settings is None or from_topic is None:
-                _replay_here(source, product, outputs, ranking, pinned)
+                _replay_here(source, product, outputs, ranking, pinned, reports=reports)
             else:
                 reading = Reading(settings, from_topic, where, product)
-                _replay_topic(reading, product, outputs, ranking, pinned)
+                _replay_topic(reading, product, outputs, ranking, pinned, reports=reports)
             return
         results = {
             "alerts": alerts,
@@ -194,6 +204,8 @@ def replay(
             "scores": scores,
             "save-model": save_model,
             "as-of": as_of,
+            "report": report,
+            "figures": figures,
         }
         asked = {"ahead": ahead, "moments": moments, "weekly": weekly or None}
         for name, value in {**results, **asked}.items():
@@ -248,8 +260,8 @@ def backtest(
         from stream.backtest.terminal import show
         from stream.replay.refusals import Refusals
 
-        refusals = Refusals()
-        with Bar(logs) as bar:
+        refusals, watch = Refusals(), Stopwatch("reading and deciding")
+        with TimedBar(logs, watch) as bar:
             garbage.look_rarely()
             findings = find(
                 logs,
@@ -261,14 +273,16 @@ def backtest(
                 refusals=refusals,
                 watcher=bar,
             )
+        findings = msgspec.structs.replace(findings, cost=watch.cost(findings.data.events))
         if as_json is not None:
             from stream.backtest.findings import encode
 
             as_json.write_bytes(encode(findings))
         if report is not None:
             from stream.backtest.report import page
+            from stream.report.pages import written
 
-            report.write_text(page(findings), encoding="utf-8")
+            report.write_bytes(written(page(findings)))
         show(findings)
         say_refused(refusals)
 
@@ -415,11 +429,13 @@ def _replay_topic(
     outputs: "Outputs",
     ranking: "Ranking",
     pinned: "list[Snapshot] | None",
+    *,
+    reports: Reports,
 ) -> None:
     """Replay a topic in this process, and say what it came to."""
     from stream.replay.run import Summary, replay_events
 
-    summary = Summary(refusals=reading.refusals)
+    summary, hearing = Summary(refusals=reading.refusals), reports.hearing(product.policy)
     garbage.look_rarely()
     replay_events(
         reading.batches(),
@@ -429,7 +445,9 @@ def _replay_topic(
         ranking=ranking,
         pinned=pinned,
         ends_at=reading.ends_at,
+        audience=hearing,
     )
+    reports.write([reading.topic], summary, hearing)
     _say(summary, outputs, product)
 
 
@@ -452,10 +470,13 @@ def _replay_here(
     outputs: "Outputs",
     ranking: "Ranking",
     pinned: "list[Snapshot] | None",
+    *,
+    reports: Reports,
 ) -> None:
     """Replay a log in this process, and say what it came to."""
     from stream.replay.run import replay
 
+    hearing = reports.hearing(product.policy)
     with Bar(logs) as bar:
         garbage.look_rarely()
         summary = replay(
@@ -466,7 +487,9 @@ def _replay_here(
             ranking=ranking,
             pinned=pinned,
             watcher=bar,
+            audience=hearing,
         )
+    reports.write(logs, summary, hearing)
     _say(summary, outputs, product)
 
 
