@@ -7,6 +7,7 @@ from stream.backtest.curve import Difference
 from stream.backtest.findings import Answer, Data, Findings, Fixed, Story
 from stream.backtest.stories import CAUGHT, IN_VAIN, MISSED, RULE_DAYS
 from stream.report.words import counted, share
+from stream.tap.line import shown
 
 MEANINGS = {
     CAUGHT: "Caught: an alert opened, and the customer stayed away.",
@@ -120,7 +121,7 @@ def story(data: Data, found: Story) -> Iterator[str]:
     if found.alerted is not None and found.silent_days is not None:
         yield (
             f"Named on {found.alerted[:10]}, after {_days(found.silent_days)}, with a risk of"
-            f" {share(found.risk)}: {' '.join(found.reasons)}"
+            f" {share(found.risk)}: {shown(' '.join(found.reasons))}"
         )
     else:
         yield f"Nothing was said in the {data.horizon_days:g} days after that."

@@ -72,9 +72,11 @@ class Reports(NamedTuple):
 
     def hearing(self, policy: "Policy") -> "Hearing | None":
         """Give who is to hear of the replay; None where nothing is to be written."""
+        if self.report is None and self.figures is None:
+            return None
         from stream.report.replayed import Hearing
 
-        return Hearing(policy) if self.report or self.figures else None
+        return Hearing(policy)
 
     def write(self, source: list[str], summary: "Summary", hearing: "Hearing | None") -> None:
         """Write what was heard, once the replay is over."""

@@ -48,6 +48,10 @@ class Buckets:
         return [int(count) for count in summed]
 
 
+NO_BUCKETS: Final = Buckets(Step.DAY, np.zeros(0, np.int64), 0, -1)
+"""Of no time at all."""
+
+
 def buckets_between(first: int, last: int) -> Buckets:
     """Cut the time from one day to another into days, weeks from Monday on, or months."""
     length = last - first + 1

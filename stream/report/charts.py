@@ -11,8 +11,8 @@ from stream.report.reliability import FEW, Reliability
 WIDE: Final = Size("wide", 760, 200, 10, left=52, top=20, bottom=26)
 NARROW: Final = Size("narrow", 358, 180, 6, left=44, top=20, bottom=26)
 SQUARES: Final = (
-    Size("wide", 420, 380, 16, left=48, top=16, bottom=46),
-    Size("narrow", 340, 320, 12, left=44, top=14, bottom=46),
+    Size("wide", 420, 380, 16, left=48, top=20, bottom=46),
+    Size("narrow", 340, 320, 12, left=44, top=20, bottom=46),
 )
 _DATES: Final = {"wide": 8, "narrow": 4}
 """Written below the bars."""
@@ -45,6 +45,7 @@ def reliability(found: Reliability, chart: str, size: Size) -> str:
     drawing.line(places, "of-slipaway")
     for place, tenth in zip(places, found.tenths, strict=True):
         drawing.dot(place, "of-slipaway" if tenth.answers >= FEW else "of-few", 4)
+    drawing.write((2, 10), "came true", "tick")
     drawing.write((drawing.aside(0.5), drawing.bottom + 36), "risk, as said", "axis", "middle")
     return drawing.drawn()
 

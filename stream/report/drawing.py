@@ -90,12 +90,8 @@ class Drawing:
         return tostring(self.root, encoding="unicode")
 
 
-def ticks(most: float, count: int = 4) -> list[float]:
-    """Give round values from nought up to `most`, about so many."""
-    step = 10.0 ** floor(log10(most / count))
-    step *= next(times for times in (1, 2, 5, 10) if most / (step * times) <= count + 1)
-    found, value = [], 0.0
-    while value <= most * (1 + 1e-9):
-        found.append(value)
-        value += step
-    return found
+def ticks(most: int, count: int = 4) -> list[int]:
+    """Give round counts from nought up to `most` (at least 1), about so many."""
+    power = 10 ** floor(log10(max(most / count, 1)))
+    step = next(power * times for times in (1, 2, 5, 10) if most <= power * times * (count + 1))
+    return list(range(0, most + 1, step))

@@ -18,7 +18,7 @@ from stream.detector.batch import EventBatch
 from stream.detector.events import DAY_MS, INTERNAL, SECOND_MS
 from stream.detector.policy import EventClass, Policy
 from stream.replay.refusals import Refusals
-from stream.report.buckets import Buckets, Step, buckets_between, date_of
+from stream.report.buckets import NO_BUCKETS, Buckets, Step, buckets_between, date_of
 from stream.wire.times import iso
 
 Ints = NDArray[np.int64]
@@ -114,7 +114,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     """What was in it."""
 
     files: list[FileRead]
-    """None where a topic was read: what stands there stands in the order of its arrival."""
+    """Empty where a topic was read: what stands there stands in the order of its arrival."""
     rows: int
     """As read, all files together."""
     events: int
@@ -132,6 +132,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     lateness_seconds: float
     """That the policy allows."""
     first: str
+    """The earliest and the latest event, ISO 8601; empty: there is none."""
     last: str
     days: int
     """From the day of the first event to that of the last one."""
@@ -207,7 +208,8 @@ class Recorder:
         days, counts = np.unique(day, return_counts=True)
         self._daily.update(dict(zip(days.tolist(), counts.tolist(), strict=True)))
         customer = np.fromiter(map(codes.__getitem__, batch.customer_ids), np.int64, len(batch))
-        used = np.fromiter((self._classes[name].engages for name in batch.names), bool, len(batch))
+        engages = {name: self._classes[name].engages for name in names}
+        used = np.fromiter(map(engages.__getitem__, batch.names), np.bool_, len(batch))
         used &= batch.volumes > 0
         self._used += int(used.sum())
         self._active.append(np.unique(customer[used] << _DAY_BITS | day[used]))
@@ -216,7 +218,9 @@ class Recorder:
 
     def buckets(self) -> Buckets:
         """Give the days, weeks or months that the log is told in."""
-        first, last = self._ends or (0, 0)
+        if self._ends is None:
+            return NO_BUCKETS
+        first, last = self._ends
         return buckets_between(first // DAY_MS, last // DAY_MS)
 
     def log(self, refusals: Refusals, results: Counter[str]) -> Log:
@@ -226,7 +230,7 @@ class Recorder:
         buckets = self.buckets()
         without = self._days_without(buckets)
         told = [name for name, _ in self._names.most_common()]
-        first, last = self._ends or (0, 0)
+        first, last = map(iso, self._ends) if self._ends else ("", "")
         return Log(
             files=list(self._read_files()),
             rows=refusals.rows,
@@ -239,8 +243,8 @@ class Recorder:
             with_id=self._with_id,
             duplicates=results["duplicate"],
             lateness_seconds=self._policy.allowed_lateness_ms / SECOND_MS,
-            first=iso(first),
-            last=iso(last),
+            first=first,
+            last=last,
             days=buckets.last - buckets.first + 1,
             days_without=len(without),
             weekdays_without=_by_weekday(without),
@@ -263,8 +267,6 @@ class Recorder:
 
     def _days_without(self, buckets: Buckets) -> list[int]:
         """Give the days (since 1970) between the first and the last that no event is of."""
-        if self._ends is None:
-            return []
         return [day for day in range(buckets.first, buckets.last + 1) if day not in self._daily]
 
     def _in_buckets(self, buckets: Buckets, customer: Ints, day: Ints) -> list[Bucket]:

@@ -12,6 +12,7 @@ from stream.report import charts
 from stream.report.cost import Cost
 from stream.report.drawing import Size
 from stream.report.words import amount, duration, minus, named, share
+from stream.tap.line import shown
 
 if TYPE_CHECKING:
     from stream.report.log import Log
@@ -36,6 +37,7 @@ def environment(*folders: Path) -> Environment:
     pages.filters["duration"] = duration
     pages.filters["minus"] = minus
     pages.filters["named"] = named
+    pages.filters["shown"] = shown
     return pages
 
 

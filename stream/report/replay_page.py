@@ -32,10 +32,13 @@ def page(found: Replayed) -> str:
 def answer(found: Replayed) -> Iterator[str]:
     """Say what came of it, for who reads no more than that."""
     log, raised = found.log, found.raised
+    if not log.events:
+        yield "There is no event in the log."
+        return
     yield (
         f"Over {counted(log.days, 'day')}, {counted(raised.opened, 'alert')} would have been"
-        f" raised, on {raised.customers:,} of {log.customers:,} customers:"
-        f" {_a_day(raised.opened / log.days)}."
+        f" raised, on {raised.customers:,} of {log.customers:,} customers"
+        f"{_how_often(raised.opened, log.days)}."
     )
     if found.stayed:
         stayed = found.stayed
@@ -46,13 +49,13 @@ def answer(found: Replayed) -> Iterator[str]:
     yield f"A customer lapses by being silent for {found.horizon_days:g} days."
 
 
-def _a_day(rate: float) -> str:
+def _how_often(opened: int, days: int) -> str:
+    if not opened:
+        return ""
     return (
-        f"about {rate:,.0f} a day"
-        if rate >= 1
-        else f"about one in {1 / rate:,.0f} days"
-        if rate
-        else "none"
+        f": about {opened / days:,.0f} a day"
+        if opened >= days
+        else (f": about one in {days / opened:,.0f} days")
     )
 
 

@@ -28,17 +28,14 @@ def quality(log: Log) -> Iterator[str]:
         yield (
             f"{counted(log.erasures, 'customer')} asked to be forgotten: what they did is not here."
         )
-    yield _use(log)
+    if not log.events:
+        yield "There is no event in it."
+        return
+    yield f"{log.used:,} of {log.events:,} events ({share(log.used / log.events)}) count as use."
     yield _repeated(log)
     for file in log.files:
         yield _order(file, log)
     yield _days(log)
-
-
-def _use(log: Log) -> str:
-    if not log.events:
-        return "There is no event in it."
-    return f"{log.used:,} of {log.events:,} events ({share(log.used / log.events)}) count as use."
 
 
 def _repeated(log: Log) -> str:

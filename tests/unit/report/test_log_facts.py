@@ -13,7 +13,9 @@ from stream.detector.policy import Policy
 from stream.replay.refusals import Refusals
 from stream.replay.run import Outputs, replay
 from stream.report.buckets import Step, buckets_between, date_of
+from stream.report.drawing import ticks
 from stream.report.log import NEVER_ACTIVE, ONE_DAY, Log, Recorder, usual_gaps
+from stream.report.replay_page import page
 from stream.report.replayed import Hearing, Replayed
 from stream.report.sentences import quality
 from stream.wire.policy_file import PolicyFile
@@ -144,7 +146,34 @@ def test_a_log_without_events_is_said_to_have_none() -> None:
     """Nothing is divided by it."""
     found = Recorder(POLICY).log(Refusals(), Counter())
     assert "There is no event in it." in list(quality(found))
-    assert (found.events, found.customers) == (0, 0)
+    assert (found.events, found.customers, found.days, found.first) == (0, 0, 0, "")
+    assert found.buckets == []
+
+
+def test_the_page_of_nothing_says_so(tmp_path: Path) -> None:
+    """And no date is made up."""
+    log, hearing = tmp_path / "empty.jsonl", Hearing(POLICY)
+    log.touch()
+    product = PolicyFile(policy=POLICY)
+    summary = replay([str(log)], product, received_at=0, outputs=Outputs(), audience=hearing)
+    written = page(hearing.came_to(["empty.jsonl"], summary))
+    assert "There is no event in the log." in written
+    assert "1970" not in written
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (1, [0, 1]),
+        (4, [0, 1, 2, 3, 4]),
+        (9, [0, 2, 4, 6, 8]),
+        (40, [0, 10, 20, 30, 40]),
+        (37_000, [0, 10_000, 20_000, 30_000]),
+    ],
+)
+def test_an_axis_of_counts_has_round_counts(most: int, expected: list[int]) -> None:
+    """None of half an alert."""
+    assert ticks(most) == expected
 
 
 def test_a_replay_tells_what_its_detector_counted(tmp_path: Path) -> None:
