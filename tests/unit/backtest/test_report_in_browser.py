@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from stream.backtest.report import page as backtest_page
 from stream.cli import cli
 from stream.report.pages import written
+from stream.report.words import named
 from stream.wire.times import iso
 
 HOSTILE = {
@@ -64,7 +66,15 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         cli, ["replay", str(log), "--policy", str(policy), "--report", str(replayed)]
     )
     assert done.exit_code == 0, done.output
-    backtested.write_bytes(written(backtest_page(findings(HOSTILE["script"]))))
+    found = findings(HOSTILE["script"])
+    stories = [
+        msgspec.structs.replace(
+            found.stories[number % len(found.stories)], customer_id=who, reasons=[f"Saw {who}."]
+        )
+        for number, who in enumerate([*HOSTILE.values(), 5_000 * "y"])
+    ]
+    found = msgspec.structs.replace(found, stories=stories)
+    backtested.write_bytes(written(backtest_page(found)))
     return {"replay": replayed, "backtest": backtested}
 
 
@@ -111,6 +121,15 @@ async def test_a_report_opens_offline_and_can_be_read_by_anybody(
         found = await Axe().run(page)
         assert [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]] == []
         assert asked == [reports[report].as_uri()]
+
+
+async def test_whoever_a_story_is_about_is_named_as_text(reports: dict[str, Path]) -> None:
+    """Read as it is spelt: from left to right, and not for ever."""
+    async with opened(reports["backtest"], **SCREENS["phone"]) as (page, _):
+        said = await page.locator("article h4").all_inner_texts()
+        assert sorted(said) == sorted(named(who) for who in [*HOSTILE.values(), 5_000 * "y"])
+        assert "a\\u202egnp.exe" in said
+        assert max(map(len, said)) <= 121
 
 
 async def test_a_report_can_be_walked_by_keyboard(reports: dict[str, Path]) -> None:
