@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("replay")
     log, policy = folder / "events.jsonl", folder / "policy.toml"
     policy.write_text('[events]\nwarning = ["cancel_page_viewed"]\n[slipping]\nhorizon = "14d"\n')
-    events = simulate(customers=30, days=50, seed=7)
+    events = simulate(customers=30, days=60, seed=7)
     log.write_bytes(b"nonsense\n" + b"".join(message(event) + b"\n" for event in events))
     out = {name: folder / f"out.{name}" for name in ("jsonl", "json", "html")}
     done = slipaway(
