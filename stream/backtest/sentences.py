@@ -21,6 +21,7 @@ HOW_CHOSEN = (
 )
 
 _FEW_DAYS = 10
+"""Fewer are written with a place behind the point."""
 
 
 def answer(findings: Findings) -> Iterator[str]:

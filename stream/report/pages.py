@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -11,13 +11,11 @@ from markupsafe import Markup
 from stream.report import charts
 from stream.report.cost import Cost
 from stream.report.drawing import Size
+from stream.report.log import Log
+from stream.report.raised import Raised
+from stream.report.reliability import Reliability
 from stream.report.words import amount, duration, minus, named, share
 from stream.tap.line import shown
-
-if TYPE_CHECKING:
-    from stream.report.log import Log
-    from stream.report.raised import Raised
-    from stream.report.reliability import Reliability
 
 SizeOf = TypeVar("SizeOf", bound=Size)
 _HERE: Final = Path(__file__).parent
@@ -41,16 +39,16 @@ def environment(*folders: Path) -> Environment:
     return pages
 
 
-def log_charts(log: "Log", raised: "Raised") -> dict[str, list[Markup]]:
+def log_charts(log: Log, raised: Raised) -> dict[str, list[Markup]]:
     """Draw what was in a log, and what was raised of it."""
     sizes = (charts.WIDE, charts.NARROW)
     return {
-        "volume": drawn(lambda size: charts.volume(log, size), sizes),
-        "raised": drawn(lambda size: charts.alerts(log, raised, size), sizes),
+        "volume": drawn(partial(charts.volume, log), sizes),
+        "raised": drawn(partial(charts.alerts, log, raised), sizes),
     }
 
 
-def reliability_charts(**found: "Reliability | None") -> dict[str, list[Markup]]:
+def reliability_charts(**found: Reliability | None) -> dict[str, list[Markup]]:
     """Draw how far each risk was to be believed, those that are known."""
     return {
         name: drawn(partial(charts.reliability, one, name), charts.SQUARES)
