@@ -74,7 +74,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
     came_to: str
     """"caught": a lapse, and an alert in it; "in vain": an alert, and the customer came back within
-    the horizon; "missed": a lapse without an alert."""
+    a horizon after it; "missed": a lapse without an alert."""
     customer_id: str
     first: str
     """The first activity."""

@@ -11,7 +11,7 @@ from stream.tap.line import shown
 
 MEANINGS = {
     CAUGHT: "Caught: an alert opened, and the customer stayed away.",
-    IN_VAIN: "In vain: an alert opened, and the customer came back within the horizon.",
+    IN_VAIN: "In vain: an alert opened, and the customer came back within a horizon after it.",
     MISSED: "Missed: the customer stayed away, and nothing was said in the horizon.",
 }
 HOW_CHOSEN = (
