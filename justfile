@@ -57,11 +57,13 @@ demo *args:
 requirements:
     {{uv}} export {{export}} --output-file requirements.txt
 
-# write the contract of the alerts anew, after a change of the types
+# write the contract of the alerts, and of reports' figures, anew, after a change of the types
 contract:
     {{uv}} run slipaway contract asyncapi > deploy/contract/asyncapi.yaml
     {{uv}} run slipaway contract schema > deploy/contract/alert.v1.schema.json
     {{uv}} run slipaway contract schema --accounts > deploy/contract/account-alert.v1.schema.json
+    {{uv}} run slipaway contract figures backtest > deploy/contract/backtest.v1.schema.json
+    {{uv}} run slipaway contract figures replay > deploy/contract/replay.v1.schema.json
 
 # write the reference of commands and settings anew, after a change of either
 reference:

@@ -57,7 +57,7 @@ def against(
 ) -> Against:
     """Hold the alerts of two policies against what came after, and against each other."""
     codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
-    fates = [list(_fates(alerts, court, codes)) for _, alerts in (old, new)]
+    fates = [list(fates_of(alerts, court)) for _, alerts in (old, new)]
     before, after = (_first(found) for found in fates)
     return Against(
         old=_side(old[0], fates[0], court, codes),
@@ -68,8 +68,12 @@ def against(
     )
 
 
-def _fates(alerts: Iterable[Alert], court: Court, codes: Mapping[str, int]) -> Iterator[Fate]:
-    """Say what became of the alerts in the time that is scored."""
+def fates_of(alerts: Iterable[Alert], court: Court) -> Iterator[Fate]:
+    """Say what became of the alerts in the time that is scored, by customer and then by time.
+
+    Last come those on customers nothing of whom counts as use.
+    """
+    codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
     scored = [alert for alert in alerts if alert.time >= court.begin]
     known = [alert for alert in scored if alert.customer_id in codes]
     # As the court orders them: by customer, then by time.

@@ -1,20 +1,18 @@
-"""Charts: the curves and the dial, drawn as SVG that stands in a page and asks for nothing.
+"""Charts: the curves, the dial, what another dial would have done, and a customer's silence."""
 
-Each is drawn for a screen and for a phone, for letters that shrink with their
-chart cannot be read.  Colours are classes: the page says what they are, by day
-and by night.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor, log10
-from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
-from stream.backtest.findings import BY_DIAL, SLIPAWAY, Findings, Method
+from stream.backtest.findings import BY_DIAL, SLIPAWAY, Findings, Method, Story
+from stream.backtest.stories import HORIZONS_BEFORE, RULE_DAYS
 from stream.backtest.wording import HELD, TITLES, headline_rate
+from stream.detector.events import DAY_MS
+from stream.report.drawing import Drawing, Point, Size
+from stream.wire.times import from_iso
 
 _RATE_MIN, _RATE_MAX = 0.01, 1.0
 _RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -24,73 +22,32 @@ _SAMPLES = 80
 _TICKS_MAX = 6
 _LINE_HEIGHT = 15.0
 _DASHED = "dashed"
-
-Point = tuple[float, float]
+_NAMED = (0.02, 0.1, 0.2, 0.4, 0.8)
+"""Settings of the dial whose points are named, beside the policy's own."""
 
 
 @dataclass(frozen=True)
-class Size:
-    """How large a chart is, and the room round it, in pixels."""
+class RatesSize(Size):
+    """How large a chart with an axis of rates is, and the rates written at it."""
 
-    name: str
-    width: float
-    height: float
-    labels: float
-    """Room at the right, for the names of the lines."""
-    left: float = 44.0
-    top: float = 28.0
-    bottom: float = 46.0
     rates: tuple[float, ...] = _RATES
-    """Written at the axes."""
 
 
-Draw = Callable[[Findings, Size], str]
+Draw = Callable[[Findings, RatesSize], str]
 """Draws a chart in a size."""
 
-WIDE = Size("wide", 760, 400, 150)
-NARROW = Size("narrow", 358, 380, 116, left=34, rates=_FEW_RATES)
+WIDE = RatesSize("wide", 760, 400, 150)
+NARROW = RatesSize("narrow", 358, 380, 116, left=34, rates=_FEW_RATES)
+STRIPS = (
+    Size("wide", 760, 74, 12, left=12, top=22, bottom=24),
+    Size("narrow", 358, 74, 8, left=8, top=22, bottom=24),
+)
 
 
-class _Chart:
-    """One drawing: an area with two axes, and what is put into it."""
+class _Chart(Drawing):
+    """A drawing whose axis from left to right is rates of false alarms."""
 
-    def __init__(self, size: Size, chart: str, title: str, description: str) -> None:
-        self.size = size
-        self.right, self.bottom = size.width - size.labels, size.height - size.bottom
-        name = f"{chart}-{size.name}"
-        self.root = Element(
-            "svg",
-            {
-                "viewBox": f"0 0 {size.width:g} {size.height:g}",
-                "class": f"chart {size.name}",
-                "role": "img",
-                "aria-labelledby": f"{name}-title {name}-description",
-            },
-        )
-        SubElement(self.root, "title", {"id": f"{name}-title"}).text = title
-        SubElement(self.root, "desc", {"id": f"{name}-description"}).text = description
-
-    def line(self, points: Iterable[Point], classes: str) -> None:
-        """Draw a line through points."""
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        SubElement(self.root, "polyline", {"points": drawn, "class": f"line {classes}"})
-
-    def area(self, points: Iterable[Point], classes: str) -> None:
-        """Fill what points enclose."""
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        SubElement(self.root, "polygon", {"points": drawn, "class": classes})
-
-    def dot(self, at: Point, classes: str, radius: float = 3.5) -> None:
-        """Mark a point."""
-        x, y = at
-        place = {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": f"{radius:g}"}
-        SubElement(self.root, "circle", {**place, "class": f"dot {classes}"})
-
-    def write(self, at: Point, text: str, classes: str = "", anchor: str = "start") -> None:
-        """Write at a point."""
-        x, y = at
-        place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}
-        SubElement(self.root, "text", {**place, "class": classes}).text = text
+    size: RatesSize
 
     def rates_below(self, words: str) -> None:
         """Draw the axis of false alarms, logarithmic, with its grid."""
@@ -106,10 +63,6 @@ class _Chart:
         part = log10(rate / _RATE_MIN) / log10(_RATE_MAX / _RATE_MIN)
         return self.size.left + part * (self.right - self.size.left)
 
-    def up(self, part: float) -> float:
-        """Give the place of a part of the height, 0 at the bottom."""
-        return self.bottom - part * (self.bottom - self.size.top)
-
     def label(self, lines: Sequence[tuple[float, str, str]]) -> None:
         """Name lines at their right ends (y, text, classes), none on top of another."""
         ordered = sorted(lines)
@@ -124,12 +77,8 @@ class _Chart:
         for place, (_, text, classes) in zip(places, ordered, strict=True):
             self.write((self.right + 8, place - low + 4), text, f"name {classes}")
 
-    def drawn(self) -> str:
-        """Give the SVG."""
-        return tostring(self.root, encoding="unicode")
 
-
-def curves(findings: Findings, size: Size) -> str:
+def curves(findings: Findings, size: RatesSize) -> str:
     """Draw the mean delay of every method over the false alarms that it costs."""
     horizon = findings.data.horizon_days
     at = headline_rate(findings)
@@ -178,7 +127,7 @@ def curves(findings: Findings, size: Size) -> str:
     return chart.drawn()
 
 
-def dial(findings: Findings, size: Size) -> str:
+def dial(findings: Findings, size: RatesSize) -> str:
     """Draw what the dial was set to against what it came to."""
     settings = [
         (setting.dial, setting.measured, setting.warm_up_measured, setting.own)
@@ -218,6 +167,87 @@ def dial(findings: Findings, size: Size) -> str:
                 chart.dot((x, y), line, 5 if own else 3)
             names.append((found[-1][1], words, line))
     chart.label(names)
+    return chart.drawn()
+
+
+def choice(findings: Findings, size: RatesSize) -> str:
+    """Draw what each setting of the dial would have noticed, and how often it would be right."""
+    settings = [
+        (setting.measured, setting.recall, setting.precision or 0.0, setting)
+        for setting in findings.dial
+        if setting.measured and setting.recall is not None
+    ]
+    settings.sort(key=lambda found: found[0])
+    chart = _Chart(
+        size,
+        "choice",
+        "Lapses noticed, and alerts right, against false alarms, by setting of the dial",
+        "; ".join(
+            f"{_set_to(found.dial)}: {recall:.0%} noticed, {right:.0%} right, at {rate:.3f}"
+            for rate, recall, right, found in settings
+        ),
+    )
+    chart.rates_below("false alarms per customer-month, as they came")
+    for part in (0, 0.25, 0.5, 0.75, 1):
+        y = chart.up(part)
+        chart.line([(size.left, y), (chart.right, y)], "grid")
+        chart.write((size.left - 6, y + 4), f"{part:.0%}", "tick", "end")
+    within = [setting for setting in settings if _RATE_MIN <= setting[0] <= _RATE_MAX]
+    names = []
+    for words, line, shares in (
+        ("alerts right", "of-expected", [right for _, _, right, _ in within]),
+        ("noticed", "of-slipaway", [recall for _, recall, _, _ in within]),
+    ):
+        places = [
+            (chart.across(found[0]), chart.up(share))
+            for found, share in zip(within, shares, strict=True)
+        ]
+        chart.line(places, line)
+        for place, (*_, found) in zip(places, within, strict=True):
+            chart.dot(place, line, 6 if found.own else 3.5)
+            if line == "of-slipaway" and (found.own or found.dial in _NAMED):
+                chart.write((place[0] + 4, place[1] + 16), _set_to(found.dial), f"name {line}")
+        if places:
+            names.append((places[-1][1], words, line))
+    chart.label(names)
+    return chart.drawn()
+
+
+def _set_to(dial: float | None) -> str:
+    return "the policy's" if dial is None else f"{dial:g}"
+
+
+def strip(findings: Findings, story: Story, number: int, size: Size) -> str:
+    """Draw the days around a customer's silence: active ones, the silence, what was said in it."""
+    horizon = findings.data.horizon_days
+    known = (from_iso(story.last) - from_iso(story.first)) // DAY_MS + 1
+    first, last = -min(known, round(HORIZONS_BEFORE * horizon)), round(horizon)
+    chart = Drawing(
+        size,
+        f"story-{number}",
+        f"Active days around the silence since {story.last[:10]}",
+        "The sentences beside it say the same.",
+    )
+
+    def across(day: float) -> float:
+        return chart.aside((min(day, last) - first) / (last - first))
+
+    ends = min(story.away_days, horizon)
+    top, height = size.top, chart.bottom - size.top
+    chart.box((across(0), top), across(ends) - across(0), height, "of-silence")
+    chart.line([(size.left, chart.bottom), (chart.right, chart.bottom)], "grid")
+    for day in story.days:
+        chart.line([(across(day), top + height / 3), (across(day), chart.bottom)], "of-visit")
+    if min(ends, horizon) > RULE_DAYS:
+        chart.line([(across(RULE_DAYS), top), (across(RULE_DAYS), chart.bottom)], "of-rule")
+    if story.silent_days is not None:
+        x = across(story.silent_days)
+        chart.line([(x, top - 6), (x, chart.bottom)], "of-alert")
+        chart.write(
+            (x, top - 9), "alert", "name of-alert", "middle" if x < 0.9 * size.width else "end"
+        )
+    chart.write((across(first), chart.bottom + 16), f"{-first:g} days before", "tick")
+    chart.write((chart.right, chart.bottom + 16), f"{last:g} days after", "tick", "end")
     return chart.drawn()
 
 

@@ -8,12 +8,16 @@ Times are ISO 8601, UTC.
 import msgspec
 
 from stream.backtest.curve import Difference, Reading
+from stream.report.cost import Cost
+from stream.report.log import Log
+from stream.report.raised import Raised
+from stream.report.reliability import Reliability
 from stream.retention.figures import Retention
 
 SLIPAWAY = "slipaway"
 BY_DIAL = "slipaway, by its dial"
 VERSION = 1
-"""Of this format."""
+"""Of this format: fields are added to it, and none ever changes its meaning."""
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,61 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     refused: dict[str, int]
     """Rows that could not be used, by reason."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy, as it is set, would have done; alerts on silence alone."""
+
+    lapses: int
+    """To be noticed; of one customer there may be several."""
+    customers_lapsed: int
+    named: int
+    """Lapses in whose silence an alert opened, within the horizon."""
+    named_after_days: float | None
+    """Of these, from the last activity to the alert, on average."""
+    mean_delay_days: float | None
+    """Of all; one that nobody noticed counts as a whole horizon."""
+    right: int
+    """Alerts whose customer did not come back within the horizon; `false`: the others."""
+    false: int
+    false_per_customer_month: float | None
+    rule_idle_days: float | None
+    """The silence that, the same for all, comes to as many false alarms; None: none is as strict,
+    or there was no false alarm."""
+    rule: Reading | None
+    """What that comes to; None: there was no false alarm."""
+    difference: Difference | None
+    """Days by which slipaway is later than it; below zero it is earlier."""
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """A silence of one customer, and what was said of it."""
+
+    came_to: str
+    """"caught": a lapse, and an alert in it; "in vain": an alert, and the customer came back within
+    a horizon after it; "missed": a lapse without an alert."""
+    customer_id: str
+    first: str
+    """The first activity."""
+    active_days: int
+    """Up to the silence."""
+    usual_gap_days: float | None
+    """The median of the days between them; None: there was one only."""
+    last: str
+    """The activity that the silence follows."""
+    alerted: str | None
+    """None, as the next two: nothing was said."""
+    silent_days: float | None
+    """From the last activity to the alert."""
+    risk: float | None
+    """As the alert told it."""
+    reasons: list[str]
+    back: str | None
+    """The next activity; None: there is none in the log."""
+    away_days: float
+    """From the last activity to the next, or to where the log ends for the customer."""
+    days: list[int]
+    """Active days near, counted from the day of the last activity; below zero: before it."""
 
 
 class Setting(Reading, frozen=True, kw_only=True):
@@ -89,6 +148,9 @@ class DialSetting(msgspec.Struct, frozen=True, kw_only=True):
     recall: float | None
     precision: float | None
     mean_delay_days: float | None
+    right: int
+    """Alerts that were; `false`: that were not."""
+    false: int
     warm_up_measured: float | None
     """Before `Data.begin`, while the model and the record were young."""
     warm_up_ratio: float | None
@@ -231,6 +293,17 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = VERSION
     data: Data
+    answer: Answer
+    log: Log
+    raised: Raised
+    """From `Data.begin` on, by the policy as it is set; what each came to is judged."""
+    stories: list[Story]
+    """Three of each kind, where there are as many."""
+    silences_believed: Reliability | None
+    """How the risks of all silences that were judged came to be, older ones counting less; None:
+    nothing has matured."""
+    alerts_believed: Reliability | None
+    """How the risks that alerts on silence told came to be, from `Data.begin` on."""
     everybody: Group
     fixed: list[Fixed]
     dial: list[DialSetting]
@@ -246,6 +319,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """The policy's own setting, dial by dial; empty where no segment has one of its own."""
     against: Against | None = None
     """Beside another policy, if one was given."""
+    cost: Cost | None = None
+    """What the backtest took: forty settings, the rules and the intervals, not a replay alone."""
 
 
 def encode(findings: Findings) -> bytes:

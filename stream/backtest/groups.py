@@ -11,6 +11,7 @@ from stream.backtest.active_days import ActiveDays
 from stream.backtest.history import Floats, History, Ints
 from stream.backtest.judging import Bools
 from stream.detector.events import DAY_MS
+from stream.report.log import CADENCES
 
 BY_CADENCE = "usual gap"
 BY_TENURE = "tenure at begin"
@@ -18,19 +19,12 @@ MEANINGS = {
     BY_CADENCE: "the median of the days between a customer's active days, over the whole log",
     BY_TENURE: "time from a customer's first activity to the begin of the scoring",
 }
-_BANDS = (
-    ("up to a day and a half", 0.0, 1.5),
-    ("up to a week", 1.5, 7.0),
-    ("up to a month", 7.0, 30.4375),
-    ("rarer", 30.4375, np.inf),
-)
-"""Name, and days: above the first, up to the second."""
 
 
 def groups(history: History, days: ActiveDays, begin: int) -> Iterator[tuple[str, str, Bools]]:
     """Give each way of grouping, the group's name, and its members, shape (customers,)."""
     usual = _usual_gap(days)
-    for name, above, up_to in _BANDS:
+    for name, above, up_to in CADENCES:
         yield BY_CADENCE, name, (usual > above) & (usual <= up_to)
     tenure = begin - _first_seen(history)
     yield BY_TENURE, "new since then", tenure <= 0

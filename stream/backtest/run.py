@@ -5,7 +5,7 @@ known then.  Later time is scored: before, a model that has seen no horizon pass
 can only be a guess.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from models.dials import Dials
 from stream.backtest.active_days import ActiveDays
-from stream.backtest.against import against, opened_by
+from stream.backtest.against import Fate, against, fates_of, opened_by
+from stream.backtest.answer import answer
 from stream.backtest.boosting import BOOSTED, boosted
 from stream.backtest.curve import Curve
 from stream.backtest.decline import by_fall, declining
@@ -37,14 +38,21 @@ from stream.backtest.history import History, Recorder
 from stream.backtest.judging import Alerts, Bools, Court
 from stream.backtest.rules import RULES, Rule
 from stream.backtest.segment_dials import segment_dials, stays
+from stream.backtest.stories import stories
 from stream.backtest.sweep import Sweep, SweptReplay
 from stream.detector.advice import Adviser
+from stream.detector.alerts import Trigger
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
 from stream.replay import run as replay
 from stream.replay.errors import LogError
 from stream.replay.refusals import Refusals
 from stream.replay.source import STANDARD_INPUT, total_bytes
+from stream.report.buckets import Buckets
+from stream.report.log import Recorder as LogRecorder
+from stream.report.raised import Raised
+from stream.report.raised import Recorder as RaisedRecorder
+from stream.report.reliability import of_alerts, of_silences
 from stream.retention.figures import retention
 from stream.retention.spans import Recorder as SpanRecorder
 from stream.wire.durations import format_duration
@@ -97,9 +105,16 @@ def backtest(
     sweep = Sweep(settings.dials, policy.horizon_ms)
     run = SweptReplay(policy, alerts=None, sweep=sweep)
     recorder, spans, events, last = Recorder(policy), SpanRecorder(policy), 0, 0
+    looked_at = LogRecorder(policy)
     for batch in replay.read_in_order(
-        files, policy_file, received_at=received_at, refusals=refusals, watcher=watcher
+        files,
+        policy_file,
+        received_at=received_at,
+        refusals=refusals,
+        watcher=watcher,
+        on_read=looked_at.read,
     ):
+        looked_at.take(batch)
         run.take(batch)
         recorder.take(batch)
         spans.take(batch)
@@ -120,7 +135,16 @@ def backtest(
         before = opened_by(files, old, received_at=received_at, watcher=watcher)
         beside = against((old, before), (policy_file, run.opened), court)
     segments = _segments(run, sweep, settings, said, court)
+    fates = list(fates_of(run.opened, court))
     return Findings(
+        answer=answer(
+            court, said[settings.own], methods.curves["hiatus"], methods.settings["hiatus"]
+        ),
+        log=looked_at.log(refusals, run.results),
+        raised=_raised(run, fates, looked_at.buckets(), court),
+        stories=stories(court, fates),
+        silences_believed=of_silences(run.calibration),
+        alerts_believed=of_alerts(_believed(fates)),
         data=_data(files, policy, court, events=events, refusals=refusals),
         everybody=everybody,
         fixed=methods.fixed(),
@@ -344,11 +368,33 @@ def _dial(settings: _Settings, said: list[Alerts], court: Court) -> list[DialSet
                 recall=score.recall,
                 precision=score.precision,
                 mean_delay_days=score.mean_delay_days,
+                right=score.true,
+                false=score.false,
                 warm_up_measured=warm_up_rate,
                 warm_up_ratio=_ratio(warm_up_rate, target if one_dial else None),
             )
         )
     return found
+
+
+def _raised(run: SweptReplay, fates: Sequence[Fate], buckets: Buckets, court: Court) -> Raised:
+    """Say what the policy's own alerts were, and what became of those that are scored."""
+    since = max(court.begin, 0)
+    heard = RaisedRecorder(since)
+    heard.take(alert for alert in run.opened if alert.time < since)
+    for fate in fates:
+        heard.opened(fate.alert, fate.came_to)
+    return heard.raised(buckets, since=iso(since), kinds=run.alerts, withheld=run.withheld)
+
+
+def _believed(fates: Iterable[Fate]) -> Iterator[tuple[float, bool]]:
+    """Give the risks that alerts on silence told, and whether they came true, where that is known.
+
+    The customer's own silence alone: what else gives somebody away says nothing of such a risk.
+    """
+    for alert, came_to in fates:
+        if alert.trigger is Trigger.SILENCE and came_to != "unknown":
+            yield alert.risk, came_to == "right"
 
 
 def _segments(

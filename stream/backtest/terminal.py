@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stream.backtest import changes, wording
+from stream.backtest import changes, sentences, wording
 from stream.backtest.curve import RATES
 from stream.backtest.findings import SLIPAWAY, Findings
 from stream.retention.terminal import show_periods
@@ -33,7 +33,9 @@ def show(findings: Findings, console: Console | None = None) -> None:
             f" {data.first[:10]} to {data.last[:10]}; policy {data.policy_version}"
         )
     )
-    console.print(Text(" ".join(wording.summary(findings))))
+    first, *others = sentences.answer(findings)
+    console.print(Text(first, style="bold"))
+    console.print(Text(" ".join([*others, *wording.summary(findings)])))
     for table in (_delays(findings), _differences(findings), _dial(findings), _groups(findings)):
         console.print(table)
     if findings.segments:

@@ -24,6 +24,7 @@ from stream.cli.given import (
 )
 from stream.cli.options import AsJson, Assign, Brokers, Config, Logs, PolicyPath, SomeLogs
 from stream.cli.progress import Bar, now_ms, say_refused
+from stream.cli.reports import Reports, Stopwatch, TimedBar
 from stream.cli.reread import Reading, pinned_models, range_of
 from stream.detector.periods import Every
 from stream.settings import Settings, SettingsError
@@ -101,6 +102,13 @@ def replay(
     save_model: Annotated[
         Path | None, typer.Option(metavar="OUT.jsonl", help="Where snapshots learned here go.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.html", help="Where a page about it goes: one file, no links."),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="OUT.json", help="Where the figures of that page go.")
+    ] = None,
     to_topic: Annotated[
         str | None,
         typer.Option(metavar="TOPIC", help="Send the log to this usage topic instead."),
@@ -131,6 +139,8 @@ def replay(
 
             written = {"--alerts": alerts, "--accounts": accounts, "--scores": scores}
             check_writable({**written, "--save-model": save_model})
+            check_writable({"--report": report, "--figures": figures})
+            reports = Reports(report, figures, Stopwatch("reading and deciding"))
             outputs = Outputs(alerts=alerts, accounts=accounts, scores=scores, snapshots=save_model)
             product = policy_file_of(policy)
             if accounts is not None and not product.policy.accounts.enabled:
@@ -138,10 +148,10 @@ def replay(
                 raise SettingsError([f"--accounts: {words}"])
             pinned = pinned_models(model, settings if model_topic else None)
             if settings is None or from_topic is None:
-                _replay_here(source, product, outputs, ranking, pinned)
+                _replay_here(source, product, outputs, ranking, pinned, reports=reports)
             else:
                 reading = Reading(settings, from_topic, where, product)
-                _replay_topic(reading, product, outputs, ranking, pinned)
+                _replay_topic(reading, product, outputs, ranking, pinned, reports=reports)
             return
         results = {
             "alerts": alerts,
@@ -149,6 +159,8 @@ def replay(
             "scores": scores,
             "save-model": save_model,
             "as-of": as_of,
+            "report": report,
+            "figures": figures,
         }
         asked = {"ahead": ahead, "moments": moments, "weekly": weekly or None}
         for name, value in {**results, **asked}.items():
@@ -210,8 +222,8 @@ def backtest(
         from stream.backtest.terminal import show
         from stream.replay.refusals import Refusals
 
-        refusals = Refusals()
-        with Bar(logs) as bar:
+        refusals, watch = Refusals(), Stopwatch("reading and deciding")
+        with TimedBar(logs, watch) as bar:
             garbage.look_rarely()
             findings = find(
                 logs,
@@ -223,6 +235,7 @@ def backtest(
                 refusals=refusals,
                 watcher=bar,
             )
+        findings = msgspec.structs.replace(findings, cost=watch.cost(findings.data.events))
         if as_json is not None:
             from stream.backtest.findings import encode
 
@@ -232,8 +245,9 @@ def backtest(
                 as_json.write_bytes(encode(findings))
         if report is not None:
             from stream.backtest.report import page
+            from stream.report.pages import written
 
-            report.write_text(page(findings), encoding="utf-8")
+            report.write_bytes(written(page(findings)))
         if not to_stdout:
             show(findings)
         say_refused(refusals)
@@ -375,11 +389,13 @@ def _replay_topic(
     outputs: "Outputs",
     ranking: "Ranking",
     pinned: "list[Snapshot] | None",
+    *,
+    reports: Reports,
 ) -> None:
     """Replay a topic in this process, and say what it came to."""
     from stream.replay.run import Summary, replay_events
 
-    summary = Summary(refusals=reading.refusals)
+    summary, hearing = Summary(refusals=reading.refusals), reports.hearing(product.policy)
     garbage.look_rarely()
     replay_events(
         reading.batches(),
@@ -389,7 +405,9 @@ def _replay_topic(
         ranking=ranking,
         pinned=pinned,
         ends_at=reading.ends_at,
+        audience=hearing,
     )
+    reports.write([reading.topic], summary, hearing)
     _say(summary, outputs, product)
 
 
@@ -412,10 +430,13 @@ def _replay_here(
     outputs: "Outputs",
     ranking: "Ranking",
     pinned: "list[Snapshot] | None",
+    *,
+    reports: Reports,
 ) -> None:
     """Replay a log in this process, and say what it came to."""
     from stream.replay.run import replay
 
+    hearing = reports.hearing(product.policy)
     with Bar(logs) as bar:
         garbage.look_rarely()
         summary = replay(
@@ -426,7 +447,9 @@ def _replay_here(
             ranking=ranking,
             pinned=pinned,
             watcher=bar,
+            audience=hearing,
         )
+    reports.write(logs, summary, hearing)
     _say(summary, outputs, product)
 
 

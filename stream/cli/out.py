@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -18,8 +19,6 @@ from stream.cli.options import Assign, Brokers, Config, PolicyPath
 from stream.settings import SettingsError
 
 if TYPE_CHECKING:
-    from enum import StrEnum
-
     from rich.text import Text
 
     from stream.tap.wanted import Wanted, WantedOfAccounts
@@ -30,6 +29,13 @@ if TYPE_CHECKING:
 cli = typer.Typer()
 contract_cli = typer.Typer(help="The contract of the alerts, for programs.", no_args_is_help=True)
 cli.add_typer(contract_cli, name="contract")
+
+
+class Report(StrEnum):
+    """What has a report."""
+
+    BACKTEST = "backtest"
+    REPLAY = "replay"
 
 
 @cli.command()
@@ -263,6 +269,26 @@ def contract_schema(
     from stream.contract import account_schema, alert_schema
 
     found = account_schema.document() if accounts else alert_schema.document()
+    typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+
+
+@contract_cli.command("figures")
+def contract_figures(
+    of: Annotated[Report, typer.Argument(help="Whose figures: of which command's report.")],
+) -> None:
+    """Print the figures of a report as a JSON Schema (2020-12).
+
+    slipaway contract figures backtest > backtest.schema.json
+    """
+    import msgspec
+    import orjson
+
+    from stream.backtest.findings import Findings
+    from stream.report import schema
+    from stream.report.replayed import Replayed
+
+    kind: type[msgspec.Struct] = Findings if of is Report.BACKTEST else Replayed
+    found = schema.document(kind, of.value, f"What a {of.value} of slipaway came to")
     typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
 
 

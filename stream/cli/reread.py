@@ -159,6 +159,7 @@ class Reading:
         self._until = where.until_ms
         self._whole = not where.offsets
         self._lateness_ms = policy.allowed_lateness_ms
+        self.topic = topic
         self.refusals = Refusals()
         self._counting = Counting()
         self._log = TopicLog(

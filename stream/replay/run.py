@@ -16,6 +16,7 @@ from typing import IO, Protocol
 
 import msgspec
 
+from models.calibration import Calibration
 from models.dials import Dials
 from models.falls import Falls, FallsFound
 from models.guard import Guard
@@ -28,6 +29,7 @@ from stream.detector.accounts.advice import segment as account_segment
 from stream.detector.accounts.everybody import of_everybody
 from stream.detector.accounts.roll_up import RollUp
 from stream.detector.advice import Adviser
+from stream.detector.alerts import Alert
 from stream.detector.batch import EventBatch
 from stream.detector.calendar import local_time
 from stream.detector.decisions import Decisions
@@ -61,6 +63,22 @@ class Watcher(Protocol):
 
     def decided(self, events: int, of: int) -> object:
         """Hear that `events` more are decided, of so many in the log."""
+        ...
+
+
+class Audience(Protocol):
+    """Who hears of everything that a replay takes in, and of what it raises."""
+
+    def read(self, file: str, batch: EventBatch) -> object:
+        """Hear of events as they stand in a file."""
+        ...
+
+    def take(self, batch: EventBatch) -> object:
+        """Hear of events in the order of their times."""
+        ...
+
+    def raised(self, alerts: Sequence[Alert]) -> object:
+        """Hear of alerts, in the order in which they were decided."""
         ...
 
 
@@ -103,6 +121,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """Of everybody in the last whole period; None: there is none yet, or nobody was there."""
     refusals: Refusals
     model_version: str = ""
+    calibration: Calibration | None = None
+    """How what was said of silences came to be; None: nothing was learned, models were given."""
 
 
 class Replay:
@@ -115,10 +135,12 @@ class Replay:
         pinned: Sequence[Snapshot] | None = None,
         alerts: IO[bytes] | None,
         accounts: IO[bytes] | None = None,
+        audience: Audience | None = None,
     ) -> None:
         """Start cold, or with `pinned` snapshots that take over at their own times.
 
-        Alerts go to `alerts`, those on accounts to `accounts`, if they are wanted.
+        Alerts go to `alerts`, those on accounts to `accounts`, if they are wanted; `audience`
+        hears of them.
         """
         days = policy.horizon_ms / DAY_MS
         self.timeline = Timeline(OnlineModel(cold(days, back_age_ms(policy) / DAY_MS)))
@@ -133,6 +155,7 @@ class Replay:
         self._lateness = policy.allowed_lateness_ms
         self._alerts_file = alerts
         self._accounts_file = accounts
+        self._audience = audience
         self._roll_up = None if accounts is None else RollUp(policy)
         self._next_turn: int | None = None
         self._turn_every = DAY_MS
@@ -195,6 +218,11 @@ class Replay:
         for account in accounts.values():
             counts[account_segment(account, policy).name] += 1
         return counts if accounts else {}
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Give how what was said of silences came to be; None where nothing is learned."""
+        return self._trainer.calibration if self._trainer else None
 
     @property
     def falls(self) -> dict[str, FallsFound]:
@@ -264,6 +292,8 @@ class Replay:
         self.results.update(decisions.counts)
         self.aliases.update(decisions.aliases)
         self.withheld.update(decisions.withheld)
+        if self._audience is not None:
+            self._audience.raised(decisions.alerts)
         for alert in decisions.alerts:
             self.alerts[alert.kind.value] += 1
             if self._alerts_file is not None:
@@ -295,23 +325,31 @@ def read_in_order(
     batch_events: int = BATCH_EVENTS,
     watcher: Watcher | None = None,
     aliases: bool = False,
+    on_read: Callable[[str, EventBatch], object] = lambda _, __: None,
 ) -> Iterator[EventBatch]:
     """Yield a log's events by their times, at most `batch_events` together.
 
     `aliases` has among them what is said of who is who.  `watcher` hears that a batch is
-    decided when the next one is asked for.
+    decided when the next one is asked for, `on_read` of events as they stand in a file.
     LogError: the log cannot be read, or most of it cannot be used.
     """
-    events = read_log(
-        files,
-        policy_file.log,
-        Decoder(policy_file.mappings, policy_file.policy.traits, aliases=aliases),
-        received_at=received_at,
-        max_future_skew_ms=policy_file.policy.max_future_skew_ms,
-        refusals=refusals,
-        on_bytes=watcher.read if watcher else lambda _: None,
-    )
-    for batch in _parts(without(in_order(events), refusals.erasures), batch_events):
+    decoder = Decoder(policy_file.mappings, policy_file.policy.traits, aliases=aliases)
+
+    def read() -> Iterator[EventBatch]:
+        for file in files:
+            for batch in read_log(
+                [file],
+                policy_file.log,
+                decoder,
+                received_at=received_at,
+                max_future_skew_ms=policy_file.policy.max_future_skew_ms,
+                refusals=refusals,
+                on_bytes=watcher.read if watcher else lambda _: None,
+            ):
+                on_read(file, batch)
+                yield batch
+
+    for batch in _parts(without(in_order(read()), refusals.erasures), batch_events):
         yield batch
         if watcher:
             watcher.decided(len(batch), refusals.events)  # in order: all of it was read by now
@@ -327,12 +365,13 @@ def replay(
     pinned: Sequence[Snapshot] | None = None,
     batch_events: int = BATCH_EVENTS,
     watcher: Watcher | None = None,
+    audience: Audience | None = None,
 ) -> Summary:
     """Replay a log ("-" is standard input), and write what was asked for.
 
     `received_at` (ms) stands for the broker's clock: an event after it is
-    refused.  `ranking` is what the scores are asked for.  LogError: the log
-    cannot be read, or most of it cannot be used.
+    refused.  `ranking` is what the scores are asked for; `audience` hears of everything.
+    LogError: the log cannot be read, or most of it cannot be used.
     """
     summary = Summary(refusals=Refusals())
     batches = read_in_order(
@@ -343,9 +382,16 @@ def replay(
         batch_events=batch_events,
         watcher=watcher,
         aliases=policy_file.policy.identity.merge,
+        on_read=audience.read if audience else lambda _, __: None,
     )
     return replay_events(
-        batches, policy_file, summary, outputs=outputs, ranking=ranking, pinned=pinned
+        batches,
+        policy_file,
+        summary,
+        outputs=outputs,
+        ranking=ranking,
+        pinned=pinned,
+        audience=audience,
     )
 
 
@@ -358,10 +404,12 @@ def replay_events(
     ranking: Ranking = Ranking(),  # noqa: B008 - frozen
     pinned: Sequence[Snapshot] | None = None,
     ends_at: Callable[[], int | None] = lambda: None,
+    audience: Audience | None = None,
 ) -> Summary:
     """Replay events in the order of their times; complete the summary of their reading.
 
     `ends_at` is asked behind the last event: up to when (ms) time passes; None: its day's end.
+    `audience` hears of the events, but for their order in a file, and of what they lead to.
     """
     with ExitStack() as files_open:
         alerts_file = (
@@ -370,12 +418,20 @@ def replay_events(
         accounts_file = (
             files_open.enter_context(outputs.accounts.open("wb")) if outputs.accounts else None
         )
-        run = Replay(policy_file.policy, pinned=pinned, alerts=alerts_file, accounts=accounts_file)
+        run = Replay(
+            policy_file.policy,
+            pinned=pinned,
+            alerts=alerts_file,
+            accounts=accounts_file,
+            audience=audience,
+        )
         scoring = None
         if outputs.scores:
             table = files_open.enter_context(outputs.scores.open("w", encoding="utf-8", newline=""))
             scoring = Scoring(ranking, table, run.ranked)
         for batch in batches:
+            if audience is not None:
+                audience.take(batch)
             if summary.begin is None:
                 summary.begin = int(batch.occurred_at[0])
                 if scoring is not None:
@@ -408,6 +464,7 @@ def replay_events(
     summary.retained = whole if whole.at_start else None
     summary.segments = _by_segment(policy_file.policy, run.detector.customers)
     summary.account_segments = run.accounts_by_segment()
+    summary.calibration = run.calibration
     summary.model_version = run.timeline.at(summary.end or 0).version
     return summary
 

@@ -2,15 +2,20 @@
 
 import os
 import sys
+from html import unescape
 from pathlib import Path
 from typing import NamedTuple
 
+import jsonschema
 import msgspec
+import orjson
 import pytest
+from needs import ROOT
 from typer.testing import CliRunner, Result
 
+from stream.backtest import sentences
 from stream.backtest.curve import RATES
-from stream.backtest.findings import BY_DIAL, SLIPAWAY, Findings
+from stream.backtest.findings import BY_DIAL, SLIPAWAY, Findings, encode
 from stream.cli import cli
 from stream.demo.feed import message
 from stream.demo.simulate import simulate
@@ -85,6 +90,36 @@ def test_what_could_not_be_used_is_said_as_a_replay_says_it(backtested: Run) -> 
     """On standard error, by example; and counted in the findings."""
     assert "not_json 1" in backtested.result.stderr
     assert backtested.findings.data.refused == {"not_json": 1}
+
+
+def test_figures_are_as_their_schema_has_them(backtested: Run, threshold: Run) -> None:
+    """Which stands in the repository, for programs."""
+    schema = orjson.loads((ROOT / "deploy/contract/backtest.v1.schema.json").read_bytes())
+    for run_ in (backtested, threshold):
+        jsonschema.validate(orjson.loads(encode(run_.findings)), schema)
+
+
+def test_the_report_answers_first_and_tells_of_customers(backtested: Run) -> None:
+    """By the findings' own figures; the terminal answers with the same words."""
+    findings, page = backtested.findings, unescape(backtested.page)
+    first, *_ = sentences.answer(findings)
+    assert first in page
+    assert page.index(first) < page.index("What was in the log")
+    assert first.split(",")[0].replace("\N{NO-BREAK SPACE}", " ") in " ".join(
+        backtested.result.stdout.replace("\N{NO-BREAK SPACE}", " ").split()
+    )
+    (own,) = (setting for setting in findings.dial if setting.own)
+    answer = findings.answer
+    assert (answer.right, answer.false) == (own.right, own.false)
+    assert answer.named / answer.lapses == pytest.approx(own.recall)
+    assert answer.mean_delay_days == pytest.approx(own.mean_delay_days)
+    assert findings.stories
+    for story in findings.stories:
+        assert story.customer_id in page
+    assert sum(bucket.events for bucket in findings.log.buckets) == findings.log.events
+    assert findings.log.events == findings.data.events
+    assert findings.cost is not None
+    assert list(findings.cost.phases) == ["reading and deciding", "rules", "intervals"]
 
 
 def test_a_file_is_named_without_its_folder(backtested: Run) -> None:

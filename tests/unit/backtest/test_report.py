@@ -12,11 +12,12 @@ import pytest
 from rich.console import Console
 
 from stream.backtest import charts, wording
-from stream.backtest.charts import NARROW, WIDE, Size
+from stream.backtest.charts import NARROW, WIDE, RatesSize
 from stream.backtest.curve import RATES, Difference, Reading
 from stream.backtest.findings import (
     BY_DIAL,
     SLIPAWAY,
+    Answer,
     AsGood,
     Comparison,
     Data,
@@ -28,11 +29,17 @@ from stream.backtest.findings import (
     Method,
     SegmentDial,
     Setting,
+    Story,
 )
 from stream.backtest.report import page
 from stream.backtest.run import as_good
 from stream.backtest.terminal import show
 from stream.detector.periods import Every
+from stream.report.buckets import Step
+from stream.report.cost import Cost
+from stream.report.log import Band, Bucket, FileRead, Log, Name, Refused, Span
+from stream.report.raised import Kin, Raised
+from stream.report.reliability import Reliability, Tenth
 from stream.retention.figures import Period, Retention
 
 HOSTILE = '<script>alert("1")</script>&"\'.csv'
@@ -116,6 +123,101 @@ def segment_dial(name: str, dial: float | None) -> SegmentDial:
     )
 
 
+def answer(*, days: float = -5.0) -> Answer:
+    """Return an answer in which slipaway is so much later than one silence for all."""
+    return Answer(
+        lapses=40,
+        customers_lapsed=38,
+        named=20,
+        named_after_days=12.3,
+        mean_delay_days=51.2,
+        right=16,
+        false=4,
+        false_per_customer_month=0.05,
+        rule_idle_days=61.2,
+        rule=reading(0.05, 56.2),
+        difference=Difference(
+            false_per_customer_month=0.05, days=days, low=days - 1, high=days + 2
+        ),
+    )
+
+
+def story(came_to: str, name: str) -> Story:
+    """Return a silence of a customer."""
+    missed = came_to == "missed"
+    return Story(
+        came_to=came_to,
+        customer_id=name,
+        first="2025-02-01T00:00:00Z",
+        active_days=4,
+        usual_gap_days=3.0,
+        last="2025-08-01T00:00:00Z",
+        alerted=None if missed else "2025-08-13T00:00:00Z",
+        silent_days=None if missed else 12.0,
+        risk=None if missed else 0.7,
+        reasons=[] if missed else [f"Saw {name}."],
+        back="2025-09-20T00:00:00Z" if came_to == "in vain" else None,
+        away_days=50.0 if came_to == "in vain" else 150.0,
+        days=[-9, -6, -3, 0],
+    )
+
+
+def log(name: str) -> Log:
+    """Return what might have been in a log."""
+    return Log(
+        files=[FileRead(name=name, events=1000, out_of_order=3, too_late=1)],
+        rows=1001,
+        events=1000,
+        used=900,
+        ignored=0,
+        heartbeats=0,
+        erasures=0,
+        refused=[Refused(code="not_json", rows=1, examples=[f"{name}, row 3: no JSON"])],
+        with_id=0,
+        duplicates=0,
+        lateness_seconds=3600,
+        first="2025-01-01T00:00:00Z",
+        last="2025-12-31T00:00:00Z",
+        days=365,
+        days_without=2,
+        weekdays_without={"Sunday": 2},
+        spans_without=[Span(begin="2025-03-02", days=1), Span(begin="2025-03-09", days=1)],
+        customers=10,
+        bands=[Band(name="rarer", customers=10)],
+        names=[Name(name=name, events=1000, means="engagement")],
+        other_names=0,
+        step=Step.WEEK,
+        buckets=[Bucket(begin="2024-12-30", events=1000, customers=10, new=10)],
+    )
+
+
+def raised(name: str) -> Raised:
+    """Return what might have been raised."""
+    some = Kin(name=name, opened=40, customers=9, example=name, came_to={"right": 16, "false": 24})
+    return Raised(
+        since="2025-07-01T00:00:00Z",
+        opened=40,
+        customers=9,
+        held_out=1,
+        kinds={"opened": 50},
+        withheld={"resting": 2},
+        severities={"high": 40},
+        triggers=[some],
+        segments=[some],
+        reasons=[some],
+        weighed=[some],
+        busiest="2025-08-13",
+        busiest_opened=3,
+        in_buckets=[50],
+    )
+
+
+RELIABILITY = Reliability(
+    tenths=[Tenth(said=0.44, came=0.5, answers=3.0), Tenth(said=0.7, came=0.72, answers=60.0)],
+    error=0.03,
+)
+
+
 def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0.05) -> Findings:
     """Return findings as a backtest might have them."""
     dial = DialSetting(
@@ -126,6 +228,8 @@ def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0
         recall=0.5,
         precision=0.4,
         mean_delay_days=41.0,
+        right=16,
+        false=24,
         warm_up_measured=0.0,
         warm_up_ratio=None if own is None else 0.0,
     )
@@ -145,6 +249,19 @@ def findings(name: str = "log.csv", *, days: float = -5.0, own: float | None = 0
             customer_months=80.0,
             rows=1001,
             refused={"not_json": 1},
+        ),
+        answer=answer(days=days),
+        log=log(name),
+        raised=raised(name),
+        stories=[story(came_to, name) for came_to in ("caught", "in vain", "missed")],
+        silences_believed=RELIABILITY,
+        alerts_believed=RELIABILITY,
+        cost=Cost(
+            seconds=61.0,
+            phases={"rules": 6.0},
+            events_per_second=16.4,
+            peak_memory_bytes=200_000_000,
+            cpus=2,
         ),
         everybody=group("everybody", days=days),
         fixed=[
@@ -181,10 +298,14 @@ class Tags(HTMLParser):
         self.open: list[str] = []
         self.seen: set[str] = set()
         self.attributes: set[str] = set()
+        self.links: set[str] = set()
+        self.ids: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note a tag."""
         self.seen.add(tag)
+        self.links |= {value or "" for name, value in attrs if name == "href"}
+        self.ids += [value or "" for name, value in attrs if name == "id"]
         self.attributes |= {name for name, _ in attrs}
         if tag not in VOID:
             self.open.append(tag)
@@ -206,13 +327,16 @@ def parsed(drawing: str) -> ET.Element:
 
 @pytest.mark.parametrize("name", ["log.csv", HOSTILE])
 def test_a_page_is_whole_and_asks_for_nothing(name: str) -> None:
-    """Every tag is closed; no script, no link, no address; names are text."""
+    """Every tag is closed; no script, no address; links lead to places in it; names are text."""
     written = page(findings(name))
     tags = Tags()
     tags.feed(written)
     assert tags.open == []
     assert "script" not in tags.seen
-    assert tags.attributes.isdisjoint({"src", "href", "onload", "onclick"})
+    assert tags.attributes.isdisjoint({"src", "onload", "onclick"})
+    assert tags.links
+    assert {link.removeprefix("#") for link in tags.links} <= set(tags.ids)
+    assert len(tags.ids) == len(set(tags.ids))
     assert re.search(r"https?:|//[a-z]|url\(|@import", written) is None
 
 
@@ -232,8 +356,8 @@ def test_a_page_says_what_the_terminal_says() -> None:
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
-@pytest.mark.parametrize("draw", [charts.curves, charts.dial])
-def test_a_chart_can_be_heard(draw: charts.Draw, size: Size) -> None:
+@pytest.mark.parametrize("draw", [charts.curves, charts.dial, charts.choice])
+def test_a_chart_can_be_heard(draw: charts.Draw, size: RatesSize) -> None:
     """It has a title and a description, and names them."""
     root = parsed(draw(findings(), size))
     title, description = root[0], root[1]
@@ -244,7 +368,7 @@ def test_a_chart_can_be_heard(draw: charts.Draw, size: Size) -> None:
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
-def test_every_line_is_named_and_no_name_covers_another(size: Size) -> None:
+def test_every_line_is_named_and_no_name_covers_another(size: RatesSize) -> None:
     """Though two of them end at the same height."""
     root = parsed(charts.curves(findings(), size))
     names = {
@@ -261,7 +385,7 @@ def test_nothing_is_drawn_outside_a_chart() -> None:
     """Whatever the figures are."""
     found = findings()
     dial = [msgspec.structs.replace(found.dial[0], measured=7.0, warm_up_measured=1e-6)]
-    for draw in (charts.curves, charts.dial):
+    for draw in (charts.curves, charts.dial, charts.choice):
         root = parsed(draw(msgspec.structs.replace(found, dial=dial), WIDE))
         for line in root.iter("polyline"):
             points = [point.split(",") for point in (line.get("points") or "").split()]

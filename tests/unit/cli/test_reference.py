@@ -66,7 +66,7 @@ def test_what_prints_figures_prints_them_as_json() -> None:
     without = {
         *("run", "demo", "console", "deliver"),  # go on until they are stopped
         *("model publish", "policy init", "replay"),  # what they make is a file, or goes to Kafka
-        *("contract asyncapi", "contract schema"),  # print a document
+        *("contract asyncapi", "contract schema", "contract figures"),  # print a document
     }
     names = {
         name.removeprefix(f"{PROGRAM} ")
