@@ -12,6 +12,8 @@ from models.baseline import Prior, unfitted
 from models.falls import FallsFound
 from models.protocol import Guarded
 
+BACK_SHARE = 12
+"""Of the horizon, the age of the early label; at least a day."""
 ALL_CUSTOMERS = 1 << 32
 """Every CRC-32 lies below it."""
 
@@ -70,6 +72,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By fall: from which level on it is told of, and why; empty where nobody looks for any."""
     segments: dict[str, SegmentDial] = msgspec.field(default_factory=dict)
     """By name, of those that have a dial of their own: it decides in place of the policy's."""
+    horizons: dict[int, "Snapshot"] | msgspec.UnsetType = msgspec.UNSET
+    """By horizon (ms), of those that segments have of their own: what answers for their customers.
+    Unset where there are none, as in snapshots of earlier releases."""
+
+    @property
+    def of_segments(self) -> "dict[int, Snapshot]":
+        """Give `horizons`; empty where there are none."""
+        return {} if self.horizons is msgspec.UNSET else self.horizons
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

@@ -77,7 +77,6 @@ def segment_dials(
 ) -> Iterator[SegmentDial]:
     """Hold what each dial was set to against what alerts at these settings came to."""
     whole = Court(court.history)
-    horizon = court.history.horizon / DAY_MS
     for name, (rate, notice) in settings.items():
         here = found[name]
         own = here.cover(alerts.customer, alerts.time)
@@ -91,7 +90,7 @@ def segment_dials(
         early = charged.time < court.begin
         before = whole.judge(Alerts(charged.customer[early], charged.time[early]))
         warm_up = _ratio(int(before.false.sum()), float(here.months(whole).sum()) - total)
-        missed = horizon * (count - len(noticed))
+        missed = float(court.horizon_days[lapses][np.isnan(delay)].sum())
         measured, asked = _ratio(false, total), None if notice is not None else rate
         yield SegmentDial(
             segment=name,

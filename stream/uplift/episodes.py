@@ -5,7 +5,7 @@ came of it meanwhile: else those who came back at once would be counted first,
 and in a young log they would be all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stream.detector.alerts import Alert, Kind, Trigger
@@ -21,8 +21,10 @@ class Episode(NamedTuple):
     """The customer came back, within a horizon of the alert that opened it."""
 
 
-def episodes(alerts: Iterable[Alert], horizon_ms: int) -> list[Episode]:
+def episodes(alerts: Iterable[Alert], horizon_of: Callable[[str], int]) -> list[Episode]:
     """Give the episodes opened at least a horizon before the last alert, in order of time.
+
+    `horizon_of` gives that of a segment (ms), by its name.
 
     Repeated alerts count once, in whatever order they come.  Episodes of customers who said
     that they leave are left out, for there is nobody to be won back by an alert; so are those
@@ -48,7 +50,7 @@ def episodes(alerts: Iterable[Alert], horizon_ms: int) -> list[Episode]:
     judged = [
         alert
         for alert in opened.values()
-        if alert.time + horizon_ms <= until
+        if alert.time + horizon_of(alert.segment) <= until
         and alert.episode_id not in retracted
         and alert.trigger is not Trigger.ENDING
     ]
@@ -57,7 +59,8 @@ def episodes(alerts: Iterable[Alert], horizon_ms: int) -> list[Episode]:
             customer_id=alert.customer_id,
             holdout=alert.holdout,
             trigger=alert.trigger,
-            recovered=back.get(alert.episode_id, until + 1) <= alert.time + horizon_ms,
+            recovered=back.get(alert.episode_id, until + 1)
+            <= alert.time + horizon_of(alert.segment),
         )
         for alert in sorted(judged, key=lambda alert: (alert.time, alert.episode_id))
     ]

@@ -145,6 +145,7 @@ _SEGMENT: Keys = {
     "name": ("name", values.text),
     "where": ("where", values.conditions),
     "eligible": ("eligible", values.flag),
+    "horizon": ("horizon_ms", values.duration(least=DAY_MS, most=YEARS_TEN_MS)),
     **_WHO,
     **_DIAL,
     "silent_min": ("silent_min_ms", values.duration(least=0, most=YEARS_TEN_MS)),

@@ -8,19 +8,16 @@ The guard cannot wait for the day's end: where an hour changes what it has found
 the same model goes out once more, and says so.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from math import nan
 
 import msgspec
 import structlog
 
-from models.dials import Dials
-from models.falls import Falls
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
-from models.trainer import WATCHED, Trainer, TrainerState
-from stream.detector import cadence
+from models.trainer import WATCHED, TrainerState
+from models.trainers import Trainers, Wanted
 from stream.detector.calendar import local_time
 from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
@@ -67,7 +64,7 @@ class TrainFold(Fold):
         self._pack_bytes = 0  # of the last one, which still grows
         self._saved: TrainerState | None = None
         self._saved_guard: bytes | None = None
-        self._trainer: Trainer
+        self._trainer: Trainers
         self._guarding: Guarding
         self._days: TrainingDays
         self._rows: dict[bytes, bytes | None] = {}
@@ -95,24 +92,15 @@ class TrainFold(Fold):
     def begin(self, progress: bytes | None) -> None:
         """Take up the trainer, unless it was another horizon's, and what it heard since."""
         saved, policy = self._saved, self._policy
-        dials = Dials.set_to(cadence.days(policy.horizon_ms), policy.dials)
-        dial = dials.own
-        falls = (
-            Falls(dial.horizon_days, policy.decline.share * dial.target, policy.decline.alarm_nats)
-            if policy.decline.enabled
-            else None
+        wanted = Wanted(
+            policy.dials_by_horizon,
+            policy.horizon_ms,
+            policy.fall_dial,
+            local_time(policy.calendar),
+            policy.promote,
+            policy.forest,
         )
-        make: Callable[..., Trainer] = Trainer
-        if saved is not None and saved.horizon_days == dial.horizon_days:
-            make = partial(Trainer.resume, saved)
-        self._trainer = make(
-            dial,
-            falls,
-            zone=local_time(policy.calendar),
-            segments=dials.segments,
-            promote=policy.promote,
-            with_forest=policy.forest,
-        )
+        self._trainer = Trainers(wanted, saved)
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():
@@ -205,9 +193,9 @@ class TrainFold(Fold):
         """Say how good what was learned is: also after a restart, before another day is over."""
         if snapshot.effective_from:
             self._metrics.trained_until.set(snapshot.effective_from / 1000)
-        for name, loss in self._trainer.race.log_losses().items():
+        for name, loss in self._trainer.own.race.log_losses().items():
             self._metrics.matured_log_loss.labels(name).set(loss)
-        self._metrics.calibrated(self._trainer.calibration.error)
+        self._metrics.calibrated(self._trainer.own.calibration.error)
         for segment, dial in self._trainer.dials.items():
             self._metrics.dials(
                 segment,

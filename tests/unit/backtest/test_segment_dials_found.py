@@ -24,7 +24,15 @@ def court(**comes: list[float]) -> Court:
     rows = [(code, day(at)) for code, days in enumerate(comes.values()) for at in days]
     customer, time = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     end = np.full(len(comes), day(DAYS))
-    history = History(list(comes), customer, time, np.ones(len(time)), end, HORIZON * DAY_MS)
+    history = History(
+        list(comes),
+        customer,
+        time,
+        np.ones(len(time)),
+        end,
+        HORIZON * DAY_MS,
+        np.full(len(time), HORIZON * DAY_MS),
+    )
     return Court(history, day(0))
 
 
