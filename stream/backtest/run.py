@@ -369,7 +369,8 @@ def _segments(
     last = {customer_id: adviser.dial(customers.look(customer_id)) for customer_id in customers}
     codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
     found = stays(sweep.moves, last, codes, dials)
-    return list(segment_dials(dials, found, said[settings.own], court))
+    horizons = settings.policy.horizons
+    return list(segment_dials(dials, found, said[settings.own], court, horizons))
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

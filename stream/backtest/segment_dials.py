@@ -74,8 +74,12 @@ def segment_dials(
     found: Mapping[str, Stays],
     alerts: Alerts,
     court: Court,
+    horizons: Mapping[str, int],
 ) -> Iterator[SegmentDial]:
-    """Hold what each dial was set to against what alerts at these settings came to."""
+    """Hold what each dial was set to against what alerts at these settings came to.
+
+    `horizons` are those (ms) that segments have of their own.
+    """
     whole = Court(court.history)
     for name, (rate, notice) in settings.items():
         here = found[name]
@@ -94,6 +98,7 @@ def segment_dials(
         measured, asked = _ratio(false, total), None if notice is not None else rate
         yield SegmentDial(
             segment=name,
+            horizon_days=horizons[name] / DAY_MS if name in horizons else None,
             dial=asked,
             notice_days_per_false_alarm=notice,
             customers=int((months > 0).sum()),

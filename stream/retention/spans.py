@@ -43,8 +43,8 @@ class Spans:
     """Which segment each customer was in when."""
     local: LocalTime
     """By whose days they are counted."""
-    horizon_ms: int
-    """The longest that anybody has: who is a customer is known of nobody before it has passed."""
+    horizons: dict[str, int]
+    """By segment, those (ms) that are not the policy's."""
 
     @property
     def first(self) -> int:
@@ -122,7 +122,7 @@ class Recorder:
             until,
             self._moves.moves(self._codes),
             local_time(self._policy.calendar),
-            self._policy.longest_horizon_ms,
+            self._horizons,
         )
 
     def _use(self, customer_id: str, at: int) -> None:
