@@ -10,6 +10,7 @@ from models.protocol import Example, Lesson, Sighting, Tally
 from models.snapshots import cold
 from models.timeline import Timeline
 from stream.detector.alerts import Alert, Kind
+from stream.detector.customer import customer_hash
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.horizons import Horizons
@@ -188,6 +189,27 @@ def test_who_comes_to_a_longer_horizon_has_the_time_of_that() -> None:
         if isinstance(example, Example) and example.target == "lapse" and example.horizon_ms == WEEK
     }
     assert (1, 1) in labels
+
+
+@pytest.mark.parametrize(
+    ("who", "plan", "days"),
+    [("l", "trial", [15, 8.5 + 9.8, 8.5 + 14]), ("t", "large", [14.67, 18.22, 23.83])],
+)
+def test_who_moves_in_a_silence_is_judged_on_at_the_places_of_its_new_horizon(
+    who: str, plan: str, days: list[float]
+) -> None:
+    """From that moment on: neither again at those passed, nor later than there are any."""
+    story = three().told(who, 14.2, plan).until(200)
+    number = customer_hash(who)
+    found = sorted(
+        (example.landmark_at - BEGIN) / DAY_MS
+        for example in story.lessons
+        if isinstance(example, Example)
+        and example.target == "lapse"
+        and example.customer == number
+        and example.landmark_at > BEGIN + 14.2 * DAY_MS
+    )
+    assert found[: len(days)] == pytest.approx(days, abs=0.1)
 
 
 def test_who_has_lapsed_stays_so_whatever_its_horizon_is_then() -> None:
