@@ -11,12 +11,17 @@ setting, and goes its own way as far as it knows its own.  The account is its ow
 from the first alert on, and corrects the rest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from models.dial import LEAST_MONTHS, Dial, Record
 from models.protocol import Share, Tally
+from models.shares import without
+
+Settings = dict[str, tuple[float, float | None]]
+"""By segment, the policy's under an empty name: what a dial is set to, in false alarms per
+customer-month, and days of notice (None where the rate decides)."""
 
 
 class Dials(msgspec.Struct):
@@ -76,13 +81,8 @@ class Dials(msgspec.Struct):
         return Dials(own, segments)
 
     @classmethod
-    def set_to(
-        cls, horizon_days: float, settings: Mapping[str, tuple[float, float | None]]
-    ) -> "Dials":
-        """Make dials without a record, set to (false alarms per customer-month, days of notice).
-
-        By segment, the policy's under an empty name; days are None where the rate decides.
-        """
+    def set_to(cls, horizon_days: float, settings: Settings) -> "Dials":
+        """Make dials without a record."""
         each = {name: Dial(rate, horizon_days, days) for name, (rate, days) in settings.items()}
         own = each.pop("")
         for dial in each.values():
@@ -95,24 +95,7 @@ class Dials(msgspec.Struct):
             return [tally.segments[name] for tally in tallies if name in tally.segments]
         if not self.segments:
             return tallies
-        return [_without(tally, self.segments) for tally in tallies]
-
-
-def _without(tally: Tally, segments: Iterable[str]) -> Share:
-    """Give what of a tally is of none of these segments."""
-    shares = [tally.segments[name] for name in segments if name in tally.segments]
-    crossings = dict(tally.crossings)
-    for share in shares:
-        for cell, change in share.crossings.items():
-            crossings[cell] -= change
-    return Share(
-        customer_days=tally.customer_days - sum(share.customer_days for share in shares),
-        crossings=crossings,
-        crossed=tally.crossed - sum(share.crossed for share in shares),
-        false_alarms=tally.false_alarms - sum(share.false_alarms for share in shares),
-        chance_raised=tally.chance_raised - sum(share.chance_raised for share in shares),
-        chance_settled=tally.chance_settled - sum(share.chance_settled for share in shares),
-    )
+        return [without(tally, self.segments) for tally in tallies]
 
 
 def _together(records: list[Record]) -> Record:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import inf, log, log1p
 from struct import Struct
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +18,10 @@ from models import inputs
 from models.baseline import logit, sigmoid, sigmoids
 from models.each import Column, each
 from models.protocol import Assessment, Facts
-from models.snapshots import Snapshot, Weights
+from models.snapshots import BACK_SHARE, Snapshot, Weights, cold
 from models.working import TARGETS, Odds, Target, Term, Working
 
+DAY_MS = 86_400_000
 LEAST_CHANCE = 1e-5
 SILENCE = Facts._fields.index("silence")
 _DOUBLES = Struct(f"={len(inputs.NAMES)}d")
@@ -39,6 +41,9 @@ class OnlineModel:
         self.guarded = snapshot.guarded
         self._thresholds = {"": snapshot.threshold} | {
             name: dial.threshold for name, dial in snapshot.segments.items()
+        }
+        self._of = {
+            horizon_ms: self._part(learned) for horizon_ms, learned in snapshot.of_segments.items()
         }
         targets = (snapshot.lapse, snapshot.gap, snapshot.back)
         none = np.zeros(len(inputs.NAMES))
@@ -63,6 +68,30 @@ class OnlineModel:
         """
         threshold = self._thresholds.get(dial, self._thresholds[""])
         return inf if threshold is None else threshold
+
+    def of(self, horizon_ms: int) -> "OnlineModel":
+        """Give what answers for customers of a segment with a horizon of its own.
+
+        Of one that nothing was learned of yet, the prior answers, and opens no silence alerts.
+        """
+        model = self._of.get(horizon_ms)
+        if model is None:
+            days = horizon_ms / DAY_MS
+            begun = cold(days, max(1.0, days / BACK_SHARE), self.snapshot.prior)
+            model = self._of[horizon_ms] = self._part(begun)
+        return model
+
+    def _part(self, learned: Snapshot) -> "OnlineModel":
+        """Let what was learned of one horizon answer as a part of this version."""
+        of_all = self.snapshot
+        return OnlineModel(
+            msgspec.structs.replace(
+                learned,
+                version=of_all.version,
+                effective_from=of_all.effective_from,
+                guarded=of_all.guarded,
+            )
+        )
 
     def fall_level(self, fall: str) -> float | None:
         """Say from which level of evidence on a fall is told of; None: never."""

@@ -128,6 +128,10 @@ class RiskModel(Protocol):
         """
         ...
 
+    def of(self, horizon_ms: int) -> "RiskModel":
+        """Give what answers for customers of a segment with a horizon of its own."""
+        ...
+
     def fall_level(self, fall: str) -> float | None:
         """Say from which level of `FALL_GRID` on a fall is told of; None: never."""
         ...
@@ -160,8 +164,11 @@ class RiskModel(Protocol):
 class RiskModels(Protocol):
     """The versions by event time."""
 
-    def at(self, moment: int) -> RiskModel:
-        """Give the model in force at a moment (ms)."""
+    def at(self, moment: int, horizon_ms: int = 0) -> RiskModel:
+        """Give the model in force at a moment (ms).
+
+        `horizon_ms` is a horizon that segments have of their own; 0: the policy's.
+        """
         ...
 
 
@@ -180,6 +187,8 @@ class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
     labels: tuple[int, ...]
     share: float = 0.0
     """Silence that the landmark stands for, in horizons; 0 where nobody said."""
+    horizon_ms: int = 0
+    """The horizon it was judged by, of a segment's own; 0: the policy's."""
 
 
 FORGOTTEN = -1
@@ -196,10 +205,12 @@ class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
     """FORGOTTEN: of this customer nothing is to be kept."""
     until_at: int = 0
     """End of observation; 0 while the customer is watched."""
+    horizon_ms: int = 0
+    """The customer's, if it is in a segment with one of its own; 0: the policy's."""
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
-    """What the dial needs to know of some customers' day, each as in `Tally`."""
+    """What a dial, and a trainer, needs to know of some customers' day, each as in `Tally`."""
 
     customer_days: float
     crossings: dict[int, float]
@@ -207,6 +218,10 @@ class Share(msgspec.Struct, frozen=True, array_like=True):
     false_alarms: int
     chance_raised: float
     chance_settled: float
+    judged: int = 0
+    withdrawn_days: float = 0.0
+    withdrawn_false_alarms: int = 0
+    falls: dict[str, dict[int, tuple[int, int]]] = msgspec.field(default_factory=dict)
 
 
 class Tally(msgspec.Struct, frozen=True, tag="tally", array_like=True):

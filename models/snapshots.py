@@ -12,6 +12,8 @@ from models.baseline import Prior, unfitted
 from models.falls import FallsFound
 from models.protocol import Guarded
 
+BACK_SHARE = 12
+"""Of the horizon, the age of the early label; at least a day."""
 ALL_CUSTOMERS = 1 << 32
 """Every CRC-32 lies below it."""
 
@@ -85,6 +87,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     was eligible, or as by a release that did not say it."""
     reliability: Reliability = Reliability()
     """Of `lapse`, before each label was learned; empty as by a release that did not say it."""
+    horizons: dict[int, "Snapshot"] | msgspec.UnsetType = msgspec.UNSET
+    """By horizon (ms), of those that segments have of their own: what answers for their customers.
+    Unset where there are none, as in snapshots of earlier releases."""
+
+    @property
+    def of_segments(self) -> "dict[int, Snapshot]":
+        """Give `horizons`; empty where there are none."""
+        return {} if self.horizons is msgspec.UNSET else self.horizons
 
 
 def cold(horizon_days: float, back_days: float, prior: Prior | None = None) -> Snapshot:

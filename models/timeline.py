@@ -36,11 +36,16 @@ class Timeline:
             del self._starts[0], self._models[0]
         return start
 
-    def at(self, moment: int) -> RiskModel:
-        """Give the model in force at `moment` (ms)."""
+    def at(self, moment: int, horizon_ms: int = 0) -> RiskModel:
+        """Give the model in force at `moment` (ms); of a horizon that segments have of their own.
+
+        0: of the policy's.
+        """
         if moment >= self._starts[-1]:
-            return self._models[-1]
-        return self._models[max(bisect_right(self._starts, moment) - 1, 0)]
+            model = self._models[-1]
+        else:
+            model = self._models[max(bisect_right(self._starts, moment) - 1, 0)]
+        return model.of(horizon_ms) if horizon_ms else model
 
     def switches(self) -> list[tuple[int, str]]:
         """Give the switches so far: (moment, version)."""

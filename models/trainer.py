@@ -23,12 +23,11 @@ from models.falls import Falls
 from models.fitting import fit
 from models.newton import OnlineNewton
 from models.protocol import FORGOTTEN, Example, Hour, Lesson, Sighting, Tally
-from models.snapshots import ALL_CUSTOMERS, SegmentDial, Snapshot, Weights, name
+from models.snapshots import ALL_CUSTOMERS, BACK_SHARE, SegmentDial, Snapshot, Weights, name
 from models.standardise import Standardise
 from models.zone import UTC, Zone
 
 DAY_MS = 86_400_000
-BACK_SHARE = 12
 FORGET = {"lapse": 0.997, "gap": 0.997, "back": 0.95, "rank": 0.997}
 """Information kept a day, by target: the one whose labels come early can follow the times."""
 RIDGE = 20.0
@@ -95,6 +94,14 @@ class TrainerState(msgspec.Struct):
     segment_dials: dict[str, Dial] = msgspec.field(default_factory=dict)
     answering: list[str] | None = None
     """Targets whose weights answer; None: nobody had noted it yet."""
+    horizons: dict[int, "TrainerState"] | msgspec.UnsetType = msgspec.UNSET
+    """By horizon (ms), of those that segments have of their own: the trainers of their customers.
+    Unset where there are none."""
+
+    @property
+    def of_segments(self) -> "dict[int, TrainerState]":
+        """Give `horizons`; empty where there are none."""
+        return {} if self.horizons is msgspec.UNSET else self.horizons
 
 
 class Trainer:

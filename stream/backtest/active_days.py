@@ -26,6 +26,8 @@ class ActiveDays:
     """The last activity of the day (ms)."""
     next: Ints
     """The first activity of a later day (ms), NEVER where there is none."""
+    horizon: Floats
+    """The customer's, in days."""
     volume: Floats
     earlier: Ints
     """How many active days the customer had before."""
@@ -44,6 +46,7 @@ class ActiveDays:
         end = np.append(begin[1:], len(day))[: len(begin)] - 1
         self.customer, self.day = history.customer[begin], day[begin]
         self.first, self.last, self.next = history.time[begin], history.time[end], history.next[end]
+        self.horizon = history.horizons[end] / DAY_MS
         self.volume = np.add.reduceat(history.volume, begin) if len(begin) else np.zeros(0)
         starts = history.first[begin]
         origin = np.maximum.accumulate(np.where(starts, np.arange(len(begin)), 0))

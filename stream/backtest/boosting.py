@@ -63,12 +63,13 @@ def _midnights(days: ActiveDays) -> tuple[Ints, Ints]:
     a horizon at most.
     """
     horizon = days.history.horizon // DAY_MS
+    longest = int(days.horizon.max(initial=0))
     place = np.flatnonzero(days.earlier >= ACTIVE_DAYS_MIN - 1)
     places, midnights = [place[:0]], [place[:0]]
-    for passed in range(0, horizon, max(1, round(horizon / 30))):
+    for passed in range(0, longest, max(1, round(horizon / 30))):
         midnight = days.day[place] + 1 + passed
         until = np.minimum(days.next[place] - 1, days.history.end[days.customer[place]])
-        silent = midnight * DAY_MS <= until
+        silent = (midnight * DAY_MS <= until) & (passed < days.horizon[place])
         place, midnight = place[silent], midnight[silent]
         places.append(place)
         midnights.append(midnight)
@@ -78,7 +79,7 @@ def _midnights(days: ActiveDays) -> tuple[Ints, Ints]:
 def _risks(days: ActiveDays, place: Ints, midnight: Ints) -> Floats:
     """Give P(no activity within the horizon) at each midnight; NaN before the first fit."""
     history = days.history
-    until = midnight * DAY_MS + history.horizon
+    until = midnight * DAY_MS + (days.horizon[place] * DAY_MS).astype(np.int64)
     lapsed = days.next[place] > until
     covered = until <= history.end[days.customer[place]]
     inputs = _Inputs(days)

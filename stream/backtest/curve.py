@@ -17,7 +17,6 @@ import numpy as np
 
 from stream.backtest.history import Floats
 from stream.backtest.judging import Alerts, Bools, Court
-from stream.detector.events import DAY_MS
 
 RATES = (0.02, 0.05, 0.10, 0.20, 0.50)
 """False alarms per customer-month."""
@@ -64,7 +63,7 @@ class Curve:
     def of(cls, court: Court, settings: Iterable[Alerts]) -> "Curve":
         """Judge the alerts of every setting."""
         size = len(court.history.customers)
-        horizon = court.history.horizon / DAY_MS
+        horizon = court.horizon_days
         tables = []
         for alerts in settings:
             found = court.judge(alerts)
@@ -151,14 +150,15 @@ class Curve:
         where there is nothing to be noticed.
         """
         months, lapses, totals = self._totals(weights)
-        horizon = self.court.history.horizon / DAY_MS
         read = np.full((len(months), len(rates), 3), np.nan)
+        missed = self.court.missed_days[self.court.counted] @ weights
         for number in np.flatnonzero((months > 0) & (lapses > 0)).tolist():
+            none = missed[number] / lapses[number]  # of delay, where nobody is alerted on
             false = totals[:, _FALSE, number] / months[number]
             order = np.lexsort((totals[:, _NOTICED, number], false))
             known = np.append(0.0, false[order])
             for place, (column, at_none) in enumerate(
-                ((_NOTICED, 0.0), (_BY_HALF, 0.0), (_DELAY, horizon))
+                ((_NOTICED, 0.0), (_BY_HALF, 0.0), (_DELAY, none))
             ):
                 values = np.append(at_none, totals[order, column, number] / lapses[number])
                 read[number, :, place] = np.interp(rates, known, values)

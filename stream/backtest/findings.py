@@ -161,6 +161,8 @@ class SegmentDial(msgspec.Struct, frozen=True, kw_only=True):
 
     segment: str
     """Empty: everybody in no segment with a dial of its own."""
+    horizon_days: float | None = None
+    """Silence that is a lapse in it; None: the policy's."""
     dial: float | None
     """As set; None: the threshold is fixed, by what follows."""
     notice_days_per_false_alarm: float | None

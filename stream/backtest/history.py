@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stream.detector.batch import EventBatch
 from stream.detector.events import DAY_MS
 from stream.detector.policy import EventClass, Policy
+from stream.retention.moves import MoveRecorder
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -33,6 +34,19 @@ class History:
     end: Ints
     """Up to when each customer was watched, shape (customers,)."""
     horizon: int
+    """The policy's."""
+    horizons: Ints
+    """The customer's at each activity: the silence after it that is a lapse; shape (n,)."""
+
+    def horizon_of(self, customer: Ints, time: Ints) -> Ints:
+        """Give the horizons by which silences at some moments are lapses: of the activity before.
+
+        Where there was none, the policy's.
+        """
+        place = self.places(customer, time)
+        before = np.maximum(place - 1, 0)
+        had = (place > 0) & (self.customer[before] == customer) if len(self.time) else place > 0
+        return np.where(had, self.horizons[before] if len(self.time) else 0, self.horizon)
 
     @cached_property
     def first(self) -> NDArray[np.bool_]:
@@ -89,6 +103,7 @@ class Recorder:
         self._classes: dict[str, EventClass] = {}
         self._codes: dict[str, int] = {}
         self._parts: list[tuple[Ints, Ints, Floats]] = []
+        self._moves = MoveRecorder(policy)
         self._unobserved: dict[int, int] = {}
         self._latest = 0
 
@@ -99,6 +114,11 @@ class Recorder:
         classes = self._classes
         for name in set(batch.names) - classes.keys():
             classes[name] = self._policy.classify(name)
+        if self._policy.horizons and batch.traits is not None:
+            times = batch.occurred_at.tolist()
+            for customer_id, at, told in zip(batch.customer_ids, times, batch.traits, strict=True):
+                if told:
+                    self._moves.take(customer_id, at, told)
         codes = self._codes
         for customer_id in dict.fromkeys(batch.customer_ids):
             codes.setdefault(customer_id, len(codes))
@@ -132,4 +152,14 @@ class Recorder:
         for code, at in self._unobserved.items():
             if at >= last[code]:  # nobody was seen again
                 end[code] = at
-        return History(list(self._codes), customer, time, volume, end, self._policy.horizon_ms)
+        own = self._policy.horizon_ms
+        horizons = self._horizons(customer, time)
+        return History(list(self._codes), customer, time, volume, end, own, horizons)
+
+    def _horizons(self, customer: Ints, time: Ints) -> Ints:
+        """Give the horizon in force at each activity."""
+        if not self._policy.horizons:
+            return np.full(len(time), self._policy.horizon_ms)
+        moves = self._moves.moves(self._codes)
+        of = np.array([self._policy.horizon_of(name) for name in moves.names])
+        return of[moves.segments_of(customer, time)]

@@ -2,7 +2,8 @@
 
 * A customer is **eligible** from the first activity of its third active day (UTC).
 * A **lapse** is an activity, of a customer eligible by then, that is followed by
-  none for a horizon, all of which the log covers.
+  none for a horizon, all of which the log covers.  The horizon is that of the customer's
+  segment at its last activity, if that segment has one, here and below.
 * An alert is **false** if its customer is active within a horizon after it, and
   **true** if not.  One so near the log's end that nobody can know is `unscored`;
   one raised after more than a horizon of silence is `late`: neither counts.
@@ -81,15 +82,23 @@ class Court:
         """Find who was eligible when, and the lapses to be noticed."""
         self.history = history
         self.begin = begin
-        known = history.next > history.time + history.horizon
-        known &= history.time + history.horizon <= history.end[history.customer]
+        known = history.next > history.time + history.horizons
+        known &= history.time + history.horizons <= history.end[history.customer]
         known &= history.time >= np.maximum(begin, self.eligible[history.customer])
         self.lapsed = history.customer[known]
         """The customer of each lapse."""
         self.since = history.time[known]
         """The last activity before it."""
+        self.horizon_days = history.horizons[known] / DAY_MS
+        """How long it took each to be one."""
         self.lapses = np.bincount(self.lapsed, minlength=len(history.customers))
         """How many lapses each customer has; shape (customers,)."""
+
+    @cached_property
+    def missed_days(self) -> Floats:
+        """What each customer's lapses come to if nobody notices any, in days of delay."""
+        days = np.bincount(self.lapsed, self.horizon_days, len(self.lapses))
+        return days.astype(np.float64)
 
     @cached_property
     def eligible(self) -> Ints:
@@ -112,12 +121,14 @@ class Court:
         history = self.history
         silent_before = np.zeros(len(history.time), np.int64)
         silent_before[1:] = history.time[1:] - history.time[:-1]
-        starts = np.flatnonzero(history.first | (silent_before > history.horizon))
+        before = np.roll(history.horizons, 1)
+        starts = np.flatnonzero(history.first | (silent_before > before))
         stops = np.append(starts[1:], len(history.time)) - 1 if len(starts) else starts
         customer, last = history.customer[starts], history.time[stops]
         since = np.maximum(history.time[starts], self.eligible[customer])
         since = np.maximum(since, self.begin)
-        until = np.minimum(last, history.end[customer] - 2 * history.horizon) + history.horizon
+        horizon = history.horizons[stops]
+        until = np.minimum(last, history.end[customer] - 2 * horizon) + horizon
         some = (last >= self.eligible[customer]) & (until > since)
         return customer[some], since[some], until[some]
 
@@ -139,10 +150,11 @@ class Court:
         customer, time = alerts.customer[order], alerts.time[order]
         last, following = history.around(customer, time)
         eligible = time >= np.maximum(self.eligible[customer], self.begin)
-        late = eligible & (time - last > history.horizon)
-        settled = time + history.horizon <= history.end[customer]
+        horizon = history.horizon_of(customer, time)
+        late = eligible & (time - last > horizon)
+        settled = time + horizon <= history.end[customer]
         scored = eligible & ~late & settled
-        back = following <= time + history.horizon
+        back = following <= time + horizon
         return Judgement(
             customer=customer,
             not_eligible=~eligible,
@@ -169,17 +181,17 @@ class Court:
         of_lapse = history.places(self.lapsed, self.since) - 1
         found = np.searchsorted(alerted, of_lapse)
         inside = np.minimum(found, len(alerted) - 1)
-        hit = (alerted[inside] == of_lapse) & (waited[inside] <= history.horizon)
+        hit = (alerted[inside] == of_lapse) & (waited[inside] <= history.horizons[alerted[inside]])
         delay[hit] = waited[inside][hit] / DAY_MS
         return delay
 
     def score(self, alerts: Alerts) -> Score:
         """Count what became of all of them."""
         found = self.judge(alerts)
-        horizon = self.history.horizon / DAY_MS
         true, false = int(found.true.sum()), int(found.false.sum())
         noticed = ~np.isnan(found.delay)
         delay, lapses, months = found.delay[noticed], len(found.delay), float(self.months.sum())
+        horizon, missed = self.horizon_days[noticed], float(self.horizon_days[~noticed].sum())
         return Score(
             alerts=len(alerts.time),
             not_eligible=int(found.not_eligible.sum()),
@@ -194,7 +206,7 @@ class Court:
             recall=_ratio(len(delay), lapses),
             recall_by_half_horizon=_ratio(int((delay <= horizon / 2).sum()), lapses),
             median_delay_days=float(np.median(delay)) if len(delay) else None,
-            mean_delay_days=_ratio(float(delay.sum()) + horizon * (lapses - len(delay)), lapses),
+            mean_delay_days=_ratio(float(delay.sum()) + missed, lapses),
         )
 
 

@@ -44,15 +44,18 @@ def idle(days: ActiveDays) -> Settings:
 
 
 def hiatus(days: ActiveDays) -> Settings:
-    """Alert after the same silence for everybody, whichever is the best."""
+    """Alert after the same silence for everybody, whichever is the best.
+
+    Of a segment with a horizon of its own, after the same share of that.
+    """
     horizon = days.history.horizon / DAY_MS
     for silent in horizon * np.geomspace(1 / 30, 1, 24):
-        yield float(silent), days.silences(np.full(len(days), silent))
+        yield float(silent), days.silences(silent * (days.horizon / horizon))
 
 
 def own_gap(days: ActiveDays) -> Settings:
     """Alert after so many of the customer's own usual gaps."""
-    least = max(LEAST_DAYS, days.history.horizon / DAY_MS / 30)
+    least = np.maximum(LEAST_DAYS, days.horizon / 30)
     for gaps in np.geomspace(0.5, 80, 26):
         yield float(gaps), days.silences(np.maximum(gaps * days.usual_gap, least))
 
@@ -100,18 +103,24 @@ def _fortnights(days: ActiveDays) -> tuple[Ints, Ints, Floats]:
 
 def expected(days: ActiveDays) -> Settings:
     """Alert on who is expected on too few days of the next horizon."""
-    horizon = days.history.horizon / DAY_MS
     levels = np.geomspace(0.003, 12, 30)
     allowed = np.full((len(levels), len(days)), np.inf)
-    for prior, places in _fitted(days):
-        for silence in np.unique(np.maximum(horizon * np.linspace(1 / 40, 1, 40), LEAST_DAYS)):
-            silent = places[days.next[places] > days.last[places] + silence * DAY_MS]
-            worth = _days_expected(prior, days, silent, float(silence), horizon)
+    for prior, fitted in _fitted(days):
+        for silence, silent, worth in _worth(prior, days, fitted):
             for level, until in zip(levels, allowed, strict=True):
                 low = silent[(worth < level) & np.isinf(until[silent])]
                 until[low] = silence
     for level, until in zip(levels, allowed, strict=True):
         yield float(level), days.silences(until)
+
+
+def _worth(prior: Prior, days: ActiveDays, fitted: Ints) -> Iterator[tuple[float, Ints, Floats]]:
+    """Give each silence (days), the active days it follows, and those expected after it."""
+    for horizon in np.unique(days.horizon[fitted]).tolist():
+        places = fitted[days.horizon[fitted] == horizon]
+        for silence in np.unique(np.maximum(horizon * np.linspace(1 / 40, 1, 40), LEAST_DAYS)):
+            silent = places[days.next[places] > days.last[places] + silence * DAY_MS]
+            yield silence, silent, _days_expected(prior, days, silent, float(silence), horizon)
 
 
 def _fitted(days: ActiveDays) -> Iterator[tuple[Prior, Ints]]:

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from models.dials import Dials
+from models.dials import Dials, Settings
 from stream.backtest.active_days import ActiveDays
 from stream.backtest.against import Fate, against, fates_of, opened_by
 from stream.backtest.answer import answer
@@ -102,7 +102,7 @@ def backtest(
     """
     policy = policy_file.policy
     settings = _Settings(policy)
-    sweep = Sweep(settings.dials, policy.horizon_ms)
+    sweep = Sweep(settings.dials, policy)
     run = SweptReplay(policy, alerts=None, sweep=sweep)
     recorder, spans, events, last = Recorder(policy), SpanRecorder(policy), 0, 0
     looked_at = LogRecorder(policy)
@@ -163,22 +163,31 @@ class _Settings:
     """The settings that one replay follows."""
 
     def __init__(self, policy: Policy) -> None:
-        days = policy.horizon_ms / DAY_MS
         own = policy.false_alarms_per_customer_month
-        self.notice = [days * share for share in NOTICE_SHARES]
+        self.policy = policy
+        self.notice = [policy.horizon_ms / DAY_MS * share for share in NOTICE_SHARES]
         self.dials_set = sorted({*DIALS, own})
-        each = policy.dials
+        each = policy.dials_by_horizon.items()
+        days = {key: (key or policy.horizon_ms) / DAY_MS for key, _ in each}
         self.dials = [
-            Dials.set_to(days, {name: (rate, notice) for name, (rate, _) in each.items()})
-            for notice in self.notice
+            {
+                key: Dials.set_to(
+                    days[key],
+                    {name: (rate, days[key] * share) for name, (rate, _) in set_to.items()},
+                )
+                for key, set_to in each
+            }
+            for share in NOTICE_SHARES
         ]
         self.dials += [
-            Dials.set_to(days, each | {"": (target, None)} | _turned(each, target / own))
+            {
+                key: Dials.set_to(days[key], {"": (target, None), **_turned(set_to, target / own)})
+                for key, set_to in each
+            }
             for target in self.dials_set
         ]
-        self.policy = policy
         if policy.notice_days_per_false_alarm is not None:
-            self.dials.append(Dials.set_to(days, each))
+            self.dials.append({key: Dials.set_to(days[key], set_to) for key, set_to in each})
 
     @property
     def own(self) -> int:
@@ -189,9 +198,7 @@ class _Settings:
         return len(self.notice) + self.dials_set.index(own)
 
 
-def _turned(
-    dials: Mapping[str, tuple[float, float | None]], times: float
-) -> dict[str, tuple[float, float | None]]:
+def _turned(dials: Settings, times: float) -> Settings:
     """Give the dials of segments, each so many times as high; a fixed threshold stays."""
     return {name: (rate * times, notice) for name, (rate, notice) in dials.items() if name}
 
@@ -408,7 +415,8 @@ def _segments(
     last = {customer_id: adviser.dial(customers.look(customer_id)) for customer_id in customers}
     codes = {customer_id: code for code, customer_id in enumerate(court.history.customers)}
     found = stays(sweep.moves, last, codes, dials)
-    return list(segment_dials(dials, found, said[settings.own], court))
+    horizons = settings.policy.horizons
+    return list(segment_dials(dials, found, said[settings.own], court, horizons))
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -74,10 +74,13 @@ def segment_dials(
     found: Mapping[str, Stays],
     alerts: Alerts,
     court: Court,
+    horizons: Mapping[str, int],
 ) -> Iterator[SegmentDial]:
-    """Hold what each dial was set to against what alerts at these settings came to."""
+    """Hold what each dial was set to against what alerts at these settings came to.
+
+    `horizons` are those (ms) that segments have of their own.
+    """
     whole = Court(court.history)
-    horizon = court.history.horizon / DAY_MS
     for name, (rate, notice) in settings.items():
         here = found[name]
         own = here.cover(alerts.customer, alerts.time)
@@ -91,10 +94,11 @@ def segment_dials(
         early = charged.time < court.begin
         before = whole.judge(Alerts(charged.customer[early], charged.time[early]))
         warm_up = _ratio(int(before.false.sum()), float(here.months(whole).sum()) - total)
-        missed = horizon * (count - len(noticed))
+        missed = float(court.horizon_days[lapses][np.isnan(delay)].sum())
         measured, asked = _ratio(false, total), None if notice is not None else rate
         yield SegmentDial(
             segment=name,
+            horizon_days=horizons[name] / DAY_MS if name in horizons else None,
             dial=asked,
             notice_days_per_false_alarm=notice,
             customers=int((months > 0).sum()),

@@ -6,28 +6,47 @@ along with a threshold, an account, and a note of whom it has called slipping.
 At the setting a product has, that gives the product's own silence alerts.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
+from models.dial import Dial
 from models.dials import Dials
 from models.protocol import Assessment, Share, Tally
+from models.shares import split
 from stream.backtest.history import Ints
 from stream.backtest.noting import NotingReplay
 from stream.detector.alerts import Trigger
 from stream.detector.decisions import Decisions
 from stream.detector.events import DAY_MS
+from stream.detector.policy import Policy
 
 _FALLS = {"comes_less": "less", "fewer_kinds": "narrower"}
 """By the first reason of an alert."""
 
 
 _NONE = Share(0.0, {}, 0, 0, 0.0, 0.0)
+
+OneSetting = Mapping[int, Dials]
+"""All dials at one setting, by the horizon (ms) that their segments have, the policy's under 0."""
+
+
+class Learned(Protocol):
+    """What turned on a midnight, as far as dials are concerned."""
+
+    @property
+    def silence_part(self) -> float:
+        """Give what silence has of the dial, 0 to 1."""
+        ...
+
+    @property
+    def renewed(self) -> bool:
+        """Whether somebody else answers from now on: weights in the prior's place."""
+        ...
 
 
 @dataclass
@@ -46,6 +65,8 @@ class Came:
     """What a day came to at one setting, by one dial."""
 
     false: int = 0
+    withdrawn: int = 0
+    """Of false alarms so far, those of the last horizon before an observation ended."""
     raised: float = 0.0
     settled: float = 0.0
 
@@ -54,6 +75,7 @@ class Came:
         return msgspec.structs.replace(
             counted,
             false_alarms=self.false,
+            withdrawn_false_alarms=self.withdrawn,
             chance_raised=self.raised,
             chance_settled=self.settled,
         )
@@ -62,16 +84,16 @@ class Came:
 class Following:
     """One setting, and what has happened since it last turned."""
 
-    def __init__(self, dials: Dials) -> None:
+    def __init__(self, dials: OneSetting) -> None:
         """Begin with dials that have not turned yet."""
         self.dials = dials
+        self._names = {h: list(each.segments) for h, each in dials.items() if h}
         self.thresholds: dict[str, float] = {}
         self.said: list[tuple[str, int]] = []
         self.slipping: dict[str, Raised] = {}
         """By customer."""
         self.false_at: dict[str, int] = {}
         """When the last alert that turned out false was raised, by customer."""
-        self.withdrawn: Counter[int] = Counter()
         self.days: dict[int, dict[str, Came]] = {}
         """By the midnight that ends the day, and by dial."""
 
@@ -79,12 +101,17 @@ class Following:
         """Give what the day of a moment (ms) came to so far, by one dial."""
         return self.days.setdefault(_day_end(at), {}).setdefault(dial, Came())
 
-    def turn(self, ended: Iterable[Tally], part: float, *, renewed: bool) -> None:
+    def turn(self, ended: Iterable[Tally], trainers: Mapping[int, Learned]) -> None:
         """Set the thresholds anew, with what silence has of each dial."""
-        self.dials.turn([self._told(tally) for tally in ended], part, renewed=renewed)
+        told = [split(self._told(tally), self._names) for tally in ended]
+        found: dict[str, Dial] = {}
+        for horizon_ms, dials in self.dials.items():
+            learned = trainers[horizon_ms]
+            tallies = [tally[horizon_ms] for tally in told]
+            dials.turn(tallies, learned.silence_part, renewed=learned.renewed)
+            found |= {name: dial for name, dial in dials.each.items() if name or not horizon_ms}
         self.thresholds = {
-            name: inf if dial.threshold is None else dial.threshold
-            for name, dial in self.dials.each.items()
+            name: inf if dial.threshold is None else dial.threshold for name, dial in found.items()
         }
 
     def _told(self, tally: Tally) -> Tally:
@@ -95,7 +122,7 @@ class Following:
         return msgspec.structs.replace(
             tally,
             false_alarms=sum(each.false for each in came.values()),
-            withdrawn_false_alarms=self.withdrawn.pop(tally.day_end, 0),
+            withdrawn_false_alarms=sum(each.withdrawn for each in came.values()),
             chance_raised=sum(each.raised for each in came.values()),
             chance_settled=sum(each.settled for each in came.values()),
             segments={
@@ -107,9 +134,10 @@ class Following:
 class Sweep:
     """Hears a detector's judgements, as its witness."""
 
-    def __init__(self, settings: Sequence[Dials], horizon_ms: int) -> None:
+    def __init__(self, settings: Sequence[OneSetting], policy: Policy) -> None:
         """Follow these settings, none of which has turned yet."""
-        self._horizon = horizon_ms
+        self._horizons = policy.horizons
+        self._horizon = policy.horizon_ms
         self._all = [Following(dials) for dials in settings]
         self.moves: list[tuple[str, int, str]] = []
         """Customer, the moment (ms) by which it was seen to count for a dial, and the segment."""
@@ -147,9 +175,10 @@ class Sweep:
         if customer_id not in self._slipping:
             return
         self._slipping.remove(customer_id)
+        horizon_ms = self._horizons.get(dial, self._horizon)
         for each in self._all:
             raised = each.slipping.pop(customer_id, None)
-            if raised is not None and silence_ms <= self._horizon:
+            if raised is not None and silence_ms <= horizon_ms:
                 came = each.came(at, raised.dial)
                 came.false += 1
                 came.settled += raised.false_chance
@@ -165,9 +194,12 @@ class Sweep:
 
     def unobserved(self, customer_id: str, at: int) -> None:
         """Withdraw the false alarms of the last horizon, and expect nothing more."""
+        dial = self._seen.get(customer_id, "")
+        horizon_ms = self._horizons.get(dial, self._horizon)
         for each in self._all:
             false_at = each.false_at.pop(customer_id, 0)
-            each.withdrawn[_day_end(at)] += false_at > at - self._horizon
+            withdrawn = false_at > at - horizon_ms
+            each.came(at, dial).withdrawn += withdrawn
             raised = each.slipping.get(customer_id)
             if raised is not None:
                 each.came(at, raised.dial).raised -= raised.false_chance
@@ -181,14 +213,14 @@ class Sweep:
 
     # ------------------------------------------------------------ day by day
 
-    def turn(self, tallies: Iterable[Tally], part: float = 1.0, *, renewed: bool = False) -> None:
+    def turn(self, tallies: Iterable[Tally], trainers: Mapping[int, Learned]) -> None:
         """Set every threshold anew, by what became known on the days that ended.
 
-        `part` is what silence has of the dial; `renewed`: somebody else answers from now on.
+        `trainers` are what learned of them, by segments' own horizon (ms), the policy's under 0.
         """
         ended = list(tallies)
         for each in self._all:
-            each.turn(ended, part, renewed=renewed)
+            each.turn(ended, trainers)
         self._least = min(least for each in self._all for least in each.thresholds.values())
 
     def alerts(self, codes: dict[str, int]) -> list[tuple[Ints, Ints]]:
@@ -232,4 +264,4 @@ class SweptReplay(NotingReplay):
     def _turn(self, midnight: int) -> None:
         super()._turn(midnight)
         ended, self._ended = self._ended, []
-        self._sweep.turn(ended, self.silence_part, renewed=self.renewed)
+        self._sweep.turn(ended, self.trainers)

@@ -315,7 +315,7 @@ def uplift(
         from stream.uplift.episodes import episodes
         from stream.uplift.terminal import show
 
-        found = episodes(alerts_in(alerts), product.policy.horizon_ms)
+        found = episodes(alerts_in(alerts), product.policy.horizon_of)
         everybody, triggers = figures.uplift(found), figures.by_trigger(found)
         if as_json:
             encoded = msgspec.json.encode({"all": everybody, "by_trigger": triggers})

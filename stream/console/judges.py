@@ -5,6 +5,7 @@ from operator import attrgetter
 
 from models import snapshots
 from models.online import OnlineModel
+from models.protocol import RiskModel
 from stream.console.book import MODELS_MAX, Book
 from stream.detector import cadence, outcomes
 from stream.detector.policy import Policy
@@ -21,8 +22,12 @@ class Judges:
         self._cold = OnlineModel(snapshots.cold(horizon_days, back_days))
         self._made: dict[str, OnlineModel] = {}
 
-    def at(self, moment: int) -> OnlineModel:
-        """Give the model in force at a moment (ms)."""
+    def at(self, moment: int, horizon_ms: int = 0) -> RiskModel:
+        """Give the model in force at a moment (ms), of a segment's own horizon; 0: the policy's."""
+        model = self._at(moment)
+        return model.of(horizon_ms) if horizon_ms else model
+
+    def _at(self, moment: int) -> OnlineModel:
         models = self._book.models
         place = bisect_right(models, moment, key=attrgetter("effective_from"))
         if not place:

@@ -1,7 +1,7 @@
 """Who stayed: rates over periods, what became of episodes, and what alerts brought, for a page."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -208,9 +208,12 @@ def course(found: Chronicle, every: Every, segment: str | None = None) -> Course
     )
 
 
-def brought(found: Chronicle, horizon_days: float) -> Brought:
-    """Hold those whom alerts reached against those held out."""
-    judged = found.episodes.judged(round(horizon_days * DAY_MS))
+def brought(found: Chronicle, horizon_days: float, own: Mapping[str, int]) -> Brought:
+    """Hold those whom alerts reached against those held out.
+
+    `own`: horizons (ms) that segments have of their own, by name.
+    """
+    judged = found.episodes.judged(lambda name: own.get(name, round(horizon_days * DAY_MS)))
     everybody = uplift(judged)
     return Brought(
         everybody,

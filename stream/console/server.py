@@ -221,7 +221,8 @@ class Server:
         rates = retained.rates(self._chronicle)
         found = self._book.model
         horizon = found.horizon_days if found else rates.horizon_days if rates else None
-        return rates, retained.brought(self._chronicle, horizon) if horizon else None
+        own = self._policy.horizons
+        return rates, retained.brought(self._chronicle, horizon, own) if horizon else None
 
     async def _retention(self, request: web.Request) -> web.Response:
         rates, brought = await self._figures.get()

@@ -7,7 +7,7 @@ here, and nothing is reckoned in a second way.
 
 from typing import NamedTuple
 
-from models.protocol import FALLS, Facts, RiskModels
+from models.protocol import FALLS, Facts, RiskModel, RiskModels
 from stream.detector import cadence, falls
 from stream.detector.advice import Adviser
 from stream.detector.alerts import OVERDUE_CHANCE, expected_by
@@ -16,6 +16,7 @@ from stream.detector.customer import Customer
 from stream.detector.decliners import alarm
 from stream.detector.features import facts
 from stream.detector.holdout import held_out
+from stream.detector.horizons import Horizon, Horizons
 from stream.detector.life import NOBODY_SPECIAL, Life, Withheld, open_tickets
 from stream.detector.plays import whats_new
 from stream.detector.policy import Policy
@@ -133,11 +134,12 @@ def standing(
 
 
 def _stands(saved: Customer, at: int, models: RiskModels, policy: Policy) -> Standing:
-    customer = as_if_left(saved, policy)
+    horizon = Horizons(policy).of(saved)
+    customer = as_if_left(saved, horizon, policy)
     adviser, life = Adviser(policy), customer.life or NOBODY_SPECIAL
-    silence = _Silence(customer, models, policy)
+    silence = _Silence(customer, horizon, models, policy)
     known, segment = silence.known(at), adviser.segment(customer).name
-    rhythm = _rhythm(customer, known, policy) if known.repeats else None
+    rhythm = _rhythm(customer, known, horizon, policy) if known.repeats else None
     watched = customer.observed and not customer.ended
     return Standing(
         at=at,
@@ -147,7 +149,7 @@ def _stands(saved: Customer, at: int, models: RiskModels, policy: Policy) -> Sta
         rhythm=rhythm,
         curve=silence.curve(at, rhythm.deadline_days) if rhythm and watched else [],
         risk=silence.risk(at) if watched else None,
-        levels=_levels(customer, at, models, policy),
+        levels=_levels(customer, models.at(at, horizon.key), policy),
         segment=segment,
         life=life,
         tickets=open_tickets(life, at),
@@ -159,12 +161,14 @@ def _stands(saved: Customer, at: int, models: RiskModels, policy: Policy) -> Sta
 class _Silence:
     """The silence of a customer since its last event, moment by moment."""
 
-    def __init__(self, customer: Customer, models: RiskModels, policy: Policy) -> None:
+    def __init__(
+        self, customer: Customer, horizon: Horizon, models: RiskModels, policy: Policy
+    ) -> None:
         self._customer = customer
         self._models = models
         self._local = local_time(policy.calendar)
         self._suspension = Suspension(policy, models)
-        self._horizon_days = cadence.days(policy.horizon_ms)
+        self._horizon = horizon
 
     def known(self, at: int) -> Facts:
         """Give what was known at a moment (ms); what does not count as silence is left out."""
@@ -173,7 +177,7 @@ class _Silence:
 
     def risk(self, at: int) -> float:
         """Give P(no visit within the horizon from a moment on), by the model of that time."""
-        return self._models.at(at).assess(self.known(at)).p_lapse
+        return self._models.at(at, self._horizon.key).assess(self.known(at)).p_lapse
 
     def curve(self, at: int, deadline_days: float) -> list[Point]:
         """Give the silence from its begin to a moment (ms), and on to the deadline."""
@@ -184,16 +188,16 @@ class _Silence:
             for moment, known in ((moment, self.known(moment)) for moment in moments)
         ]
         now = self.known(at)
-        ahead = min(deadline_days * PAST_DEADLINE, 2 * self._horizon_days) - now.silence
+        ahead = min(deadline_days * PAST_DEADLINE, 2 * self._horizon.days) - now.silence
         later = (now.silence + ahead * step / STEPS for step in range(1, STEPS + 1) if ahead > 0)
         return [*past, *(Point(days, self._outlasts(now, days), None) for days in later)]
 
     def _outlasts(self, known: Facts, days: float) -> float:
-        return cadence.outlasts(known.repeats, known.span, self._horizon_days, days)
+        return cadence.outlasts(known.repeats, known.span, self._horizon.days, days)
 
 
-def _rhythm(customer: Customer, known: Facts, policy: Policy) -> Rhythm:
-    horizon_days, local = cadence.days(policy.horizon_ms), local_time(policy.calendar)
+def _rhythm(customer: Customer, known: Facts, horizon: Horizon, policy: Policy) -> Rhythm:
+    horizon_days, local = horizon.days, local_time(policy.calendar)
     deadline = cadence.deadline(known.repeats, known.span, horizon_days, OVERDUE_CHANCE)
     return Rhythm(
         usual_gap_days=usual_gap(known),
@@ -204,8 +208,8 @@ def _rhythm(customer: Customer, known: Facts, policy: Policy) -> Rhythm:
     )
 
 
-def _levels(customer: Customer, at: int, models: RiskModels, policy: Policy) -> list[Level]:
-    falling, model = customer.falling, models.at(at)
+def _levels(customer: Customer, model: RiskModel, policy: Policy) -> list[Level]:
+    falling = customer.falling
     if falling is None or not policy.decline.enabled:
         return []
     return [

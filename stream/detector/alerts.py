@@ -128,6 +128,7 @@ def compose(
     fall: Fall | None = None,
     reason: Reason | None = None,
     model: RiskModel,
+    horizon_days: float,
     policy: Policy,
     adviser: Adviser,
     local: LocalTime,
@@ -139,7 +140,6 @@ def compose(
     """
     kind, episode = change
     seen_at = at - round(facts.silence * DAY_MS)
-    horizon_days = cadence.days(policy.horizon_ms)
     judged = model.assess(facts)
     risk = 1.0 if kind is Kind.LAPSED and episode.trigger is Trigger.ENDING else judged.p_lapse
     why = explain(

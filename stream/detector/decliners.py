@@ -12,6 +12,7 @@ from stream.detector import cadence, decline, falls
 from stream.detector.customer import Customer, customer_hash
 from stream.detector.episodes import Sign
 from stream.detector.falls import Falling, Pending, Seen
+from stream.detector.horizons import Horizon, Horizons
 from stream.detector.policy import Decline, Policy
 from stream.detector.progress import Progress
 from stream.detector.reasons import Fall, does_fewer_things, fell
@@ -28,7 +29,12 @@ class Decliners:
     """Watches the customers of one partition for falls."""
 
     def __init__(
-        self, policy: Policy, models: RiskModels, progress: Progress, voice: Voice
+        self,
+        policy: Policy,
+        models: RiskModels,
+        progress: Progress,
+        voice: Voice,
+        horizons: Horizons,
     ) -> None:
         """Watch by this policy and these models, count in `progress`, and speak by `voice`."""
         self._policy = policy.decline
@@ -36,8 +42,7 @@ class Decliners:
         self._progress = progress
         self._voice = voice
         self._suspension = Suspension(policy, models)
-        self._horizon = policy.horizon_ms
-        self._horizon_days = cadence.days(policy.horizon_ms)
+        self._horizons = horizons
         self._usual_share = (1 + policy.decline.slow_ratio) / 2
 
     def hear_visit(self, customer_id: str, customer: Customer, at: int) -> None:
@@ -56,19 +61,20 @@ class Decliners:
             falling = customer.falling = Falling(max(1.0, customer.kinds_usual))
         gap = cadence.days(customer.visit_gap_ms)
         span = max(0.0, customer.span_days - gap)
-        rate = decline.own_rate(customer.rhythm.gaps - 1, span, self._horizon_days)
+        horizon = self._horizons.of(customer)
+        rate = decline.own_rate(customer.rhythm.gaps - 1, span, horizon.days)
         stood = [falls.level(falling, cause) for cause in falls.CAUSES]
         seen = gap - cadence.days(paused)
         falls.fold(falling, Seen(seen, customer.last_at, customer.kinds, rate), policy)
         rate = falling.frozen_rate or rate
-        expected = rate * self._horizon_days
+        expected = rate * horizon.days
         if expected < falls.EXPECTED_MIN:
             return
         calm = all(falls.level(falling, cause) <= falls.CALM_NATS for cause in falls.CAUSES)
         drawn = (customer_hash(customer_id) + customer.visits) % CONTROL_EVERY == 0
         falls.note(falling, customer.visits, customer.last_at, expected, control=calm and drawn)
         for cause, stands in enumerate(stood):
-            bit, alarm = 1 << cause, self._alarm(cause, at)
+            bit, alarm = 1 << cause, self._alarm(cause, at, horizon)
             reached = stands < alarm or falling.withheld & bit
             if reached and alarm <= falls.level(falling, cause) and not falling.raised & bit:
                 fall = _shown(falling, cause, customer.last_at, rate)
@@ -88,9 +94,17 @@ class Decliners:
         self._resolve(customer, at, visits=customer.visits)
         customer.falling = None
 
-    def _alarm(self, cause: int, at: int) -> float:
+    def hear_move(self, customer: Customer) -> None:
+        """Note that a customer has another horizon now: what came in the old one, nobody can say.
+
+        Falls and controls alike, so what is concluded from the two stays fair.
+        """
+        if customer.falling is not None:
+            customer.falling.pending = []
+
+    def _alarm(self, cause: int, at: int, horizon: Horizon) -> float:
         """Give the level from which a cause is told of, by the model in force at `at` (ms)."""
-        found = alarm(self._policy, self._models.at(at), cause)
+        found = alarm(self._policy, self._models.at(at, horizon.key), cause)
         return inf if found is None else found
 
     def _resolve(self, customer: Customer, moment: int | None, *, visits: int) -> None:
@@ -101,25 +115,24 @@ class Decliners:
         falling = customer.falling
         if falling is None:
             return
-        waiting = []
+        waiting, horizon_ms = [], self._horizons.of(customer).ms
         for pending in falling.pending:
-            if moment is not None and pending.at + self._horizon > moment:
+            if moment is not None and pending.at + horizon_ms > moment:
                 waiting.append(pending)
             else:
-                self._count(pending, visits - pending.visits)
+                self._count(customer, pending, visits - pending.visits, horizon_ms)
         falling.pending = waiting
 
-    def _count(self, pending: Pending, visits: int) -> None:
+    def _count(self, customer: Customer, pending: Pending, visits: int, horizon_ms: int) -> None:
         """Count what came of one moment, of which so many visits followed in time."""
-        until = pending.at + self._horizon
-        suspended = self._suspension.within(pending.at, until) / self._horizon
+        until = pending.at + horizon_ms
+        suspended = self._suspension.within(pending.at, until) / horizon_ms
         if suspended > 1 - LEAST_OBSERVED:
             return
         share = self._usual_share * (1 - suspended)
         for outcome in falls.outcomes(pending, visits, share):
-            self._progress.day.count_fall(
-                FALLS[outcome.cause], outcome.rung, came_true=outcome.came_true
-            )
+            fall, dial = FALLS[outcome.cause], customer.dial
+            self._progress.day.count_fall(fall, outcome.rung, dial, came_true=outcome.came_true)
 
 
 def alarm(policy: Decline, model: RiskModel, cause: int) -> float | None:

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from models.protocol import FORGOTTEN, Hour, Lesson, RiskModels, Sighting
-from stream.detector import cadence, decline, landmarks, outcomes, visits
+from stream.detector import landmarks, outcomes, visits
 from stream.detector.batch import EventBatch
 from stream.detector.customer import (
     Customer,
@@ -35,6 +35,7 @@ from stream.detector.episodes import Sign
 from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
+from stream.detector.horizons import Horizons
 from stream.detector.identity import Handover, Identities, Steps
 from stream.detector.judgement import Judge
 from stream.detector.lifecycle import Lifecycle
@@ -90,13 +91,11 @@ class Detector:
         """False: only ticks do, because the events come from sources at different paces."""
         self._policy = policy
         self._models = models
-        self.voice = self._voice = Voice(policy, models)
-        self.judge = Judge(policy, models, self.progress, self._voice)
-        self._decliners = (
-            Decliners(policy, models, self.progress, self._voice)
-            if policy.decline.enabled
-            else None
-        )
+        self._horizons = horizons = Horizons(policy)
+        self.voice = self._voice = Voice(policy, models, horizons)
+        spoken = policy, models, self.progress, self._voice, horizons
+        self.judge = Judge(*spoken)
+        self._decliners = Decliners(*spoken) if policy.decline.enabled else None
         self._suspension = Suspension(policy, models)
         self._announces = announces and policy.guard.enabled
         self._decided = self.progress.watermark.at
@@ -105,20 +104,13 @@ class Detector:
         self._here = Presence(policy.visit_gap_ms)
         self._waiting = Waiting(self.customers, self._engaging, policy.visit_gap_ms)
         self._counts: Counter[str] = Counter()
-        self._ladder = landmarks.Ladder(policy)
-        self._back_ms = outcomes.back_age_ms(policy)
-        self._horizon_ms = policy.horizon_ms
-        self._horizon_days = cadence.days(policy.horizon_ms)
         self._visit_gap = policy.visit_gap_ms
         self._timers = Timers(self.customers.due)
         self._lessons: list[Lesson] = []
         self._telling = Telling(policy)
-        self.turnover = Turnover(policy, self.progress.turnover)
+        self.turnover = Turnover(policy, self.progress.turnover, horizons)
         self._lifecycle = Lifecycle(
-            policy,
-            models,
-            self.progress,
-            self._voice,
+            *spoken,
             judge=self.judge,
             decliners=self._decliners,
             lessons=self._lessons,
@@ -133,7 +125,9 @@ class Detector:
             *(lifecycle.stop_watching, lifecycle.settle_in, self._show_up, self._absorb),
             self.turnover,
         )
-        self._identities = Identities(policy, self.customers, self._voice, steps, alone=alone)
+        self._identities = Identities(
+            policy, self.customers, self._voice, steps, horizons, alone=alone
+        )
         same_policy = self.progress.policy == policy.version
         self.progress.policy = policy.version
         everybody = map(self.customers.look, self.customers)
@@ -318,8 +312,7 @@ class Detector:
             return customer
         if customer is not None:
             return self.customers[customer_id]
-        rhythm = cadence.fresh(self._horizon_days)
-        new = self.customers.entries[customer_id] = Customer(rhythm=rhythm, levels=decline.Levels())
+        new = self.customers.entries[customer_id] = self._horizons.stranger()
         return new
 
     def _rouse(self, customer_id: str) -> Customer:
@@ -386,7 +379,7 @@ class Detector:
         else:
             self._begin_visit(customer_id, customer, visit)
             self._absorb(customer)
-        customer.rung = self._ladder.first_after(visit.end, decided)
+        customer.rung = self._horizons.of(customer).ladder.first_after(visit.end, decided)
 
     # ------------------------------------------------------------ what falls due
 
@@ -428,7 +421,7 @@ class Detector:
             first = min(first, customer.waiting[0].begin * KINDS + VISIT_BEGINS)
         if customer.signals:
             first = min(first, customer.signals[0].at * KINDS + SIGNAL)
-        labels = outcomes.next_release(customer, self._back_ms, self._horizon_ms)
+        labels = outcomes.next_release(customer, self._horizons)
         if labels:
             first = min(first, labels * KINDS + LABEL)
         if customer.identity is not None:
@@ -437,8 +430,8 @@ class Detector:
 
     def _next_of_silence(self, customer: Customer) -> int:
         """Give the first thing due, as `_next` does, if the silence goes on."""
-        first, since = NEVER, customer.last_at
-        landmark = self._ladder.at(since, customer.rung)
+        first, since, horizon = NEVER, customer.last_at, self._horizons.of(customer)
+        landmark = horizon.ladder.at(since, customer.rung)
         if landmark is not None:
             first = landmark * KINDS + LANDMARK
         if not customer.counted:
@@ -447,7 +440,9 @@ class Detector:
             ceiling = self._voice.adviser.segment(customer).silent_max_ms
             if ceiling is not None and since + ceiling + customer.paused_ms > customer.frontier:
                 first = min(first, (since + ceiling + customer.paused_ms) * KINDS + CEILING)
-        return min(first, (since + self._horizon_ms + customer.paused_ms) * KINDS + LAPSE)
+        # It may be over already for who has come to a segment with a shorter horizon.
+        lapse = max(since + horizon.ms + customer.paused_ms, customer.frontier)
+        return min(first, lapse * KINDS + LAPSE)
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
@@ -526,8 +521,7 @@ class Detector:
             case Due.SIGNAL:
                 self._lifecycle.hear(customer_id, customer, customer.signals.pop(0))
             case Due.LABEL:
-                released = outcomes.release(customer, customer_id, at, self._back_ms, self._ladder)
-                self._lessons.extend(released)
+                self._lessons += outcomes.release(customer, customer_id, at, self._horizons)
             case _:
                 self._do_of_silence(customer_id, customer, at, due)
 
@@ -562,13 +556,13 @@ class Detector:
 
     def _end_visit(self, customer_id: str, customer: Customer, at: int) -> None:
         """Fold the visit that has just become complete into the customer's rhythm."""
-        self.turnover.complete_visit(customer, self._horizon_days, self._policy.decline)
+        self.turnover.complete_visit(customer, self._policy.decline)
         if self._decliners:
             self._decliners.hear_visit(customer_id, customer, at)
         episode = customer.episode
         if episode and episode.trigger is Trigger.DECLINE and not declines(customer):
             self._voice.move(customer_id, customer, Sign.CLEARED, at)
-        self._lessons += outcomes.sight(customer, customer_id, at, self._models)
+        self._lessons += outcomes.sight(customer, customer_id, at, self._models, self._horizons)
 
     def _collect(self, refused: list[tuple[int, BadEvent]]) -> Decisions:
         """Hand over what has been decided since the last call."""

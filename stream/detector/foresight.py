@@ -12,6 +12,7 @@ from models.protocol import Assessment, Facts, RiskModel, RiskModels
 from stream.detector.calendar import LocalTime
 from stream.detector.customer import Customer
 from stream.detector.features import facts
+from stream.detector.horizons import Horizons
 from stream.detector.roster import Roster
 from stream.detector.timers import KINDS, Due
 
@@ -29,9 +30,10 @@ _LANDMARK = int(Due.LANDMARK)
 class Foresight:
     """Knows what is said of landmarks that are about to come up."""
 
-    def __init__(self, models: RiskModels, local: LocalTime) -> None:
+    def __init__(self, models: RiskModels, local: LocalTime, horizons: Horizons) -> None:
         """Ask these models; weekdays are those of `local`."""
         self._models = models
+        self._horizons = horizons
         self._local = local
         self._foreseen: dict[str, tuple[int, RiskModel, Facts, Assessment]] = {}
 
@@ -49,7 +51,8 @@ class Foresight:
             due = entry.due if isinstance(entry, Customer) else customers.due(customer_id)
             if due == at * KINDS + _LANDMARK:
                 customer = entry if isinstance(entry, Customer) else customers[customer_id]
-                alike = by_model.setdefault(self._models.at(at), [])
+                model = self._models.at(at, self._horizons.of(customer).key)
+                alike = by_model.setdefault(model, [])
                 alike.append((at, customer_id, customer))
         for model, alike in by_model.items():
             if len(alike) >= TOGETHER_MIN:

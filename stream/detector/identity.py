@@ -22,12 +22,12 @@ from zlib import crc32
 
 import msgspec
 
-from stream.detector import cadence, decline
 from stream.detector.customer import Customer, Identity, Signal, Wait
 from stream.detector.duplicates import MARK_BYTES
 from stream.detector.episodes import Sign
 from stream.detector.errors import BadEvent, Code
 from stream.detector.events import DAY_MS, INTERNAL, UsageEvent
+from stream.detector.horizons import Horizons
 from stream.detector.joining import join, join_waiting
 from stream.detector.policy import Policy
 from stream.detector.roster import Roster
@@ -99,12 +99,18 @@ class Identities:
     """Follows who is who, among the customers of one partition."""
 
     def __init__(
-        self, policy: Policy, customers: Roster, voice: Voice, steps: Steps, *, alone: bool
+        self,
+        policy: Policy,
+        customers: Roster,
+        voice: Voice,
+        steps: Steps,
+        horizons: Horizons,
+        *,
+        alone: bool,
     ) -> None:
         """Follow `customers`; those `alone` are all there are."""
         self._merges = policy.identity.merge
-        self._horizon_ms = policy.horizon_ms
-        self._horizon_days = cadence.days(policy.horizon_ms)
+        self._horizons = horizons
         self._visit_gap = policy.visit_gap_ms
         self._customers = customers
         self._voice = voice
@@ -280,7 +286,7 @@ class Identities:
         state.identity = Identity(hops=identity.hops)
         state.recent_ids = b""
         state.episode = None
-        fresh = _stranger(self._horizon_days)
+        fresh = self._horizons.stranger()
         for name in Customer.__struct_fields__:
             if name not in ("touched", "recent_ids", "frontier"):
                 setattr(customer, name, getattr(fresh, name))
@@ -329,7 +335,7 @@ class Identities:
 
     def _expires_at(self, identity: Identity) -> int:
         """Give when nothing is remembered any more of an id of which only aliases spoke (ms)."""
-        return identity.used_at + DAY_MS + self._horizon_ms
+        return identity.used_at + DAY_MS + self._horizons.own.ms
 
     def _known(self, customer: Customer, at: int, *, marks: int = 0) -> Identity | None:
         """Give what aliases said of an id, unless that has expired by `at` (ms).
@@ -433,10 +439,6 @@ def _is_blank(customer: Customer) -> bool:
         or customer.ended
         or (customer.identity and customer.identity.waits)
     )
-
-
-def _stranger(horizon_days: float) -> Customer:
-    return Customer(rhythm=cadence.fresh(horizon_days), levels=decline.Levels())
 
 
 def _handed(wait: Wait, customer_id: str) -> Handover:

@@ -29,7 +29,7 @@ from stream.detector.visits import Visit
 _HISTORY = (
     *("rhythm", "levels", "first_at", "visits", "visit_gap_ms", "visit_open", "visit_at"),
     *("last_at", "visit_volume", "visit_kinds", "volume", "volume_usual", "kinds", "kinds_usual"),
-    *("rung", "best_value", "paused_ms", "observed", "ended", "falling"),
+    *("rung", "best_value", "paused_ms", "observed", "ended", "falling", "dial"),
 )
 
 

@@ -9,6 +9,7 @@ from stream.detector.customer import Customer, Episode, customer_hash
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
 from stream.detector.foresight import Foresight
+from stream.detector.horizons import Horizons
 from stream.detector.policy import Policy
 from stream.detector.progress import Progress
 from stream.detector.reasons import usual_gap
@@ -22,11 +23,17 @@ class Judge:
     """Judges the customers of one partition."""
 
     def __init__(
-        self, policy: Policy, models: RiskModels, progress: Progress, voice: Voice
+        self,
+        policy: Policy,
+        models: RiskModels,
+        progress: Progress,
+        voice: Voice,
+        horizons: Horizons,
     ) -> None:
         """Judge by this policy and these models, count in `progress`, and speak by `voice`."""
         self.witness: Witness | None = None
-        self.foresight = Foresight(models, local_time(policy.calendar))
+        self.foresight = Foresight(models, local_time(policy.calendar), horizons)
+        self._horizons = horizons
         self._policy = policy
         self._models = models
         self._progress = progress
@@ -36,10 +43,13 @@ class Judge:
 
     def judge(self, customer_id: str, customer: Customer, at: int) -> None:
         """Ask the model in force at a landmark, and say so if the silence is worth an alert."""
-        model, policy, day = self._models.at(at), self._policy, self._progress.day
+        policy, day, horizon = self._policy, self._progress.day, self._horizons.of(customer)
+        model = self._models.at(at, horizon.key)
         known, judged = self.foresight.assess(customer_id, customer, at, model)
-        day.judged += 1
-        self._remember(customer_id, customer, at, model, judged.inputs)
+        day.count_judged(customer.dial)
+        rung = horizon.ladder.number(horizon.key, customer.rung)
+        landmark = landmarks.Landmark(at, customer.last_at, rung, judged.inputs)
+        self._remember(customer_id, customer, landmark, model)
         if paused := self._suspension.within(customer.last_at, at):
             # Learned from as it was: what becomes of it is counted in days as they come, too.
             known = facts(customer, at, self._local, paused)
@@ -48,7 +58,8 @@ class Judge:
         gap = usual_gap(known)
         adviser, silent_ms = self._voice.adviser, at - customer.last_at - paused
         early = adviser.early(customer, silent_ms, gap, known.silence)
-        if not customer.counted or early or self._suspension.holds(customer.last_at, at, gap):
+        held = self._suspension.holds(customer.last_at, at, gap, horizon.ms)
+        if not customer.counted or early or held:
             return
         best = -inf if customer.best_value is None else customer.best_value
         if self.witness is not None:
@@ -70,7 +81,7 @@ class Judge:
         """Alert on a silence that has come to its segment's ceiling, whatever it is worth."""
         if customer.counted and not customer.episode:
             known = facts(customer, at, self._local, customer.paused_ms)
-            judged = self._models.at(at).assess(known)
+            judged = self._models.at(at, self._horizons.of(customer).key).assess(known)
             self._raise(customer_id, customer, at, 1 - judged.p_lapse)
 
     def hear_return(self, customer_id: str, customer: Customer, at: int) -> None:
@@ -94,7 +105,7 @@ class Judge:
     def hear_end_of_observation(self, customer_id: str, customer: Customer, at: int) -> None:
         """Note that nobody watches the customer from `at` (ms) on."""
         self.void(customer)
-        self._progress.day.withdraw(customer, at, self._policy.horizon_ms)
+        self._progress.day.withdraw(customer, at, self._horizons.of(customer).ms)
         if self.witness is not None:
             self.witness.unobserved(customer_id, at)
 
@@ -118,15 +129,19 @@ class Judge:
         alerted.false_chance = left
 
     def _remember(
-        self, customer_id: str, customer: Customer, at: int, model: RiskModel, inputs: bytes
+        self,
+        customer_id: str,
+        customer: Customer,
+        landmark: landmarks.Landmark,
+        model: RiskModel,
     ) -> None:
         """Keep a landmark until its outcome has aged, if the model learns from this customer."""
         pending = customer.landmarks
         if not model.teaches(customer_hash(customer_id)):
             pending.clear()
             customer.back_released = 0
-        elif landmarks.has_room(pending, customer.rung):
-            pending.append(landmarks.Landmark(at, customer.last_at, customer.rung, inputs))
+        elif landmarks.has_room(pending, landmark.rung):
+            pending.append(landmark)
 
 
 def _alerted(customer: Customer) -> Episode | None:

@@ -12,6 +12,7 @@ returns (log-loss 3.3 instead of 0.6 on the CDNOW log).
 """
 
 from bisect import bisect_left
+from typing import Final
 
 import msgspec
 
@@ -39,6 +40,7 @@ class Landmark(msgspec.Struct, array_like=True, gc=False):
     last_at: int
     """The customer's last event before it (ms)."""
     rung: int
+    """As `Ladder.number` says it."""
     inputs: bytes
     """The model's frozen regressors, opaque to the detector."""
     returned_at: int = 0
@@ -46,11 +48,14 @@ class Landmark(msgspec.Struct, array_like=True, gc=False):
 
 
 class Ladder:
-    """The silences at which a customer is judged under one policy."""
+    """The silences at which a customer is judged under one policy and horizon."""
 
-    def __init__(self, policy: Policy) -> None:
-        """Lay out the rungs for the policy's horizon."""
-        self.horizon_ms = horizon = policy.horizon_ms
+    PLACES: Final = 64
+    """More than any ladder has rungs."""
+
+    def __init__(self, policy: Policy, horizon_ms: int | None = None) -> None:
+        """Lay out the rungs for a horizon; None: the policy's."""
+        horizon = policy.horizon_ms if horizon_ms is None else horizon_ms
         self._visit_gap = policy.visit_gap_ms
         self._local = local_time(policy.calendar)
         self._by_midnight = horizon <= SHORT_HORIZON_DAYS * DAY_MS
@@ -81,7 +86,12 @@ class Ladder:
         A ranking meets each customer at some moment of a silence, and so meets a silence the
         more often, the longer it lasts; rungs stand closest where silences are short.
         """
-        return self._shares[min(rung, len(self._shares) - 1)]
+        return self._shares[min(rung % self.PLACES, len(self._shares) - 1)]
+
+    @staticmethod
+    def number(horizon_key: int, rung: int) -> int:
+        """Give the number of a rung that no rung of another horizon has (`Horizon.key`)."""
+        return horizon_key * Ladder.PLACES + rung
 
     def first_after(self, last_at: int, moment: int) -> int:
         """Give the first rung of a silence since `last_at` that lies after `moment`."""

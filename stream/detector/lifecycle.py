@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from models.protocol import Lesson, RiskModels
-from stream.detector import outcomes
+from stream.detector import cadence, outcomes
 from stream.detector.batch import Traits
 from stream.detector.customer import ACCOUNT_TRAITS, TRAITS, Customer, Signal
 from stream.detector.decliners import Decliners
 from stream.detector.episodes import Sign
 from stream.detector.events import UsageEvent
+from stream.detector.horizons import Horizons
 from stream.detector.judgement import Judge
 from stream.detector.life import TICKETS_MAX, Life, open_tickets
 from stream.detector.members import Tidings
@@ -46,6 +47,7 @@ class Lifecycle:
         models: RiskModels,
         progress: Progress,
         voice: Voice,
+        horizons: Horizons,
         *,
         judge: Judge,
         decliners: Decliners | None,
@@ -58,6 +60,7 @@ class Lifecycle:
         self._models = models
         self._progress = progress
         self._voice = voice
+        self._horizons = horizons
         self._judge = judge
         self._decliners = decliners
         self._lessons = lessons
@@ -140,10 +143,31 @@ class Lifecycle:
     def count_anew(self, customer: Customer, at: int) -> None:
         """Count a customer for the dial of the segment that it is in by `at` (ms)."""
         dial = self._voice.adviser.dial(customer)
-        if customer.counted and dial != customer.dial:
+        if dial == customer.dial:
+            return
+        if customer.counted:
             self._progress.day.leave(at, customer.dial)
             self._progress.day.enter(at, dial)
-        customer.dial = dial
+        before = self._horizons.of(customer)
+        with self._turnover.changing_horizon(customer, at):
+            customer.dial = dial
+        if self._horizons.of(customer) is not before:
+            self._change_horizon(customer, at)
+
+    def _change_horizon(self, customer: Customer, at: int) -> None:
+        """Go on by another horizon from a moment (ms) on.
+
+        A silence that lasts is as long as it is, and judged from here on; what was judged before
+        keeps the horizon that it was judged by.
+        """
+        horizon = self._horizons.of(customer)
+        if not customer.rhythm.gaps:
+            customer.rhythm.log_mean = cadence.fresh(horizon.days).log_mean
+        if not customer.visit_open:
+            customer.rung = horizon.ladder.first_after(customer.last_at, at)
+        customer.best_value = None
+        if self._decliners:
+            self._decliners.hear_move(customer)
 
     def lose_sight(self, customer_id: str, customer: Customer, at: int) -> None:
         """Note that nobody will know what becomes of the customer from `at` (ms) on."""
@@ -160,7 +184,9 @@ class Lifecycle:
         customer.landmarks.clear()
         customer.back_released = 0
         if customer.visits:
-            self._lessons += outcomes.sight(customer, customer_id, at, self._models, until=at)
+            self._lessons += outcomes.sight(
+                customer, customer_id, at, self._models, self._horizons, until=at
+            )
 
     def _lose(self, customer_id: str, customer: Customer, at: int) -> None:
         """Watch a customer no longer: nobody knows whether it still is one."""
@@ -172,7 +198,7 @@ class Lifecycle:
         """Let what another id of the customer's brought at a moment (ms) count."""
         self._exempt(customer_id, customer, at)
         self.count_anew(customer, at)
-        here = customer.visit_open or customer.last_at + self._policy.horizon_ms > at
+        here = customer.visit_open or customer.last_at + self._horizons.of(customer).ms > at
         if here and customer.visits and customer.observed and not customer.ended:
             self.enter(customer, at)
         activated = customer.life is not None and customer.life.activated_at

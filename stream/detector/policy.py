@@ -228,8 +228,50 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             if segment.has_dial:
                 own = segment.false_alarms_per_customer_month
                 days = segment.notice_days_per_false_alarm
+                if own is None and days is None:  # it has a horizon of its own, and nothing else
+                    days = self.notice_days_per_false_alarm
                 settings[segment.name] = (rate if own is None else own, days)
         return settings
+
+    @property
+    def fall_dial(self) -> tuple[float, float | None] | None:
+        """Give what falls may cost, in false alarms per customer-month, and the level set instead.
+
+        None: nobody looks for falls.
+        """
+        decline = self.decline
+        share = decline.share * self.false_alarms_per_customer_month
+        return (share, decline.alarm_nats) if decline.enabled else None
+
+    @property
+    def horizons(self) -> dict[str, int]:
+        """Give the horizons (ms) that are not the policy's, by the segments that have them."""
+        return {
+            segment.name: segment.horizon_ms
+            for segment in self.segments
+            if segment.horizon_ms not in (None, self.horizon_ms)
+        }
+
+    @property
+    def dials_by_horizon(self) -> dict[int, dict[str, tuple[float, float | None]]]:
+        """Give `dials` by their segments' own horizons (ms), the policy's under 0.
+
+        Under each horizon that without a name is what a segment begins with that is new there.
+        """
+        dials, horizons = self.dials, self.horizons
+        found = {horizon_ms: {"": dials[""]} for horizon_ms in (0, *sorted(horizons.values()))}
+        for name, settings in dials.items():
+            found[horizons.get(name, 0)][name] = settings
+        return found
+
+    @property
+    def longest_horizon_ms(self) -> int:
+        """Give the longest horizon that anybody has."""
+        return max([self.horizon_ms, *self.horizons.values()])
+
+    def horizon_of(self, segment: str) -> int:
+        """Give the horizon (ms) of the customers of a segment, by its name."""
+        return self.horizons.get(segment, self.horizon_ms)
 
     @property
     def ends_observation(self) -> bool:

@@ -27,6 +27,10 @@ class Part(msgspec.Struct):
     false_alarms: int = 0
     chance_raised: float = 0.0
     chance_settled: float = 0.0
+    judged: int = 0
+    withdrawn_ms: int = 0
+    withdrawn_false_alarms: int = 0
+    falls: dict[str, dict[int, tuple[int, int]]] = msgspec.field(default_factory=dict)
 
     def close(self, free: float) -> Share:
         """Give what the day came to, of which `free` was no holiday, and begin the next."""
@@ -37,10 +41,15 @@ class Part(msgspec.Struct):
             false_alarms=self.false_alarms,
             chance_raised=self.chance_raised,
             chance_settled=self.chance_settled,
+            judged=self.judged,
+            withdrawn_days=self.withdrawn_ms / DAY_MS,
+            withdrawn_false_alarms=self.withdrawn_false_alarms,
+            falls=self.falls,
         )
-        self.customer_ms = self.crossed = self.false_alarms = 0
+        self.customer_ms = self.crossed = self.false_alarms = self.judged = 0
+        self.withdrawn_ms = self.withdrawn_false_alarms = 0
         self.chance_raised = self.chance_settled = 0.0
-        self.crossings = {}
+        self.crossings, self.falls = {}, {}
         return share
 
 
@@ -113,11 +122,17 @@ class Day(msgspec.Struct):
         for one in self._and_part(dial):
             one.false_alarms += 1
 
-    def count_fall(self, fall: str, rung: int, *, came_true: bool) -> None:
+    def count_judged(self, dial: str) -> None:
+        """Count a landmark at which a customer was judged."""
+        for one in self._and_part(dial):
+            one.judged += 1
+
+    def count_fall(self, fall: str, rung: int, dial: str, *, came_true: bool) -> None:
         """Count what came of a fall, or of a control."""
-        rungs = self.falls.setdefault(fall, {})
-        true, false = rungs.get(rung, (0, 0))
-        rungs[rung] = (true + came_true, false + (not came_true))
+        for one in self._and_part(dial):
+            rungs = one.falls.setdefault(fall, {})
+            true, false = rungs.get(rung, (0, 0))
+            rungs[rung] = (true + came_true, false + (not came_true))
 
     def withdraw(self, customer: Customer, at: int, horizon_ms: int) -> None:
         """Note what the end of a customer's observation at `at` leaves undecided.
@@ -127,8 +142,9 @@ class Day(msgspec.Struct):
         begin = max(customer.eligible_since, at - horizon_ms)
         end = min(customer.last_at + horizon_ms, at)
         if customer.eligible_since and end > begin:
-            self.withdrawn_ms += end - begin
-            self.withdrawn_false_alarms += customer.false_alarm_at > at - horizon_ms
+            for one in self._and_part(customer.dial):
+                one.withdrawn_ms += end - begin
+                one.withdrawn_false_alarms += customer.false_alarm_at > at - horizon_ms
 
     def close_until(self, moment: int, local: LocalTime) -> Iterator[Hour | Tally]:
         """Close every hour and day that has ended by `moment` (ms); the first begin with it.

@@ -85,6 +85,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """A dial of its own; None: it shares the policy's."""
     notice_days_per_false_alarm: float | None = None
     """Instead of the rate, as the policy's; None: it has a rate, or shares the policy's."""
+    horizon_ms: int | None = None
+    """Silence that counts as a lapse, and what follows from it; None: the policy's."""
     silent_min_ms: int = 0
     """No silence is alerted on sooner."""
     silent_max_ms: int | None = None
@@ -102,8 +104,16 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_dial(self) -> bool:
-        """Whether false alarms on its customers are counted by themselves."""
-        own = (self.false_alarms_per_customer_month, self.notice_days_per_false_alarm)
+        """Whether false alarms on its customers are counted by themselves.
+
+        They are where its horizon is its own, too: what is learned of other silences says nothing
+        of these.
+        """
+        own = (
+            self.false_alarms_per_customer_month,
+            self.notice_days_per_false_alarm,
+            self.horizon_ms,
+        )
         return any(setting is not None for setting in own)
 
     def traits(self) -> set[str]:

@@ -32,18 +32,18 @@ class Suspension:
         """Follow these models, if the policy wants a guard, and the policy's calendar."""
         self._enabled = policy.guard.enabled
         self._models = models
-        self._grace_most = policy.horizon_ms * GRACE_HORIZON_SHARE
         self.local = local_time(policy.calendar)
         self._has_holidays = bool(policy.calendar.holidays)
 
-    def holds(self, since: int, at: int, usual_gap_days: float) -> bool:
+    def holds(self, since: int, at: int, usual_gap_days: float, horizon_ms: int) -> bool:
         """Tell whether a silence since `since` (ms) may not be alerted on at a moment (ms)."""
         found = self._models.at(at).guarded
         if not (self._enabled and found.changed_at):
             return False
         if found.suspended_since:
             return True
-        grace = min(usual_gap_days * DAY_MS, found.lasted_ms * GRACE_SHARE, self._grace_most)
+        most = horizon_ms * GRACE_HORIZON_SHARE
+        grace = min(usual_gap_days * DAY_MS, found.lasted_ms * GRACE_SHARE, most)
         return since < found.changed_at and at - found.changed_at < grace
 
     def within(self, since: int, until: int) -> int:

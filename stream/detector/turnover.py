@@ -22,6 +22,7 @@ import msgspec
 
 from stream.detector.calendar import local_time
 from stream.detector.customer import Customer, begin_visit, complete_visit, prolong
+from stream.detector.horizons import Horizons
 from stream.detector.life import NOBODY_SPECIAL
 from stream.detector.periods import Boundaries, Every
 from stream.detector.policy import Decline, Policy
@@ -82,6 +83,7 @@ class TurnoverState(msgspec.Struct, array_like=True):
 
     every: Every
     horizon_ms: int
+    """The longest that anybody has."""
     since: int = 0
     """From when on (ms) all who are customers are known: a horizon after the first event."""
     running: Counted | None = None
@@ -101,14 +103,14 @@ class TurnoverState(msgspec.Struct, array_like=True):
     def of(cls, policy: Policy, since: int = 0) -> "TurnoverState":
         """Begin with nobody counted, known from a moment on (ms)."""
         zone = policy.calendar.time_zone
-        every, horizon_ms = policy.retention.every, policy.horizon_ms
-        return cls(every, horizon_ms, since, time_zone=zone, counts_cohorts=True)
+        every, longest = policy.retention.every, policy.longest_horizon_ms
+        return cls(every, longest, since, time_zone=zone, counts_cohorts=True)
 
 
 class Turnover:
     """Counts the customers of one partition."""
 
-    def __init__(self, policy: Policy, state: TurnoverState | None) -> None:
+    def __init__(self, policy: Policy, state: TurnoverState | None, horizons: Horizons) -> None:
         """Go on from a checkpoint's state, or begin with nobody counted."""
         fresh = TurnoverState.of(policy)
         self.state = fresh if state is None else state
@@ -120,7 +122,7 @@ class Turnover:
         self.until = self.state.running.end if self.state.running else HERE
         """When (ms) the running period is over; never, before the first visit."""
         self._policy = policy
-        self._horizon_ms = policy.horizon_ms
+        self._horizons = horizons
         self._calendar = Boundaries(policy.retention.every, local_time(policy.calendar))
         self._begins: list[int] = []
         """Of the periods whose cohorts are told apart, the running one last."""
@@ -185,7 +187,7 @@ class Turnover:
         if state.running is None:
             begin = self._calendar.begin(moment)
             state.running = Counted(begin, self._calendar.next(begin))
-            state.since = state.since or moment + self._horizon_ms
+            state.since = state.since or moment + state.horizon_ms
             self._begins = self._calendar.last(begin, COHORTS_MAX)
         while state.running.end <= moment:
             begin = state.running.end
@@ -220,7 +222,7 @@ class Turnover:
 
         `since` (ms): between the two, nothing of the time before changes.
         """
-        stays = stays_of(customer, self._horizon_ms)
+        stays = stays_of(customer, self._horizons.of(customer).ms)
         state = self.state
         if not stays or state.running is None:
             return
@@ -253,34 +255,38 @@ class Turnover:
         at = visit.begin
         if self.state.running is None:
             self.roll(at)
-        end = customer.last_at + self._horizon_ms
+        horizon_ms = self._horizons.of(customer).ms
+        end = customer.last_at + horizon_ms
         if not customer.visit_open and end > at and self._outlasts(customer, end):
             kind = self.segment(customer), self._cohort(customer)
             self._count_end(end, kind, -1)
             self._count_end(HERE, kind, 1)
             begin_visit(customer, visit)
             return
-        stays = stays_of(customer, self._horizon_ms)
+        stays = stays_of(customer, horizon_ms)
         self.count(customer, -1, at)
         if stays and stays[-1].end <= at:
             tenure = self._tenure(customer)
             tenure.before = [stay for stay in stays if stay.end > self._oldest][-STAYS_MAX:]
             tenure.begin, tenure.end, tenure.close, tenure.last = at, 0, Close.NOT, 0
+        elif customer.tenure is not None and customer.tenure.close is Close.LAPSED:
+            customer.tenure.end, customer.tenure.close = 0, Close.NOT  # it came late: it had not
         begin_visit(customer, visit)
         _simplify(customer)
         self.count(customer, 1, at)
 
-    def complete_visit(self, customer: Customer, horizon_days: float, policy: Decline) -> None:
+    def complete_visit(self, customer: Customer, policy: Decline) -> None:
         """Let a customer's visit be over: its stay lasts until it has been silent for long."""
-        end, last_at = customer.last_at + self._horizon_ms, customer.last_at
+        horizon = self._horizons.of(customer)
+        end, last_at = customer.last_at + horizon.ms, customer.last_at
         if customer.visit_open and self._outlasts(customer, end):
             kind = self.segment(customer), self._cohort(customer)
             self._count_end(HERE, kind, -1)
             self._count_end(end, kind, 1)
-            complete_visit(customer, horizon_days, policy)
+            complete_visit(customer, horizon.days, policy)
             return
         self.count(customer, -1, last_at)
-        complete_visit(customer, horizon_days, policy)
+        complete_visit(customer, horizon.days, policy)
         self.count(customer, 1, last_at)
 
     def prolong(self, customer: Customer, visit: Visit) -> None:
@@ -290,16 +296,40 @@ class Turnover:
         self.count(customer, 1)
 
     @contextmanager
+    def changing_horizon(self, customer: Customer, at: int) -> Iterator[None]:
+        """Let a customer's horizon change at a moment (ms), if it does.
+
+        A stay that was over by then is; one whose silence is too long by the new one is from here.
+        """
+        before = self._horizons.of(customer)
+        stays = stays_of(customer, before.ms)
+        if not self._horizons.differ or not stays:
+            yield
+            return
+        self.count(customer, -1)
+        yield
+        after, newest = self._horizons.of(customer), stays[-1]
+        lasted = newest.close is Close.LAPSED and not (customer.tenure and customer.tenure.end)
+        if after is not before and lasted and stays_of(customer, after.ms)[-1].end != HERE:
+            by_now = min(newest.end, max(stays_of(customer, after.ms)[-1].end, at))
+            if by_now <= at:
+                tenure = self._tenure(customer)
+                tenure.end, tenure.close = by_now, Close.LAPSED
+        self.count(customer, 1)
+
+    @contextmanager
     def joining(self, customer: Customer, other: Customer, at: int) -> Iterator[None]:
         """Let a customer have the stays of another id of its own, too, from a moment (ms) on."""
-        horizon_ms, segment = self._horizon_ms, self.segment(customer)
-        stays = united([*stays_of(customer, horizon_ms), *stays_of(other, horizon_ms)])
+        own_ms, other_ms = self._horizons.of(customer).ms, self._horizons.of(other).ms
+        mine, segment = stays_of(customer, own_ms), self.segment(customer)
+        stays = united([*mine, *stays_of(other, other_ms)])
         last_at = max(customer.last_at, other.last_at)
         self.count(customer, -1)
         yield
         if stays:
             *before, newest = stays
             over = newest.close is not Close.LAPSED or newest.end <= at
+            horizon_ms = own_ms if any(stay.end == newest.end for stay in mine) else other_ms
             customer.tenure = Tenure(
                 begin=newest.begin,
                 end=newest.end if over else 0,
@@ -315,7 +345,7 @@ class Turnover:
 
     def close(self, customer: Customer, at: int, close: Close) -> None:
         """End the stay that a customer is in at a moment (ms); it may have lapsed before."""
-        stays = stays_of(customer, self._horizon_ms)
+        stays = stays_of(customer, self._horizons.of(customer).ms)
         if stays:
             self.count(customer, -1)
             tenure, newest = self._tenure(customer), stays[-1]

@@ -11,6 +11,7 @@ from stream.detector.calendar import local_time
 from stream.detector.customer import Customer
 from stream.detector.episodes import Sign
 from stream.detector.features import facts
+from stream.detector.horizons import Horizons
 from stream.detector.policy import Policy
 from stream.detector.reasons import Fall, Reason
 
@@ -21,10 +22,11 @@ _OPENS = (Sign.SILENT, Sign.DECLINED, Sign.WARNED, Sign.STALLED)
 class Voice:
     """Turns signs into alerts, wherever a sign changes anything."""
 
-    def __init__(self, policy: Policy, models: RiskModels) -> None:
+    def __init__(self, policy: Policy, models: RiskModels, horizons: Horizons) -> None:
         """Speak by this policy, with the model in force at each moment."""
         self._policy = policy
         self._models = models
+        self._horizons = horizons
         self.adviser = Adviser(policy)
         self._local = local_time(policy.calendar)
         self._said: list[Alert] = []
@@ -58,6 +60,7 @@ class Voice:
         change = episodes.move(customer, customer_id, sign, at, self._policy.version)
         if change is None:
             return True
+        horizon = self._horizons.of(customer)
         alert = alerts.compose(
             customer_id,
             customer,
@@ -67,7 +70,8 @@ class Voice:
             cause=cause,
             fall=fall,
             reason=reason,
-            model=self._models.at(at),
+            model=self._models.at(at, horizon.key),
+            horizon_days=horizon.days,
             policy=self._policy,
             adviser=self.adviser,
             local=self._local,

@@ -13,6 +13,7 @@ from stream.detector import cadence
 from stream.detector.advice import Adviser
 from stream.detector.customer import Customer
 from stream.detector.events import DAY_MS
+from stream.detector.horizons import Horizons
 from stream.detector.life import Withheld, open_tickets
 from stream.detector.policy import Policy
 from stream.detector.reasons import usual_gap
@@ -39,8 +40,11 @@ class Silent(NamedTuple):
 class Checks:
     """Asks the conditions of one policy."""
 
-    def __init__(self, policy: Policy, adviser: Adviser, suspension: Suspension) -> None:
+    def __init__(
+        self, policy: Policy, adviser: Adviser, suspension: Suspension, horizons: Horizons
+    ) -> None:
         """Ask of these."""
+        self._horizons = horizons
         self._policy = policy
         self._adviser = adviser
         self._suspension = suspension
@@ -58,7 +62,9 @@ class Checks:
         )
         yield self._floor(silent, segment)
         yield self._own_gaps(silent)
-        held = self._suspension.holds(customer.last_at, at, usual_gap(silent.known))
+        held = self._suspension.holds(
+            customer.last_at, at, usual_gap(silent.known), self._horizons.of(customer).ms
+        )
         yield Check(
             name="guard",
             met=not held,

@@ -16,7 +16,7 @@ from stream.detector.calendar import local_time
 from stream.detector.customer import Customer
 from stream.detector.features import facts
 from stream.detector.holdout import held_out
-from stream.detector.landmarks import Ladder
+from stream.detector.horizons import Horizon, Horizons
 from stream.detector.policy import Policy
 from stream.detector.ranking import as_if_left
 from stream.detector.stages import Kind, Stage, Trigger
@@ -35,8 +35,8 @@ class Weighing:
         self._models = models
         self._adviser = Adviser(policy)
         self._suspension = Suspension(policy, models)
-        self._checks = Checks(policy, self._adviser, self._suspension)
-        self._ladder = Ladder(policy)
+        self._horizons = Horizons(policy)
+        self._checks = Checks(policy, self._adviser, self._suspension, self._horizons)
         self._local = local_time(policy.calendar)
 
     def at(self, customer_id: str, customer: Customer, moment: int) -> Explanation:
@@ -44,7 +44,9 @@ class Weighing:
 
         A visit that is under way counts as over, as in a ranking.
         """
-        return self._explain(customer_id, as_if_left(customer, self._policy), moment, None)
+        horizon = self._horizons.of(customer)
+        left = as_if_left(customer, horizon, self._policy)
+        return self._explain(customer_id, left, moment, None)
 
     def alert(self, customer: Customer, alert: Alert) -> Explanation:
         """Explain an alert, by the state that it was said of."""
@@ -53,7 +55,8 @@ class Weighing:
     def _explain(
         self, customer_id: str, customer: Customer, at: int, alert: Alert | None
     ) -> Explanation:
-        model, policy = self._model(at), self._policy
+        policy, horizon = self._policy, self._horizons.of(customer)
+        model = self._model(at, horizon)
         not_counted = self._suspension.within(customer.last_at, at)
         working = model.working(facts(customer, at, self._local))
         known = facts(customer, at, self._local, not_counted)
@@ -62,7 +65,8 @@ class Weighing:
             alert is not None and alert.trigger is Trigger.ENDING and alert.kind is Kind.LAPSED
         )
         checks = tuple(self._checks.ask(silent, model))
-        landmark = None if customer.ended else self._ladder.at(customer.last_at, self._rung(silent))
+        rung = horizon.ladder.first_after(customer.last_at, at)
+        landmark = None if customer.ended else horizon.ladder.at(customer.last_at, rung)
         segment = self._adviser.segment(customer)
         return Explanation(
             customer_id=customer_id,
@@ -70,11 +74,11 @@ class Weighing:
             alert=None if alert is None else _said(alert),
             policy_version=policy.version,
             model_version=model.version,
-            horizon=cadence.days(policy.horizon_ms),
+            horizon=horizon.days,
             segment=segment.name,
             traits=customer.life.traits if customer.life else {},
             past=_past(customer),
-            silence=self._silence(customer, at, silent),
+            silence=self._silence(customer, at, silent, horizon.days),
             risk=1.0 if left else working.lapse.probability,
             left=left,
             working=working,
@@ -86,18 +90,13 @@ class Weighing:
             held_out=held_out(customer_id, policy.holdout),
         )
 
-    def _model(self, at: int) -> OnlineModel:
-        model = self._models.at(at)
+    def _model(self, at: int, horizon: Horizon) -> OnlineModel:
+        model = self._models.at(at, horizon.key)
         assert isinstance(model, OnlineModel)
         return model
 
-    def _rung(self, silent: Silent) -> int:
-        """Give the first rung of the silence that lies after the moment."""
-        return self._ladder.first_after(silent.customer.last_at, silent.at)
-
-    def _silence(self, customer: Customer, at: int, silent: Silent) -> Silence:
+    def _silence(self, customer: Customer, at: int, silent: Silent, horizon: float) -> Silence:
         gaps, span = customer.rhythm.gaps, customer.span_days
-        horizon = cadence.days(self._policy.horizon_ms)
         lasts = facts(customer, at, self._local).silence
         return Silence(
             lasts=lasts,

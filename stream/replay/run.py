@@ -9,7 +9,7 @@ is run.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
@@ -17,14 +17,14 @@ from typing import IO, Protocol
 import msgspec
 
 from models.calibration import Calibration
-from models.dials import Dials
-from models.falls import Falls, FallsFound
+from models.falls import FallsFound
 from models.guard import Guard
 from models.online import OnlineModel
 from models.protocol import Hour
 from models.snapshots import Snapshot, cold
 from models.timeline import Timeline
 from models.trainer import Trainer
+from models.trainers import Trainers, Wanted
 from stream.detector.accounts.advice import segment as account_segment
 from stream.detector.accounts.everybody import of_everybody
 from stream.detector.accounts.roll_up import RollUp
@@ -159,26 +159,21 @@ class Replay:
         self._roll_up = None if accounts is None else RollUp(policy)
         self._next_turn: int | None = None
         self._turn_every = DAY_MS
-        self._trainer: Trainer | None = None
+        self._trainer: Trainers | None = None
         self._guard: Guard | None = None
         self._hours: list[Hour] = []
         self._watches = True
         if pinned is None:
             zone = local_time(policy.calendar)
-            dials = Dials.set_to(days, policy.dials)
-            self._trainer = Trainer(
-                dials.own,
-                Falls(
-                    days,
-                    policy.decline.share * policy.false_alarms_per_customer_month,
-                    policy.decline.alarm_nats,
+            self._trainer = Trainers(
+                Wanted(
+                    policy.dials_by_horizon,
+                    policy.horizon_ms,
+                    policy.fall_dial,
+                    zone,
+                    policy.promote,
+                    policy.forest,
                 )
-                if policy.decline.enabled
-                else None,
-                zone=zone,
-                segments=dials.segments,
-                promote=policy.promote,
-                with_forest=policy.forest,
             )
             if policy.guard.enabled:
                 guard = policy.guard
@@ -202,14 +197,9 @@ class Replay:
             begin = end
 
     @property
-    def silence_part(self) -> float:
-        """Give what silence has of the dial, 0 to 1."""
-        return self._trainer.silence_part if self._trainer else 1.0
-
-    @property
-    def renewed(self) -> bool:
-        """Whether somebody else answers since the last midnight: weights in the prior's place."""
-        return self._trainer is not None and self._trainer.renewed
+    def trainers(self) -> Mapping[int, Trainer]:
+        """Give what learns by horizon (ms), of the policy under 0; empty where nothing does."""
+        return self._trainer.each if self._trainer else {}
 
     def accounts_by_segment(self) -> dict[str, int]:
         """Count the accounts of each of the policy's segments, and of none (under "")."""
@@ -221,8 +211,8 @@ class Replay:
 
     @property
     def calibration(self) -> Calibration | None:
-        """Give how what was said of silences came to be; None where nothing is learned."""
-        return self._trainer.calibration if self._trainer else None
+        """Give how what was said of silences came to be; None: nothing is learned."""
+        return self._trainer.each[0].calibration if self._trainer else None
 
     @property
     def falls(self) -> dict[str, FallsFound]:

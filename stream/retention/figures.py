@@ -65,11 +65,14 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 
     every: Every
     horizon_days: float
+    """The policy's."""
     periods: tuple[Period, ...]
     """Whole ones only, oldest first."""
     segments: tuple[Period, ...]
     """The same for each of the policy's segments by itself; none, where it has none."""
     cohorts: tuple[Cohort, ...]
+    segment_horizon_days: dict[str, float] = {}
+    """By segment, of those with a horizon of their own."""
 
 
 def retention(spans: Spans, horizon_ms: int, every: Every = Every.MONTH) -> Retention:
@@ -78,17 +81,18 @@ def retention(spans: Spans, horizon_ms: int, every: Every = Every.MONTH) -> Rete
     present = [_present(spans, moment) for moment in moments]
     first = np.full(spans.customers, np.iinfo(np.int64).max)
     np.minimum.at(first, spans.customer, spans.begin)
+    longest_ms = max([horizon_ms, *spans.horizons.values()])
     periods: list[Period] = []
     segments: list[Period] = []
     for place in range(len(moments) - 1):
         between, there = moments[place : place + 2], present[place : place + 2]
-        periods.append(_period(spans, horizon_ms, first, between, there))
+        periods.append(_period(spans, longest_ms, first, between, there))
         was, became = (spans.moves.segment_at(moment, spans.customers) for moment in between)
         for number, name in enumerate(spans.moves.names if len(spans.moves.names) > 1 else ()):
             counted = np.where(there[0], was, became) == number
             of_it = [some & counted for some in there]
             if of_it[0].any() or of_it[1].any():
-                found = _period(spans, horizon_ms, first, between, of_it)
+                found = _period(spans, longest_ms, first, between, of_it)
                 segments.append(msgspec.structs.replace(found, segment=name))
     cohorts = _cohorts(spans, first, moments, present)
     return Retention(
@@ -97,11 +101,12 @@ def retention(spans: Spans, horizon_ms: int, every: Every = Every.MONTH) -> Rete
         periods=tuple(periods),
         segments=tuple(segments),
         cohorts=tuple(cohorts),
+        segment_horizon_days={name: ms / DAY_MS for name, ms in spans.horizons.items()},
     )
 
 
 def _period(
-    spans: Spans, horizon_ms: int, first: Ints, moments: Sequence[int], present: Sequence[Bools]
+    spans: Spans, longest_ms: int, first: Ints, moments: Sequence[int], present: Sequence[Bools]
 ) -> Period:
     """Count what became of whom between two moments."""
     begin, end = moments
@@ -115,7 +120,7 @@ def _period(
     said[spans.customer[within]] = spans.close[within] == Close.ENDED
     new = after & (first >= begin)
     at_start, left = int(before.sum()), int(gone.sum())
-    known = at_start and begin - spans.first >= horizon_ms
+    known = at_start and begin - spans.first >= longest_ms
     return Period(
         begin=_day(begin, spans.local),
         at_start=at_start,

@@ -26,6 +26,18 @@ class Moves:
     into: Ints
     """Place in `names`."""
 
+    def segments_of(self, customer: Ints, at: Ints) -> Ints:
+        """Give the segments of customers, each at a moment (ms) of its own; places in `names`."""
+        order = np.lexsort((self.at, self.customer))
+        known, since = self.customer[order], self.at[order]
+        found = np.full(len(customer), self.start)
+        for place, (who, moment) in enumerate(zip(customer.tolist(), at.tolist(), strict=True)):
+            begin, end = np.searchsorted(known, [who, who + 1])
+            count = int(np.searchsorted(since[begin:end], moment))
+            if count:
+                found[place] = self.into[order][begin + count - 1]
+        return found
+
     def segment_at(self, moment: int, customers: int) -> Ints:
         """Give each customer's segment at a moment (ms), as places in `names`."""
         segments = np.full(customers, self.start)
@@ -45,11 +57,13 @@ class MoveRecorder:
         self._traits: dict[str, dict[str, Value]] = {}
         self._moves: list[tuple[str, int, int]] = []
 
-    def take(self, customer_id: str, at: int, told: Traits) -> None:
-        """Take the traits told of a customer at a moment (ms)."""
+    def take(self, customer_id: str, at: int, told: Traits) -> str:
+        """Take the traits told of a customer at a moment (ms); name the segment that it is in."""
         known = self._traits.setdefault(customer_id, {})
         merge_traits(known, {name: told[name] for name in self._asked & told.keys()})
-        self._moves.append((customer_id, at, self._place(known)))
+        place = self._place(known)
+        self._moves.append((customer_id, at, place))
+        return self._names[place]
 
     def moves(self, codes: dict[str, int]) -> Moves:
         """Give the moves of the customers numbered in `codes`."""

@@ -34,9 +34,12 @@ def show_periods(found: Retention, console: Console) -> None:
 
 def meaning(found: Retention) -> str:
     """Say what is counted."""
+    others = "".join(
+        f", in “{shown(name)}” {days:g}" for name, days in found.segment_horizon_days.items()
+    )
     return (
-        f"A customer is who was active in the {found.horizon_days:g} days before, and has not"
-        " said that it left. Retention: of those at the start, who still are at the end;"
+        f"A customer is who was active in the {found.horizon_days:g} days before{others}, and"
+        " has not said that it left. Retention: of those at the start, who still are at the end;"
         " who came meanwhile counts in neither."
     )
 

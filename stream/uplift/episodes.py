@@ -5,7 +5,7 @@ came of it meanwhile: else those who came back at once would be counted first,
 and in a young log they would be all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +29,7 @@ class _Course(msgspec.Struct, gc=False):
     customer_id: str
     holdout: bool
     trigger: Trigger
+    segment: str
     opened: int | None = None
     recovered: int | None = None
     lapsed: int | None = None
@@ -68,7 +69,7 @@ class Episodes:
             return False
         course = self._courses.get(alert.episode_id)
         if course is None:
-            course = _Course(alert.customer_id, alert.holdout, alert.trigger)
+            course = _Course(alert.customer_id, alert.holdout, alert.trigger, alert.segment)
             self._courses[alert.episode_id] = course
             self._theirs.setdefault(alert.customer_id, []).append(alert.episode_id)
             if self._most is not None and len(self._courses) > self._most:
@@ -77,7 +78,7 @@ class Episodes:
             return False
         setattr(course, moment, alert.time)
         if alert.kind is Kind.OPENED:
-            course.trigger = alert.trigger
+            course.trigger, course.segment = alert.trigger, alert.segment
         return True
 
     def forget(self, customer_id: str) -> None:
@@ -91,9 +92,10 @@ class Episodes:
         if not self._theirs[customer_id]:
             del self._theirs[customer_id]
 
-    def judged(self, horizon_ms: int) -> list[Episode]:
+    def judged(self, horizon_of: Callable[[str], int]) -> list[Episode]:
         """Give the episodes opened at least a horizon before the last alert, in order of time.
 
+        `horizon_of` gives that of a segment (ms), by its name.
         Episodes of customers who said that they leave are left out, for there is nobody to be won
         back by an alert; so are those that a late event retracted.
         """
@@ -101,7 +103,7 @@ class Episodes:
             (one.opened, name, one)
             for name, one in self._courses.items()
             if one.opened is not None
-            and one.opened + horizon_ms <= self._until
+            and one.opened + horizon_of(one.segment) <= self._until
             and one.retracted is None
             and one.trigger is not Trigger.ENDING
         ]
@@ -110,15 +112,16 @@ class Episodes:
                 customer_id=one.customer_id,
                 holdout=one.holdout,
                 trigger=one.trigger,
-                recovered=one.recovered is not None and one.recovered <= opened + horizon_ms,
+                recovered=one.recovered is not None
+                and one.recovered <= opened + horizon_of(one.segment),
             )
             for opened, _, one in sorted(judged, key=lambda found: found[:2])
         ]
 
 
-def episodes(alerts: Iterable[Alert], horizon_ms: int) -> list[Episode]:
+def episodes(alerts: Iterable[Alert], horizon_of: Callable[[str], int]) -> list[Episode]:
     """Give the episodes of a log of alerts that can be judged, in order of time."""
     found = Episodes()
     for alert in alerts:
         found.take(alert)
-    return found.judged(horizon_ms)
+    return found.judged(horizon_of)

@@ -9,9 +9,10 @@ import msgspec
 
 from models.protocol import Lesson
 
-VERSION = 3
-READ = (1, 2, 3)
-"""Version 1 had no hours; up to version 2 examples named their customer."""
+VERSION = 4
+READ = (1, 2, 3, 4)
+"""Version 1 had no hours; up to version 2 examples named their customer; up to version 3 nothing
+was of another horizon than the policy's."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[int, Lesson])

@@ -42,6 +42,8 @@ class Given(NamedTuple):
         return self.unread.isdisjoint(fields)
 
 
+HORIZONS_MAX = 4
+"""Horizons of segments that are not the policy's: each is a model, with a day's learning."""
 DIALS_MAX = 20
 """Segments with a dial of their own: each is a record, an account and three metrics."""
 
@@ -135,6 +137,18 @@ def _segments(policy: Policy, given: Given) -> Iterator[Wrong]:
             Wrong((*path, key), f"[[segment]] {key}", said)
             for key, said in _within(segment, policy)
         )
+        horizons = dict.fromkeys(
+            policy.horizons[each.name]
+            for each in policy.segments[: place + 1]
+            if each.name in policy.horizons
+        )
+        if len(horizons) == HORIZONS_MAX + 1 and list(horizons)[-1] == segment.horizon_ms:
+            yield Wrong(
+                (*path, "horizon"),
+                "[[segment]] horizon",
+                f'"{segment.name}" has the {len(horizons)}th horizon beside that of [slipping]:'
+                f" {HORIZONS_MAX} may be, so give it one that another has",
+            )
         dials = [each for each in policy.segments[: place + 1] if each.has_dial]
         if segment.has_dial and len(dials) == DIALS_MAX + 1:
             yield Wrong(
@@ -167,21 +181,17 @@ def _in_order(
 
 def _within(segment: Segment, policy: Policy) -> Iterator[tuple[str, str]]:
     """Yield (key, what is wrong) of one segment under its policy."""
-    horizon = format_duration(policy.horizon_ms)
+    yield from _horizon(segment, policy)
     rate, days = segment.false_alarms_per_customer_month, segment.notice_days_per_false_alarm
     if rate is not None and days is not None:
         yield (
             "notice_days_per_false_alarm",
             "sets the threshold, and so does false_alarms_per_customer_month: keep one of them",
         )
-    if segment.has_dial and not segment.eligible:
+    if (rate is not None or days is not None) and not segment.eligible:
         key = "notice_days_per_false_alarm" if rate is None else "false_alarms_per_customer_month"
         yield key, "says nothing where eligible = false: nobody in it is alerted on"
     ceiling = segment.silent_max_ms
-    if segment.silent_min_ms >= policy.horizon_ms:
-        yield "silent_min", f"must be shorter than [slipping] horizon ({horizon})"
-    if ceiling is not None and ceiling >= policy.horizon_ms:
-        yield "silent_max", f"must be shorter than [slipping] horizon ({horizon})"
     if ceiling is not None and ceiling < max(segment.silent_min_ms, policy.visit_gap_ms):
         yield "silent_max", "must not be shorter than silent_min, nor than [visits] gap"
     for key, asked, events in (
@@ -191,6 +201,27 @@ def _within(segment: Segment, policy: Policy) -> Iterator[tuple[str, str]]:
     ):
         if asked and not getattr(policy, events):
             yield key, f"needs [events] {events}: which events are they?"
+
+
+def _horizon(segment: Segment, policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a segment's horizon, and with what has to lie within it."""
+    horizon_ms, of = policy.horizon_of(segment.name), "[slipping] horizon"
+    if segment.horizon_ms is not None:
+        of = "its horizon"
+        if segment.horizon_ms <= policy.visit_gap_ms:
+            yield (
+                "horizon",
+                "must be longer than [visits] gap: a silence within a visit is no lapse",
+            )
+        if segment.horizon_ms <= policy.allowed_lateness_ms:
+            why = "no decision would ever be made"
+            yield "horizon", f"must be longer than [time] allowed_lateness: {why}"
+    for key, silence_ms in (
+        ("silent_min", segment.silent_min_ms),
+        ("silent_max", segment.silent_max_ms),
+    ):
+        if silence_ms is not None and silence_ms >= horizon_ms:
+            yield key, f"must be shorter than {of} ({format_duration(horizon_ms)})"
 
 
 def _plays(policy: Policy) -> Iterator[Wrong]:

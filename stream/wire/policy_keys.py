@@ -154,6 +154,7 @@ _KIND: Keys = {
 
 _SEGMENT: Keys = {
     **_KIND,
+    "horizon": ("horizon_ms", values.duration(least=DAY_MS, most=YEARS_TEN_MS)),
     **_WHO,
     **_DIAL,
     "silent_min": ("silent_min_ms", values.duration(least=0, most=YEARS_TEN_MS)),

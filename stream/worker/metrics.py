@@ -327,14 +327,16 @@ class Metrics:
         )
         self.matured_log_loss = Gauge(
             "matured_log_loss",
-            "Log-loss of P(lapse) on matured labels, faded: newton answers, the others run along.",
-            ("model",),
+            "Log-loss of P(lapse) on matured labels, faded: newton answers, the others run along."
+            " By the horizon of segments with one of their own; empty: the policy's.",
+            ("model", "horizon"),
             **place,
         )
         self.calibration_error = Gauge(
             "calibration_error",
             "Mean distance of P(lapse), as said, from the share that lapsed, by tenths of it, on"
-            " matured labels, faded; 0 to 1. At the trainer.",
+            " matured labels, faded; 0 to 1. By horizon, likewise. At the trainer.",
+            ("horizon",),
             **place,
         )
         self.false_alarms = Gauge(
@@ -348,22 +350,22 @@ class Metrics:
         self.decline_level = Gauge(
             "decline_level_nats",
             "Evidence from which on a fall is told of, by fall; NaN: its record does not bear it"
-            " out. At the trainer.",
-            ("fall",),
+            " out. By horizon, likewise. At the trainer.",
+            ("fall", "horizon"),
             **place,
         )
         self.decline_true = Gauge(
             "decline_true_share",
             "Share that used the product as little a horizon later: of those who had fallen, and"
-            " of others. At the trainer.",
-            ("fall", "of"),
+            " of others. By horizon, likewise. At the trainer.",
+            ("fall", "of", "horizon"),
             **place,
         )
         self.drifts = Counter(
             "drifts",
             "Times the log-loss of matured labels changed, by target; target returns: times the"
-            " returns changed against those expected.",
-            ("target",),
+            " returns changed against those expected. By horizon, likewise.",
+            ("target", "horizon"),
             **place,
         )
 
@@ -471,9 +473,9 @@ class Metrics:
         for of, rate in (("set", asked), ("expected", expected), ("measured", measured)):
             self.false_alarms.labels(of, segment).set(nan if rate is None else rate)
 
-    def calibrated(self, error: float | None) -> None:
+    def calibrated(self, error: float | None, horizon: str) -> None:
         """Say how far chances of a lapse, as said, were from what came."""
-        self.calibration_error.set(nan if error is None else error)
+        self.calibration_error.labels(horizon).set(nan if error is None else error)
 
     def trains_no_more(self) -> None:
         """Say nothing of what only the trainer knows: it is another worker, or nobody yet."""
@@ -481,12 +483,12 @@ class Metrics:
             self.suspended,
             self.suspended_since,
             self.use_ratio,
-            self.calibration_error,
             self.trained_until,
         ):
             gauge.set(nan)
         for gauges in (
             self.matured_log_loss,
+            self.calibration_error,
             self.false_alarms,
             self.decline_level,
             self.decline_true,

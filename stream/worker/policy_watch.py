@@ -15,6 +15,7 @@ import structlog
 from mode import Service
 
 from stream.wire import policy_file
+from stream.wire.durations import format_duration
 from stream.wire.policy_file import PolicyErrors, PolicyFile
 from stream.worker.metrics import Metrics
 
@@ -108,10 +109,19 @@ class PolicyWatch(Service):
 
 def unchangeable(now: PolicyFile, wanted: PolicyFile, *, learns: bool) -> list[str]:
     """Say what of a policy cannot be taken up without anybody deciding on it."""
-    if learns and wanted.policy.horizon_ms != now.policy.horizon_ms:
-        problem = (
-            "[slipping] horizon: what was learned is of another horizon, and would be dropped."
-            " Operator action: restart the workers if that is meant; they begin to learn anew"
-        )
-        return [problem]
-    return []
+    if not learns:
+        return []
+    own, others = wanted.policy.horizon_ms, set(wanted.policy.horizons.values())
+    lost = []
+    if own != now.policy.horizon_ms:
+        lost.append("[slipping] horizon: what was learned")
+    lost += [
+        f"[[segment]] horizon {format_duration(horizon_ms)}, which no segment has any more: what"
+        " was learned"
+        for horizon_ms in sorted({*now.policy.horizons.values()} - others)
+    ]
+    return [
+        f"{what} is of another horizon, and would be dropped."
+        " Operator action: restart the workers if that is meant; they begin to learn anew"
+        for what in lost
+    ]

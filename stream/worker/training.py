@@ -8,24 +8,22 @@ The guard cannot wait for the day's end: where an hour changes what it has found
 the same model goes out once more, and says so.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from math import nan
 
 import msgspec
 import structlog
 
-from models.dials import Dials
-from models.falls import Falls
 from models.protocol import Hour, Tally
 from models.snapshots import Snapshot
-from models.trainer import WATCHED, Trainer, TrainerState
-from stream.detector import cadence
+from models.trainer import WATCHED, TrainerState
+from models.trainers import Trainers, Wanted
 from stream.detector.calendar import local_time
 from stream.detector.policy import Policy
 from stream.engine.exits import Fatal
 from stream.engine.flow import Batch, Fold, Output, Record, Row
 from stream.wire import snapshots
+from stream.wire.durations import format_duration
 from stream.wire.lessons import LessonError, decode_lesson
 from stream.wire.state import StateCodec
 from stream.worker.guarding import Guarding
@@ -67,7 +65,7 @@ class TrainFold(Fold):
         self._pack_bytes = 0  # of the last one, which still grows
         self._saved: TrainerState | None = None
         self._saved_guard: bytes | None = None
-        self._trainer: Trainer
+        self._trainer: Trainers
         self._guarding: Guarding
         self._days: TrainingDays
         self._rows: dict[bytes, bytes | None] = {}
@@ -95,24 +93,15 @@ class TrainFold(Fold):
     def begin(self, progress: bytes | None) -> None:
         """Take up the trainer, unless it was another horizon's, and what it heard since."""
         saved, policy = self._saved, self._policy
-        dials = Dials.set_to(cadence.days(policy.horizon_ms), policy.dials)
-        dial = dials.own
-        falls = (
-            Falls(dial.horizon_days, policy.decline.share * dial.target, policy.decline.alarm_nats)
-            if policy.decline.enabled
-            else None
+        wanted = Wanted(
+            policy.dials_by_horizon,
+            policy.horizon_ms,
+            policy.fall_dial,
+            local_time(policy.calendar),
+            policy.promote,
+            policy.forest,
         )
-        make: Callable[..., Trainer] = Trainer
-        if saved is not None and saved.horizon_days == dial.horizon_days:
-            make = partial(Trainer.resume, saved)
-        self._trainer = make(
-            dial,
-            falls,
-            zone=local_time(policy.calendar),
-            segments=dials.segments,
-            promote=policy.promote,
-            with_forest=policy.forest,
-        )
+        self._trainer = Trainers(wanted, saved)
         self._saved = None
         self._packs = dict(sorted(self._packs.items()))
         for lessons in self._packs.values():
@@ -122,8 +111,9 @@ class TrainFold(Fold):
         closed = CLOSED.decode(progress) if progress else None
         self._days = TrainingDays(self._partitions, closed)
         self._guarding = Guarding(self._policy, self._partitions, self._metrics, self._saved_guard)
-        for target in WATCHED:
-            self._metrics.drifts.labels(target)  # a rate needs to have seen it at nought
+        for horizon_ms in self._trainer.each:
+            for target in WATCHED:  # a rate needs to have seen it at nought
+                self._metrics.drifts.labels(target, _label(horizon_ms))
         self._say(self._trainer.current())
 
     # ------------------------------------------------------------ the work
@@ -205,9 +195,10 @@ class TrainFold(Fold):
         """Say how good what was learned is: also after a restart, before another day is over."""
         if snapshot.effective_from:
             self._metrics.trained_until.set(snapshot.effective_from / 1000)
-        for name, loss in self._trainer.race.log_losses().items():
-            self._metrics.matured_log_loss.labels(name).set(loss)
-        self._metrics.calibrated(self._trainer.calibration.error)
+        for horizon_ms, trainer in self._trainer.each.items():
+            for name, loss in trainer.race.log_losses().items():
+                self._metrics.matured_log_loss.labels(name, _label(horizon_ms)).set(loss)
+            self._metrics.calibrated(trainer.calibration.error, _label(horizon_ms))
         for segment, dial in self._trainer.dials.items():
             self._metrics.dials(
                 segment,
@@ -215,19 +206,35 @@ class TrainFold(Fold):
                 expected=dial.rate,
                 measured=dial.measured,
             )
-        for fall, found in snapshot.falls.items():
-            level = nan if found.level is None else found.level
-            self._metrics.decline_level.labels(fall).set(level)
-            for of, share in (("fallen", found.came_true), ("others", found.controls_true)):
-                self._metrics.decline_true.labels(fall, of).set(nan if share is None else share)
+        for horizon_ms, part in _by_horizon(snapshot):
+            horizon = _label(horizon_ms)
+            for fall, found in part.falls.items():
+                level = nan if found.level is None else found.level
+                self._metrics.decline_level.labels(fall, horizon).set(level)
+                for of, share in (("fallen", found.came_true), ("others", found.controls_true)):
+                    gauge = self._metrics.decline_true.labels(fall, of, horizon)
+                    gauge.set(nan if share is None else share)
 
     def _warn(self, snapshot: Snapshot) -> None:
         """Say what was found to have changed on the day that was turned."""
-        for target in snapshot.drifted:
-            self._metrics.drifts.labels(target).inc()
-            log.warning(
-                "customers behave otherwise than was learned: until labels have caught up, risks"
-                " are off",
-                target=target,
-                model=snapshot.version,
-            )
+        for horizon_ms, part in _by_horizon(snapshot):
+            for target in part.drifted:
+                self._metrics.drifts.labels(target, _label(horizon_ms)).inc()
+                log.warning(
+                    "customers behave otherwise than was learned: until labels have caught up,"
+                    " risks are off",
+                    target=target,
+                    horizon=_label(horizon_ms),
+                    model=snapshot.version,
+                )
+
+
+def _by_horizon(snapshot: Snapshot) -> Iterator[tuple[int, Snapshot]]:
+    """Yield what was learned of each horizon (ms), of the policy's under 0."""
+    yield 0, snapshot
+    yield from snapshot.of_segments.items()
+
+
+def _label(horizon_ms: int) -> str:
+    """Name a horizon in metrics: empty for the policy's."""
+    return format_duration(horizon_ms) if horizon_ms else ""

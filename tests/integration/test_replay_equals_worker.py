@@ -10,12 +10,23 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 from through_kafka import DEMO, RETAIL, Run, replay_file, slipaway, through_kafka
 
 from stream.broker import LocalBroker
 from stream.demo.feed import message
 from stream.demo.simulate import simulate
+from stream.detector.events import DAY_MS, UsageEvent
+from stream.wire.times import iso
+
+TRIAL = """
+[[segment]]
+name = "trial"
+where = { plan = "trial" }
+horizon = "7d"
+false_alarms_per_customer_month = 0.3
+"""
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -34,13 +45,35 @@ async def compare(run: Run, log: Path, truth: Path, *, workers: int, kills: int)
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Give a simulated log, and the folder of its file replay."""
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Give a policy, a simulated log, and the folder of its file replay.
+
+    Every third customer is on trial, which lapses sooner; of these some pay from some day on.
+    """
     folder = tmp_path_factory.mktemp("simulated")
-    log = folder / "events.jsonl.gz"
+    policy, log = folder / "policy.toml", folder / "events.jsonl.gz"
+    policy.write_text(DEMO.read_text() + TRIAL)
+    events = simulate(300, 60, seed=3)
+    first: dict[str, UsageEvent] = {}
+    for event in events:
+        first.setdefault(event.customer_id, event)
+    told = [
+        (event.occurred_at + day * DAY_MS, event.customer_id, plan)
+        for number, event in enumerate(first.values())
+        for day, plan in ((0, "trial"), (20 + number % 17, "paid"))
+        if number % 3 == 0 and (plan == "trial" or number % 2)
+    ]
+    lines = [(event.occurred_at, message(event)) for event in events]
+    lines += [(at, identified(at, customer_id, plan)) for at, customer_id, plan in told]
     with gzip.open(log, "wb") as file:
-        file.writelines(message(event) + b"\n" for event in simulate(300, 60, seed=3))
-    return log, replay_file(folder, log, DEMO)
+        file.writelines(line + b"\n" for _, line in sorted(lines))
+    return policy, log, replay_file(folder, log, policy)
+
+
+def identified(at: int, customer_id: str, plan: str) -> bytes:
+    """Write what is told of a customer, as a product would."""
+    told = {"type": "identify", "messageId": f"{customer_id}-{plan}", "userId": customer_id}
+    return orjson.dumps(told | {"timestamp": iso(at), "traits": {"plan": plan}})
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +87,22 @@ def retail(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> tuple
 async def test_a_simulated_log_through_kafka_gives_the_alerts_of_the_file(
     broker: LocalBroker,
     topic_names: Callable[[str], str],
-    simulated: tuple[Path, Path],
+    simulated: tuple[Path, Path, Path],
     tmp_path: Path,
     workers: int,
     kills: int,
 ) -> None:
-    """The same law for who has no real log: decline, warnings and endings included."""
-    run = Run(broker, topic_names, DEMO, tmp_path)
-    await compare(run, *simulated, workers=workers, kills=kills)
+    """The same law for who has no real log: decline, warnings, endings, another horizon."""
+    policy, log, truth = simulated
+    lapsed = {
+        alert["silent_for_seconds"] // 86_400
+        for alert in map(json.loads, (truth / "alerts.jsonl").read_bytes().splitlines())
+        if alert["kind"] == "lapsed" and alert["trigger"] == "silence"
+    }
+    assert {7, 20} <= lapsed
+    await compare(
+        Run(broker, topic_names, policy, tmp_path), log, truth, workers=workers, kills=kills
+    )
 
 
 @pytest.mark.parametrize(("workers", "kills"), [(1, 0), (1, 1), (3, 3)])

@@ -36,6 +36,14 @@ MODEL = 'slipaway_model_effective_timestamp_seconds{job="slipaway",instance="a"}
 DRIFTS = 'slipaway_drifts_total{job="slipaway",instance="a",target="lapse"}'
 NEWTON = 'slipaway_matured_log_loss{job="slipaway",instance="a",model="newton"}'
 PRIOR = 'slipaway_matured_log_loss{job="slipaway",instance="a",model="prior"}'
+OF_A_WEEK = {
+    NEWTON.replace("}", ',horizon="7d"}'): "0.32x2000",
+    PRIOR.replace("}", ',horizon="7d"}'): "0.30x2000",
+}
+OF_MONTHS = {
+    NEWTON.replace("}", ',horizon="60d"}'): "0.55x2000",
+    PRIOR.replace("}", ',horizon="60d"}'): "0.60x2000",
+}
 MEASURED = 'slipaway_false_alarms_per_customer_month{job="slipaway",instance="a",of="measured"}'
 SET = 'slipaway_false_alarms_per_customer_month{job="slipaway",instance="a",of="set"}'
 TRIALS = MEASURED.replace("}", ',segment="trials"}')
@@ -256,10 +264,14 @@ CASES = {
     "SlipawayModelWorseThanPrior": Case(
         at="30h",
         every="10m",
-        fires=({NEWTON: "0.62x2000", PRIOR: "0.60x2000"},),
+        fires=(
+            {NEWTON: "0.62x2000", PRIOR: "0.60x2000"},
+            {NEWTON: "0.55x2000", PRIOR: "0.60x2000", **OF_A_WEEK},
+        ),
         quiet=(
             {NEWTON: "0.55x2000", PRIOR: "0.60x2000"},
             {NEWTON: "0.605x2000", PRIOR: "0.6x2000"},
+            {NEWTON: "0.25x2000", PRIOR: "0.3x2000", **OF_MONTHS},
         ),
     ),
     "SlipawayDialMissed": Case(

@@ -47,6 +47,14 @@ POLICY = Policy(
         Segment(name="team", where=(Condition(trait="plan", one_of=("team",)),)),
     ),
 )
+HORIZONS = msgspec.structs.replace(
+    POLICY,
+    segments=tuple(
+        msgspec.structs.replace(segment, horizon_ms=days * DAY_MS)
+        for segment, days in zip(POLICY.segments, (4, 20), strict=True)
+    ),
+)
+"""Each segment lapses by a horizon of its own."""
 CODEC = CustomerCodec()
 Rows = dict[str, list[int]]
 """Segment -> at_start, lapsed, ended, new, back."""
@@ -193,12 +201,13 @@ SEEDS = pytest.mark.parametrize("seed", range(5))
 
 @SEEDS
 @pytest.mark.parametrize("size", [1, 7, 60])
-def test_what_is_counted_is_what_the_log_says(seed: int, size: int) -> None:
+@pytest.mark.parametrize("policy", [POLICY, HORIZONS], ids=["one horizon", "three"])
+def test_what_is_counted_is_what_the_log_says(seed: int, size: int, policy: Policy) -> None:
     """Of every period, by segment, wherever batches are cut."""
     events = log(seed)
-    expected = found(events)
+    expected = found(events, policy)
     assert len(expected) >= 3
-    assert told(events, size=size) == expected
+    assert told(events, size=size, policy=policy) == expected
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -249,6 +258,7 @@ def test_a_restart_loses_nothing_also_by_a_policy_that_was_changed(seed: int) ->
     """Counted anew of the rows, it is the same."""
     events = log(seed)
     assert told(events, restarts=True) == found(events)
+    assert told(events, restarts=True, policy=HORIZONS) == found(events, HORIZONS)
 
 
 @SEEDS

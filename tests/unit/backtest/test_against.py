@@ -50,6 +50,7 @@ def court() -> Court:
             volume=np.ones(len(days)),
             end=np.array([140, 140]) * DAY_MS,
             horizon=HORIZON,
+            horizons=np.full(len(days), HORIZON),
         )
     )
 

@@ -28,7 +28,15 @@ def history(**customers: list[int]) -> History:
     customer, day = np.array(rows).T
     end = np.full(len(customers), 60 * DAY_MS)
     time = day * DAY_MS + DAY_MS // 2
-    return History([*customers], customer, time, np.ones(len(rows)), end, HORIZON * DAY_MS)
+    return History(
+        [*customers],
+        customer,
+        time,
+        np.ones(len(rows)),
+        end,
+        HORIZON * DAY_MS,
+        np.full(len(time), HORIZON * DAY_MS),
+    )
 
 
 def found(said: list[tuple[str, str, int]], **customers: list[int]) -> Declining:

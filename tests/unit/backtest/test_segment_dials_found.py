@@ -1,5 +1,7 @@
 """What a backtest says of each segment's dial, reckoned by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,15 @@ def court(**comes: list[float]) -> Court:
     rows = [(code, day(at)) for code, days in enumerate(comes.values()) for at in days]
     customer, time = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     end = np.full(len(comes), day(DAYS))
-    history = History(list(comes), customer, time, np.ones(len(time)), end, HORIZON * DAY_MS)
+    history = History(
+        list(comes),
+        customer,
+        time,
+        np.ones(len(time)),
+        end,
+        HORIZON * DAY_MS,
+        np.full(len(time), HORIZON * DAY_MS),
+    )
     return Court(history, day(0))
 
 
@@ -44,7 +54,7 @@ def found() -> dict[str, SegmentDial]:
     )
     settings: dict[str, tuple[float, float | None]] = {"": (0.05, None), "trials": (0.5, None)}
     where = stays(moves, {"paid": ""}, codes, settings)
-    return {one.segment: one for one in segment_dials(settings, where, alerts, held)}
+    return {one.segment: one for one in segment_dials(settings, where, alerts, held, {})}
 
 
 def test_time_counts_where_a_customer_was_at_the_time(found: dict[str, SegmentDial]) -> None:
@@ -64,3 +74,24 @@ def test_so_do_alerts_and_lapses(found: dict[str, SegmentDial]) -> None:
     assert (trials.recall, others.recall) == (0.0, 0.5)
     assert trials.mean_delay_days == HORIZON
     assert others.mean_delay_days == pytest.approx((1.5 + HORIZON) / 2)
+
+
+def test_a_lapse_is_one_by_the_horizon_of_its_segment() -> None:
+    """Six silent days are a lapse of a trial, and none of a customer who pays."""
+    days = [0.0, 1.0, 2.0, 3.0, 9.5, 10.5]
+    both = court(trial=days, paid=days)
+    horizons = np.where(both.history.customer == 0, 5, 10) * DAY_MS
+    held = Court(replace(both.history, horizons=horizons), day(0))
+    assert held.lapsed.tolist() == [0, 0, 1]
+    assert held.since.tolist() == [day(3), day(10.5), day(10.5)]
+    assert held.horizon_days.tolist() == [5.0, 5.0, 10.0]
+    # Eligible from day 2: five days behind day 3, again from the return, five behind day 10.5.
+    assert held.months * MONTH_DAYS == pytest.approx([1 + 5 + 1 + 5, 8.5 + 10])
+    alerts = Alerts(np.array([0, 1, 0, 1]), np.array([day(4), day(4), day(9), day(9)]))
+    judged = held.judge(alerts)
+    assert judged.late.tolist() == [False, True, False, False]
+    assert judged.true.tolist() == [True, False, False, False]
+    assert judged.false.tolist() == [False, False, True, True]
+    score = held.score(Alerts(np.array([0]), np.array([day(4)])))
+    assert score.recall == 1 / 3
+    assert score.mean_delay_days == pytest.approx((1 + 5 + 10) / 3)

@@ -76,7 +76,7 @@ def test_segments_with_dials_of_their_own_are_followed_as_well(
     plain = policy(false_alarms_per_customer_month=0.2)
     ours = msgspec.structs.replace(plain, segments=(SEGMENTS[own],))
     told = on_trial(batches)
-    sweep = Sweep([Dials.set_to(14, ours.dials)], ours.horizon_ms)
+    sweep = Sweep([{0: Dials.set_to(14, ours.dials)}], ours)
     through(SweptReplay(ours, alerts=None, sweep=sweep), told)
     customers = sorted({customer for batch in told for customer in batch.customer_ids})
     codes = {customer: number for number, customer in enumerate(customers)}
@@ -105,8 +105,8 @@ def through(replay: Replay, batches: list[EventBatch]) -> None:
 
 def test_every_setting_says_what_its_own_replay_would(batches: list[EventBatch]) -> None:
     """Alert for alert, to the millisecond."""
-    dials = [Dials.set_to(14, ours.dials) for ours in POLICIES]
-    sweep = Sweep(dials, POLICIES[0].horizon_ms)
+    dials = [{0: Dials.set_to(14, ours.dials)} for ours in POLICIES]
+    sweep = Sweep(dials, POLICIES[0])
     through(SweptReplay(policy(), alerts=None, sweep=sweep), batches)
     customers = sorted({customer for batch in batches for customer in batch.customer_ids})
     codes = {customer: number for number, customer in enumerate(customers)}

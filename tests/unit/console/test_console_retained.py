@@ -231,14 +231,14 @@ def test_what_alerts_brought_is_held_against_the_holdout() -> None:
             if int(name[1:]) % 3 == 1:
                 said(found, name, 5, Kind.RECOVERED, holdout=holdout)
     said(found, "late", 31)
-    what = brought(found, 30)
+    what = brought(found, 30, {})
     assert what.everybody.alerted.recovered == LEAST_CUSTOMERS
     assert what.everybody.holdout.recovered == 0
     assert what.everybody.clear
     assert "more ended with the customer back" in what.words[0]
     assert list(what.triggers) == ["silence"]
     found.alert(b"c1", None)
-    after = brought(found, 30)
+    after = brought(found, 30, {})
     assert after.everybody.alerted.episodes == what.everybody.alerted.episodes - 1
     assert course(found, Every.WEEK).spans[0].moves.opened == 3 * LEAST_CUSTOMERS
 
@@ -248,9 +248,11 @@ def test_too_few_are_not_compared_and_without_a_holdout_nobody_is() -> None:
     found = Chronicle()
     said(found, "a", 0)
     said(found, "b", 40)
-    assert "Nobody was held out" in brought(found, 30).words[0]
+    assert "Nobody was held out" in brought(found, 30, {}).words[0]
     said(found, "h", 0, holdout=True)
-    assert "Too few to compare: 1 customers alerted and 1 held out" in brought(found, 30).words[0]
+    assert (
+        "Too few to compare: 1 customers alerted and 1 held out" in brought(found, 30, {}).words[0]
+    )
 
 
 def test_episodes_are_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

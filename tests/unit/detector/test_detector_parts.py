@@ -15,6 +15,7 @@ from stream.detector.customer import Customer, customer_hash
 from stream.detector.decline import Levels
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, HOUR_MS, MINUTE_MS, UsageEvent
+from stream.detector.horizons import Horizons
 from stream.detector.landmarks import Ladder
 from stream.detector.lifecycle import SIGNALS_MAX
 from stream.detector.policy import EventClass, Policy
@@ -269,7 +270,7 @@ def test_whoever_came_once_or_rarely_is_spoken_of_as_such() -> None:
 def test_a_customer_without_landmarks_has_no_label_due() -> None:
     """And one with them has it at the end of an event day."""
     assert (
-        outcomes.next_release(Customer(rhythm=fresh(30.0), levels=Levels()), DAY_MS, 30 * DAY_MS)
+        outcomes.next_release(Customer(rhythm=fresh(30.0), levels=Levels()), Horizons(Policy()))
         is None
     )
 

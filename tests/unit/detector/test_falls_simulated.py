@@ -42,9 +42,9 @@ class Learning(OnlineModel):
         super().__init__(cold(HORIZON, 2.0))
         self.falls = Falls(HORIZON, SHARE * DIAL)
 
-    def at(self, moment: int) -> "Learning":
+    def at(self, moment: int, horizon_ms: int = 0) -> "Learning":
         """Answer at any moment."""
-        del moment
+        del moment, horizon_ms
         return self
 
     def assess(self, facts: Facts) -> Assessment:

@@ -87,6 +87,7 @@ def said(alerts: list[Alert]) -> list[tuple[Kind, float]]:
 
 
 DAILY = [0.0, 1.0, 2.0, 3.0, 4.0]
+HORIZON_MS = POLICY.horizon_ms
 CALM = msgspec.structs.replace(POLICY, decline=Decline())
 NEVER: tuple[float, float, float] = (90, 91, 92)
 
@@ -224,7 +225,7 @@ def test_the_grace_fits_the_length_of_what_happened() -> None:
         hours = (
             n
             for n in range(24 * 40)
-            if not suspension.holds(day(9), day(begin) + n * HOUR_MS, usual_gap_days)
+            if not suspension.holds(day(9), day(begin) + n * HOUR_MS, usual_gap_days, HORIZON_MS)
         )
         return next(hours) / 24
 
@@ -232,9 +233,9 @@ def test_the_grace_fits_the_length_of_what_happened() -> None:
     assert held(4, usual_gap_days=3.0) == 3.0
     assert held(4, usual_gap_days=30.0) == CALM.horizon_ms * 0.25 / DAY_MS
     suspension = Suspension(CALM, models((10, 10.05, 11)))
-    assert not suspension.holds(day(9), day(10), 3.0), "nobody knew yet"
-    assert suspension.holds(day(9), day(10.05), 0.0)
-    assert not suspension.holds(day(11), day(11.5), 3.0), "was seen since"
+    assert not suspension.holds(day(9), day(10), 3.0, HORIZON_MS), "nobody knew yet"
+    assert suspension.holds(day(9), day(10.05), 0.0, HORIZON_MS)
+    assert not suspension.holds(day(11), day(11.5), 3.0, HORIZON_MS), "was seen since"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from stream.detector.cadence import fresh
 from stream.detector.customer import Customer
 from stream.detector.decline import Levels
 from stream.detector.events import DAY_MS, HOUR_MS
-from stream.detector.landmarks import Ladder, Landmark
+from stream.detector.horizons import Horizons
+from stream.detector.landmarks import Landmark
 from stream.detector.policy import Policy
 
 POLICY = Policy()
@@ -52,14 +53,14 @@ def rows() -> list[Row]:
 
 def by_our_buffer() -> float:
     """Give the log-loss of what the snapshots said at the landmarks."""
-    ladder, learner = Ladder(POLICY), Trainer(Dial(0.1, HORIZON / DAY_MS))
+    horizons, learner = Horizons(POLICY), Trainer(Dial(0.1, HORIZON / DAY_MS))
     timeline = Timeline(OnlineModel(cold(HORIZON / DAY_MS, 1.0)))
     waiting: list[Customer] = []
     score = metrics.LogLoss()
     for at, frozen, lapsed in rows():
         midnight = at // DAY_MS * DAY_MS
         for customer in waiting:
-            for lesson in outcomes.release(customer, "c", midnight - 1, HORIZON, ladder):
+            for lesson in outcomes.release(customer, "c", midnight - 1, horizons):
                 learner.learn(lesson)
         timeline.add(OnlineModel(learner.turn(midnight)))
         weights = timeline.at(at).snapshot.lapse  # type: ignore[attr-defined]

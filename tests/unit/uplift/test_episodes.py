@@ -47,7 +47,7 @@ LOG = [
 
 def judged(log: list[Alert]) -> list[Episode]:
     """Judge a log."""
-    return episodes(log, H * DAY_MS)
+    return episodes(log, lambda _: H * DAY_MS)
 
 
 def test_an_episode_is_judged_a_horizon_after_it_was_opened() -> None:

@@ -466,9 +466,33 @@ def test_segments_plays_and_releases_are_read() -> None:
         ('[[segment]]\nname = "a"\nwhere = {a = []}', "no customer has one of no values"),
         ('[[segment]]\nname = "a"\nwhere = {a = 2020-01-01}', "expected text, a number, true"),
         ('[[segment]]\nname = "a"\nwhere = {a = ">= many"}', 'a bound such as ">= 50"'),
-        ('[[segment]]\nname = "a"\nhorizon = "9d"', "it belongs into [slipping]"),
+        ('[[segment]]\nname = "a"\nescalate_at_risk = 0.5', "it belongs into [slipping]"),
         ('[[segment]]\nname = "a"\nsilent_min = "30d"', "shorter than [slipping] horizon (30d)"),
         ('[[segment]]\nname = "a"\nsilent_max = "30d"', "shorter than [slipping] horizon (30d)"),
+        (
+            '[[segment]]\nname = "a"\nhorizon = "7d"\nsilent_max = "7d"',
+            "shorter than its horizon (7d)",
+        ),
+        (
+            '[[segment]]\nname = "a"\nhorizon = "7d"\nsilent_min = "8d"',
+            "shorter than its horizon (7d)",
+        ),
+        ('[[segment]]\nname = "a"\nhorizon = "1h"', "out of range"),
+        (
+            '[visits]\ngap = "9d"\n[[segment]]\nname = "a"\nhorizon = "7d"',
+            "a silence within a visit",
+        ),
+        (
+            '[time]\nallowed_lateness = "8d"\n[[segment]]\nname = "a"\nhorizon = "7d"',
+            "no decision would ever be made",
+        ),
+        (
+            "".join(
+                f'[[segment]]\nname = "{name}"\nwhere = {{ plan = "a" }}\nhorizon = "{name[:2]}d"\n'
+                for name in ("07", "30", "08", "07 too", "09", "10", "11")
+            ),
+            '"11" has the 5th horizon',
+        ),
         (
             '[[segment]]\nname = "a"\nsilent_min = "5d"\nsilent_max = "4d"',
             "must not be shorter than silent_min",

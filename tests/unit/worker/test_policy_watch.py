@@ -126,3 +126,23 @@ def test_what_was_learned_is_not_dropped_in_passing(
     watching.look(told=True)
     assert taken == ([] if learns else [text])
     assert value(metrics, "policies_refused_total") == learns
+
+
+@pytest.mark.parametrize(
+    ("horizon", "refused"),
+    [("14d", True), ("", True), ("7d", False)],
+    ids=["another", "none", "the same"],
+)
+def test_nor_is_what_was_learned_of_a_segments_horizon(
+    watch: Watch, path: Path, metrics: Metrics, horizon: str, *, refused: bool
+) -> None:
+    """What is new may be learned beside it; what nobody has any more would be lost."""
+    segment = '[[segment]]\nname = "trial"\nwhere = { plan = "trial" }\n'
+    path.write_text(FIRST + segment + 'horizon = "7d"\n')
+    watching, taken = watch(learns=True)
+    more = '[[segment]]\nname = "large"\nhorizon = "60d"\n'
+    text = FIRST + segment + (f'horizon = "{horizon}"\n' if horizon else "") + more
+    path.write_text(text)
+    watching.look(told=True)
+    assert taken == ([] if refused else [text])
+    assert value(metrics, "policies_refused_total") == refused

@@ -141,8 +141,8 @@ def test_what_the_models_cost_is_measured_and_a_drift_is_told(
         fold.apply([record(encode_lesson(x, p)) for p in (0, 1) for x in taught[-1 - 3 * p :]])
     value = metrics.registry.get_sample_value
     for name in ("newton", "adagrad", "prior"):
-        assert value("slipaway_matured_log_loss", {"model": name}) is not None
-    assert (value("slipaway_drifts_total", {"target": "lapse"}) or 0) >= 1
+        assert value("slipaway_matured_log_loss", {"model": name, "horizon": ""}) is not None
+    assert (value("slipaway_drifts_total", {"target": "lapse", "horizon": ""}) or 0) >= 1
 
 
 @pytest.mark.parametrize("notice", [None, 2.0])
@@ -172,7 +172,7 @@ def test_a_restart_says_at_once_how_good_what_was_learned_is(
     assert value(rate, {"of": "measured", "segment": ""}) == metrics.registry.get_sample_value(
         rate, {"of": "measured", "segment": ""}
     )
-    assert value("slipaway_drifts_total", {"target": "lapse"}) == 0
+    assert value("slipaway_drifts_total", {"target": "lapse", "horizon": ""}) == 0
 
 
 def test_a_foreign_message_stops_the_trainer(record: Any, metrics: Metrics) -> None:
