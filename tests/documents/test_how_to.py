@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from following import Follower, fresh_clone
 from needs import lacking
-from pages import FOLLOWED, all_blocks
+from pages import FOLLOWED
 from started import free_ports
 
 from stream.broker import JarsMissingError, LocalBroker
@@ -17,23 +17,17 @@ FILES = ("define-your-policy", "connect-your-events", "change-the-policy", "tune
 """What can be done with a log and a policy alone, each with what those before it left."""
 RULES = ("watch-accounts", "measure-the-effect")
 """Nothing to type that a test can: their commands are parsed."""
-LIVE = ("go-live", "subscribe")
+LIVE = (
+    *("go-live", "subscribe", "handle-dead-letters", "backfill"),
+    *("erase-a-customer", "upgrade"),
+)
 """What is done to a worker that runs: the one of the first page, which stays."""
-PARSED = ("handle-dead-letters", "erase-a-customer", "upgrade", "backfill")
-"""Their commands are parsed; each says which test runs the like of it."""
 
 
 def test_every_how_to_is_followed() -> None:
     """A page that nobody follows is wrong before anybody knows."""
-    names = {f"docs/how-to/{name}.md" for name in (*FILES, *RULES, *LIVE, *PARSED)}
+    names = {f"docs/how-to/{name}.md" for name in (*FILES, *RULES, *LIVE)}
     assert names == {name for name in FOLLOWED if "how-to" in name}
-
-
-@pytest.mark.parametrize("name", PARSED)
-def test_what_is_only_parsed_says_so(name: str) -> None:
-    """Whoever adds a command there knows that nobody types it."""
-    for _, block in all_blocks(f"docs/how-to/{name}.md"):
-        assert block.language != "sh" or block.mark == "parsed", f"{name}:{block.line}"
 
 
 @pytest.fixture
