@@ -407,11 +407,15 @@ def stays_of(customer: Customer, horizon_ms: int) -> list[Stay]:
 
 
 def _simplify(customer: Customer) -> None:
-    """Forget a tenure that says nothing but what the customer's other fields say."""
+    """Forget of a tenure what the customer's other fields say as well."""
     tenure = customer.tenure
-    if tenure is None or tenure.before or tenure.end or tenure.moves:
+    if tenure is None:
         return
-    if tenure.begin == customer.first_at and tenure.last <= customer.last_at:
+    if tenure.last <= customer.last_at:
+        tenure.last = 0
+    if tenure.before or tenure.end or tenure.moves or tenure.last:
+        return
+    if tenure.begin == customer.first_at:
         customer.tenure = None
 
 

@@ -71,6 +71,8 @@ class Rehearsal:
             await read_rows(
                 consumer, {self.state: ends[self.state]}, take=self._take, settings=engine
             )
+            if self._saved is not None and self._saved.offset > end:
+                end = await self._newest_end(consumer)
             self._begin(start, end)
         except Exception as error:  # noqa: BLE001 - whatever it is, a worker would end by it
             refusal = as_fatal(error, f"{self.source.topic}/{self.source.partition}").reason
@@ -78,6 +80,12 @@ class Rehearsal:
         saved = None if self._saved is None else self._saved.offset
         topic, partition = self.source
         return PartitionFacts(topic, partition, start, end, saved, self._rows, refusal)
+
+    async def _newest_end(self, consumer: AIOKafkaConsumer) -> int:
+        """Ask once more: where a worker is at work, its rows may be newer than the first answer."""
+        consumer.pause(self.state)  # or the answer would wait behind a fetch
+        ends: dict[TopicPartition, int] = await consumer.end_offsets([self.source])
+        return ends[self.source]
 
     def _take(self, _: TopicPartition, records: Sequence[Record]) -> None:
         """Load rows, and find the position among them."""

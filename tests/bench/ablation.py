@@ -105,8 +105,9 @@ def _followed(
     policy = policy_file.policy
     days = policy.horizon_ms / DAY_MS
     own = policy.false_alarms_per_customer_month
-    dials = [Dials(Dial(own, days, days * share)) for share in NOTICE_SHARES]
-    sweep = Sweep([*dials, *(Dials(Dial(target, days)) for target in DIALS)], policy.horizon_ms)
+    dials = [Dial(own, days, days * share) for share in NOTICE_SHARES]
+    dials += [Dial(target, days) for target in DIALS]
+    sweep = Sweep([{0: Dials(dial)} for dial in dials], policy)
     run, recorder, last = TaughtReplay(policy, sweep=sweep, hears=hears), Recorder(policy), 0
     now = time.time_ns() // 1_000_000
     for batch in read_in_order(files, policy_file, received_at=now, refusals=Refusals()):

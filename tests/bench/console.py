@@ -17,6 +17,8 @@ import orjson
 from playwright.async_api import Browser, Page, async_playwright
 
 from stream.console.book import Book
+from stream.console.chronicle import Chronicle
+from stream.console.health import Health
 from stream.console.past import Past
 from stream.console.server import Server
 from stream.detector.alerts import Alert, Kind, Severity, Trigger
@@ -104,7 +106,15 @@ async def _look(program: str, episodes: int, rounds: int) -> dict[str, Any]:
     book, draw = Book(), random.Random(1)
     for number in range(episodes):
         _tell(book, _alert(number, draw))
-    server = Server(book, _nobody, product=PolicyFile(policy=Policy()), caught_up=lambda: True)
+    server = Server(
+        book,
+        Chronicle(),
+        _nobody,
+        _nothing,
+        product=PolicyFile(policy=Policy()),
+        caught_up=lambda: True,
+        told=lambda: True,
+    )
     took: dict[str, list[float]] = {
         name: []
         for name in ("first_paint", "choice", "change", "longest_task", "longest_task_wall")
@@ -214,6 +224,10 @@ def _alert(
         model_version="warm-20000-0123456789",
         policy_version="0123456789ab",
     )
+
+
+async def _nothing() -> Health:
+    raise NotImplementedError
 
 
 async def _nobody(_customer_id: str) -> Past:

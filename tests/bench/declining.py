@@ -135,8 +135,8 @@ def replayed(
         false_alarms_per_customer_month=dial,
         decline=Decline(enabled=decline, share=SHARE),
     )
-    settings = [Dials(Dial(dial, HORIZON, notice)) for notice in NOTICES]
-    sweep = Sweep(settings, policy.horizon_ms)
+    settings = [{0: Dials(Dial(dial, HORIZON, notice))} for notice in NOTICES]
+    sweep = Sweep(settings, policy)
     run = SweptReplay(policy, alerts=None, sweep=sweep)
     batch = _events(population)
     for begin in range(0, len(batch), 10_000):

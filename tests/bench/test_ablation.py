@@ -25,7 +25,7 @@ def test_a_part_has_learned_what_it_was_taught(part: str, *, fitted: bool, learn
     """The prior of customers, regressions of examples."""
     end = STARTS_AT_MS + 25 * DAY_MS
     events = [event for event in simulate(100, 60) if event.occurred_at < end]
-    sweep = Sweep([Dials(Dial(0.1, 10.0))], POLICY.horizon_ms)
+    sweep = Sweep([{0: Dials(Dial(0.1, 10.0))}], POLICY)
     run = TaughtReplay(POLICY, sweep=sweep, hears=PARTS[part])
     run.take(EventBatch.of(events))
     run.run_until(end)

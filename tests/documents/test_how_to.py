@@ -18,8 +18,8 @@ FILES = ("define-your-policy", "connect-your-events", "change-the-policy", "tune
 RULES = ("watch-accounts", "measure-the-effect")
 """Nothing to type that a test can: their commands are parsed."""
 LIVE = (
-    *("go-live", "subscribe", "handle-dead-letters", "backfill"),
-    *("erase-a-customer", "upgrade"),
+    *("go-live", "subscribe", "handle-dead-letters", "erase-a-customer", "upgrade"),
+    "backfill",  # last: what it sends is from after now
 )
 """What is done to a worker that runs: the one of the first page, which stays."""
 

@@ -7,17 +7,19 @@ from unittest.mock import patch
 from zlib import crc32
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_detector_laws import NAMES, START, eager_models, end_of
 
 from stream.detector import detector as detector_module
 from stream.detector.alerts import Alert, Kind
+from stream.detector.calendar import local_time
 from stream.detector.customer import Customer
 from stream.detector.decisions import Decisions
 from stream.detector.detector import Detector
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.detector.identity import ALIAS, Handover, Sent, alias_event
+from stream.detector.periods import Boundaries
 from stream.detector.policy import Policy
 from stream.detector.roster import Roster
 from stream.detector.segments import Comparison, Condition, OpenTicket, Segment
@@ -167,6 +169,26 @@ def shown(alerts: Sequence[Alert]) -> Counter[bytes]:
     return Counter(encode_alert(alert) for alert in alerts if alert.customer_id)
 
 
+_BACK_AND_JOINED = [
+    *[(1, "open", 0, 0)] * 4,
+    (1, "watch_ended", 0, 0),
+    *[(1, "open", 0, 0)] * 3,
+    (12 * DAY_MS, "open", 0, 0),
+    (1, "alias", 1, 0),
+    *[(1, "open", 0, 0)] * 2,
+]
+
+
+_LATE_AND_JOINED = [
+    *[(1, "open", 0, 0)] * 8,
+    (1, "alias", 1, 0),
+    (12 * DAY_MS - 1, "open", 0, 0),
+    (438_399_992, "open", 0, 0),
+]
+
+
+@example(_LATE_AND_JOINED, 1, 1)
+@example(_BACK_AND_JOINED, 1, 0)  # the join comes before the last event, or after it
 @given(_STEPS, st.integers(1, 200), st.integers(0, 1 << 32))
 def test_partitions_and_the_way_between_them_change_nothing(
     steps: list[tuple[int, str, int, int]], size: int, seed: int
@@ -177,8 +199,9 @@ def test_partitions_and_the_way_between_them_change_nothing(
     apart.run(log, Random(seed))
     alerts, customers = together(log, size)
     assert shown(apart.alerts) == shown(alerts)
-    states = {c: _known(customers.look(c)) for c in customers}
-    assert {c: _known(customer) for c, customer in apart.customers().items()} == states
+    at = end_of(log)
+    states = {c: _known(customers.look(c), at) for c in customers}
+    assert {c: _known(customer, at) for c, customer in apart.customers().items()} == states
 
 
 @given(_STEPS, st.integers(0, 1 << 32))
@@ -210,16 +233,27 @@ def test_where_batches_are_cut_changes_nothing(
     """One partition decides by the times alone, whatever aliases say."""
     log = log_of(steps, plain=False)
     (one, known), (other, known_too) = (together(log, size) for size in sizes)
+    at = end_of(log)
     assert list(map(encode_alert, one)) == list(map(encode_alert, other))
-    assert {c: _known(known.look(c)) for c in known} == {
-        c: _known(known_too.look(c)) for c in known_too
+    assert {c: _known(known.look(c), at) for c in known} == {
+        c: _known(known_too.look(c), at) for c in known_too
     }
 
 
-def _known(customer: Customer) -> bytes:
-    """Give what is known of a customer, but for what only says how it came here."""
-    identity = customer.identity
+def _known(customer: Customer, at: int) -> bytes:
+    """Give what is known of a customer at a moment (ms), but for what says how it came here.
+
+    Nor are stays that no period counts any more: whose turn is later forgets them later.
+    """
+    identity, tenure = customer.identity, customer.tenure
+    if tenure is not None:
+        periods = Boundaries(POLICY.retention.every, local_time(POLICY.calendar))
+        since = periods.last(periods.begin(at), 2)[0]
+        before = [stay for stay in tenure.before if stay.end > since]
+        tenure = msgspec.structs.replace(tenure, before=before)
+        if not (before or tenure.end or tenure.moves or tenure.last):
+            tenure = tenure if tenure.begin != customer.first_at else None
     if identity is not None:
         identity = msgspec.structs.replace(identity, answered=b"", came=b"")
-    plain = msgspec.structs.replace(customer, touched=False, identity=identity)
+    plain = msgspec.structs.replace(customer, touched=False, identity=identity, tenure=tenure)
     return msgspec.msgpack.encode(plain)

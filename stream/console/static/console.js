@@ -56,8 +56,6 @@ function renewChoice(old, fresh) {
   }
 }
 
-const seen = new WeakMap(); // what stands where, as it came
-
 // Rows are kept where nothing of them has changed, so that focus and a selection stay.
 function renew(old, fresh) {
   if (old instanceof HTMLSelectElement) {

@@ -16,7 +16,7 @@ from models.protocol import Assessment
 from models.snapshots import Snapshot
 from stream.backtest.history import Floats, History, Recorder
 from stream.backtest.judging import Alerts, Court
-from stream.backtest.sweep import Sweep, SweptReplay
+from stream.backtest.sweep import OneSetting, Sweep, SweptReplay
 from stream.detector.batch import EventBatch, Traits
 from stream.detector.events import DAY_MS
 from stream.detector.policy import Policy
@@ -87,9 +87,9 @@ def events(lives: Mapping[str, Floats]) -> EventBatch:
 class Judgements(Sweep):
     """A sweep that remembers what was answered, too."""
 
-    def __init__(self, dials: list[Dials], horizon_ms: int) -> None:
+    def __init__(self, dials: list[OneSetting], policy: Policy) -> None:
         """Follow these dials."""
-        super().__init__(dials, horizon_ms)
+        super().__init__(dials, policy)
         self.heard: list[tuple[str, int, float]] = []
         """Customer, moment (ms), P(lapse)."""
 
@@ -141,8 +141,10 @@ def lived(
     Segments with a dial of their own keep it.
     """
     days = policy.horizon_ms / DAY_MS
-    settings = [Dials.set_to(days, policy.dials | {"": (dial, None)}) for dial in dials]
-    sweep = Judgements(settings, policy.horizon_ms)
+    settings: list[OneSetting] = [
+        {0: Dials.set_to(days, policy.dials | {"": (dial, None)})} for dial in dials
+    ]
+    sweep = Judgements(settings, policy)
     run, recorder = SweptReplay(policy, alerts=None, sweep=sweep), Recorder(policy)
     batch = events(lives)
     for begin in range(0, len(batch), BATCH):
