@@ -56,6 +56,7 @@ def newcomer(tmp_path: Path) -> Iterator[Follower]:
             "--port 9092": f"--port {kafka}",
             ":9092": f":{kafka}",
             "slipaway console": f"slipaway console --port {console}",
+            ":8080": f":{web}",
             ":8090": f":{console}",
         },
     )
