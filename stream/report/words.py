@@ -17,8 +17,8 @@ def amount(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Write a share in percent, its sign on the same line."""
-    return "-" if value is None else f"{value:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
+    """Write a share in percent."""
+    return "-" if value is None else f"{value:.0%}".replace("%", " %")
 
 
 def duration(seconds: float) -> str:

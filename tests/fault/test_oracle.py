@@ -141,7 +141,7 @@ def left_behind(
     log = MemoryLog()
     topics = settings.topics
     names = ["raw", topics.usage, topics.alerts, topics.holdout]
-    names += [topics.customers, topics.dead_letters]
+    names += [topics.customers, topics.retention, topics.dead_letters]
     for name in [*names, *(flow.state for flow in flows)]:
         log.topics[name] = {number: [] for number in range(PARTITIONS)}
     traffic = Traffic(5, partitions=PARTITIONS, customers=60, poison_share=0.02)
