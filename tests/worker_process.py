@@ -147,7 +147,7 @@ def get(url: str, or_else: str | None = None) -> str:
         return or_else
 
 
-async def until(true: Callable[[], bool], seconds: float = 60) -> None:
+async def until(true: Callable[[], bool], seconds: float = 180) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + seconds
     while not await asyncio.to_thread(true):

@@ -63,6 +63,7 @@ ANSWERS = {
     "just": (0, "Available recipes"),
     "just sbom": (0, '"bomFormat": "CycloneDX"'),
     "just rules": (0, ""),
+    "just reference": (0, ""),
 }
 """How each ends, and a word of what it prints, where all is well: typed in this order."""
 
