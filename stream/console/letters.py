@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from stream.console.lookup import seek_latest
 from stream.dlq.letters import Letter, Mark, Wanted, read
 from stream.dlq.remedies import Remedy, remedy
 from stream.dlq.summary import Kind, summary
@@ -119,13 +120,7 @@ async def _read(
     async with reader(connection, [topic]) as (consumer, partitions):
         places = partitions[topic]
         consumer.assign(places)
-        begins = await consumer.beginning_offsets(places)
-        ends = await consumer.end_offsets(places)
-        unread = {place for place in places if begins[place] < ends[place]}
-        cut = {place for place in unread if ends[place] - begins[place] > LATEST}
-        for place in cut:
-            await consumer.position(place)  # or the reset to the beginning overtakes the seek
-            consumer.seek(place, ends[place] - LATEST)
+        ends, unread, cut = await seek_latest(consumer, places, LATEST)
         size = 0
         while unread and clock() < until and size < READ_MAX:
             batches = await consumer.getmany(*unread, timeout_ms=WAIT_MS)

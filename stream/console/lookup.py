@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from stream.engine.connection import Connection
@@ -48,13 +48,7 @@ async def lookup(
     async with reader(connection, topics) as (consumer, partitions):
         places = [_home(partitions[topic], wanted) for topic in topics]
         consumer.assign(places)
-        begins = await consumer.beginning_offsets(places)
-        ends = await consumer.end_offsets(places)
-        unread = {place for place in places if begins[place] < ends[place]}
-        cut = {place for place in unread if ends[place] - begins[place] > LATEST}
-        for place in cut:
-            await consumer.position(place)  # or the reset to the beginning overtakes the seek
-            consumer.seek(place, ends[place] - LATEST)
+        ends, unread, cut = await seek_latest(consumer, places, LATEST)
         while unread and clock() < until:
             found = await consumer.getmany(*unread, timeout_ms=WAIT_MS)
             for place, records in found.items():
@@ -64,6 +58,23 @@ async def lookup(
                     unread.discard(place)
     left = {place.topic for place in unread | cut}
     return {topic: Found(values[topic], topic not in left) for topic in topics}
+
+
+async def seek_latest(
+    consumer: AIOKafkaConsumer, places: Collection[TopicPartition], most: int
+) -> tuple[dict[TopicPartition, int], set[TopicPartition], set[TopicPartition]]:
+    """Set out to read no more than so many records of each partition, the latest.
+
+    Gives where partitions end, which hold anything, and of which the beginning is left out.
+    """
+    begins = await consumer.beginning_offsets(places)
+    ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+    unread = {place for place in places if begins[place] < ends[place]}
+    cut = {place for place in unread if ends[place] - begins[place] > most}
+    for place in cut:
+        await consumer.position(place)  # or the reset to the beginning overtakes the seek
+        consumer.seek(place, ends[place] - most)
+    return ends, unread, cut
 
 
 class Rows(NamedTuple):
