@@ -98,8 +98,8 @@ class Historian:
         self._policy = product.policy
         self._decoder = Decoder(product.mappings)
 
-    def history(self, values: Iterable[bytes]) -> History:
-        """Put events together to visits; what cannot be used is in the dead letters, not here."""
+    def events(self, values: Iterable[bytes]) -> list[UsageEvent]:
+        """Read events, in order of time; what cannot be used is in the dead letters, not here."""
         events: list[UsageEvent] = []
         for value in values:
             try:
@@ -112,8 +112,11 @@ class Historian:
             elif isinstance(found, UsageEvent | Bundle):
                 events += found.events if isinstance(found, Bundle) else [found]
         once = {(event.message_id or number): event for number, event in enumerate(events)}
-        ordered = sorted(once.values(), key=attrgetter("occurred_at"))
-        classes = [(event, self._policy.classify(event.name)) for event in ordered]
+        return sorted(once.values(), key=attrgetter("occurred_at"))
+
+    def history(self, events: Iterable[UsageEvent]) -> History:
+        """Put events, in order of time, together to visits, and to what was told."""
+        classes = [(event, self._policy.classify(event.name)) for event in events]
         return History(
             visits=self._visits([e for e, what in classes if what.engages and e.volume > 0]),
             told=[Told(e.occurred_at, what, e.name) for e, what in classes if what in TOLD],

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from stream.console import silence, timeline
+from stream.console import course, silence, timeline
 from stream.console.customer import Episode, Historian, History, episodes
 from stream.console.judges import Judges
 from stream.console.past import Past
@@ -31,6 +31,8 @@ class Person(NamedTuple):
     timeline: Markup
     silence: Markup
     silence_said: str
+    course: Markup
+    """Of the levels of use; empty where the topic no longer tells it."""
 
 
 def whole(
@@ -43,10 +45,12 @@ def whole(
     policy: Policy,
 ) -> Person:
     """Put together what is known; `current` is the latest alert of an open episode."""
-    found, history = episodes(past.alerts.values), historian.history(past.usage.values)
+    found, events = episodes(past.alerts.values), historian.events(past.usage.values)
+    history = historian.history(events)
     if current is None and found and found[0].open:
         current = found[0].last
     stands, unknown = _stands(customer_id, past, judges, policy)
+    steps = course.course(events, stands, judges, policy) if stands and past.usage.whole else []
     return Person(
         current=current,
         episodes=found,
@@ -58,6 +62,7 @@ def whole(
         timeline=timeline.draw(history, found, stands),
         silence=silence.draw(stands) if stands else Markup(),
         silence_said=silence.in_words(stands) if stands else "",
+        course=course.draw(steps, stands) if stands else Markup(),
     )
 
 

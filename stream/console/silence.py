@@ -33,7 +33,8 @@ def draw(stands: Standing) -> Markup:
     for number in range(_TICKS + 1):
         days = longest * number / _TICKS
         anchor = "start" if not number else "end" if number == _TICKS else "middle"
-        chart.write(across(days), HEIGHT - 8, duration(days) if number else "0", anchor)
+        words, name = duration(days) if number else "0", "between" if number % 2 else ""
+        chart.write(across(days), HEIGHT - 8, words, anchor, name)
     today = stands.known.silence
     chart.curve(((across(one.days), up(one.outlasts)) for one in curve), "tail")
     chart.curve(((across(one.days), up(one.risk)) for one in curve if one.risk is not None), "risk")

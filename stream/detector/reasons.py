@@ -43,8 +43,9 @@ class Fall(NamedTuple):
 def fell(visits: int, days: float, usual_rate: float) -> Fall:
     """Say that a customer came so often in the last days; `usual_rate` is visits a day."""
     usual = max(usual_rate * days, LEAST_DIFFERENCE)
+    often = "once" if visits == 1 else f"{visits} times"
     text = (
-        f"Still comes, but less: {visits} times in the last {duration(days)},"
+        f"Still comes, but less: {often} in the last {duration(days)},"
         f" where {usual:.0f} were usual."
     )
     return Fall(Reason("comes_less", text), min(1.0, visits / usual))

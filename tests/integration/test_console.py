@@ -340,6 +340,7 @@ async def _read(page: Page) -> None:
     await expect(page.locator("svg.timeline title").first).to_contain_text("4 visits")
     await _until_saved(page)
     await expect(page.locator("svg.silence title")).to_contain_text("of their own")
+    await expect(page.locator(".legend.tail")).to_be_visible()
     await expect(page.locator(".notice")).to_have_count(0)
     bar = page.locator("svg.timeline .use title").first
     # Of the reader's zone, where that day began 13 hours sooner.

@@ -5,9 +5,9 @@ from math import isclose
 import msgspec
 from lived import PRODUCT, START, Life
 
-from stream.console import silence, timeline
+from stream.console import course, silence, timeline
 from stream.console.book import Book
-from stream.console.customer import Historian
+from stream.console.customer import Historian, History
 from stream.console.judges import Judges
 from stream.console.past import Past
 from stream.console.person import Person, whole
@@ -40,6 +40,12 @@ def page(past: Past, life: Life, product: PolicyFile = PRODUCT) -> Person:
         judges=Judges(Book(), POLICY),
         policy=product.policy,
     )
+
+
+def past_of(values: list[bytes]) -> History:
+    """Return what a topic tells of a customer."""
+    historian = Historian(PRODUCT)
+    return historian.history(historian.events(values))
 
 
 def test_a_silence_is_told_by_the_customers_own_rhythm() -> None:
@@ -90,6 +96,47 @@ def test_levels_of_use_stand_against_what_is_told_of() -> None:
     assert falling is not None
     assert found.levels[0].nats == falls.level(falling, falls.LESS) > 1
     assert found.levels[0].alarm == 3.0
+
+
+def test_the_course_of_use_is_that_which_the_workers_followed() -> None:
+    """Visit by visit, up to the level in the row: the page follows the life once more."""
+    life, seen = Life(), []
+    days = [*range(40), *range(42, 70, 4)]
+    for day in days:
+        customer = life.does([day, day + 0.01]).detector.customers["ann"]
+        seen.append(0.0 if customer.falling is None else falls.level(customer.falling, falls.LESS))
+    past = life.until(72)
+    found = stands(past, life)
+    steps = course.course(life.events, found, Judges(Book(), POLICY), POLICY)
+    assert [step.at for step in steps] == [
+        START + round((day + 0.01) * DAY_MS) for day in days[-len(steps) :]
+    ]
+    # A visit is judged when it is over, which the next one tells.
+    assert [step.nats[0] for step in steps[:-1]] == seen[-len(steps) + 1 :]
+    assert steps[-1].nats[0] == found.levels[0].nats > 3
+    drawn = str(page(past, life).course)
+    assert f"Comes less: {found.levels[0].nats:.1f} nats now" in drawn
+    assert drawn.count('class="visit"') == len(steps)
+
+
+def test_a_course_that_leads_elsewhere_is_not_drawn() -> None:
+    """The topic's begin is gone, or the customer was someone else before: nobody can say."""
+    life = Life().does([*range(40), *range(42, 70, 4)])
+    past = life.until(72)
+    found, judges = stands(past, life), Judges(Book(), POLICY)
+    assert course.course(life.events, found, judges, POLICY)
+    assert course.course(life.events[5:], found, judges, POLICY) == []
+    assert course.course([], found, judges, POLICY) == []
+    many = found._replace(customer=msgspec.structs.replace(found.customer, visits=2_000))
+    assert course.course(life.events, many, judges, POLICY) == []
+    cut = past._replace(usage=past.usage._replace(whole=False))
+    assert page(past, life).course
+    assert not page(cut, life).course
+    loose = msgspec.structs.replace(found.customer.falling, slow=0.5, sharp=0.5)
+    other = msgspec.structs.replace(found.customer, falling=loose)
+    levels = [level._replace(nats=0.5) for level in found.levels]
+    changed = found._replace(customer=other, levels=levels)
+    assert course.course(life.events, changed, judges, POLICY) == []
 
 
 def test_what_is_new_is_what_came_since_they_were_here() -> None:
@@ -157,12 +204,12 @@ def test_a_past_is_of_visits_each_once_and_none_from_before_an_erasure() -> None
     """The topic holds what came twice, and for a while what is to be forgotten."""
     life = Life().does([0, 0.001, 3], "open", message_id="x").does([5, 5.01, 9])
     values = life.until(10).usage.values
-    history = Historian(PRODUCT).history([*values, values[-1], b"{", b"\xff"])
+    history = past_of([*values, values[-1], b"{", b"\xff"])
     begun = [(round((visit.begin - START) / DAY_MS), visit.events) for visit in history.visits]
     assert begun == [(3, 1), (5, 2), (9, 2)]
     erased = encode_erasure(Erasure("ann", START + 4 * DAY_MS))
-    assert len(Historian(PRODUCT).history([*values, erased]).visits) == 2
-    assert Historian(PRODUCT).history([*values, encode_erasure(Erasure("ann"))]).visits == []
+    assert len(past_of([*values, erased]).visits) == 2
+    assert past_of([*values, encode_erasure(Erasure("ann"))]).visits == []
 
 
 def test_drawings_say_in_words_what_they_show() -> None:
@@ -172,7 +219,7 @@ def test_drawings_say_in_words_what_they_show() -> None:
     drawn = silence.draw(found)
     assert "Silent for 17 days: of 100 silences of their own," in drawn
     assert drawn.count("<polyline") == 2
-    history = Historian(PRODUCT).history(life.until(80).usage.values)
+    history = past_of(life.until(80).usage.values)
     seen = timeline.draw(history, [], found)
     assert "10 visits from" in seen
     assert "95 of 100 by" in seen
@@ -184,7 +231,7 @@ def test_drawings_say_in_words_what_they_show() -> None:
 def test_a_long_past_is_cut_and_an_empty_one_is_not_drawn() -> None:
     """A product runs for years; of who is new there is nothing."""
     life = Life().does(range(400))
-    history = Historian(PRODUCT).history(life.until(400).usage.values)
+    history = past_of(life.until(400).usage.values)
     drawn = timeline.draw(history, [], None)
     assert 170 < drawn.count('class="use"') <= 181
-    assert timeline.draw(Historian(PRODUCT).history([]), [], None) == ""
+    assert timeline.draw(past_of([]), [], None) == ""
