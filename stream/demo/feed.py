@@ -13,7 +13,7 @@ from itertools import groupby
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from stream.demo.simulate import COUNTED, Simulation
+from stream.demo.simulate import COUNTED, Simulation, first_message_id, traits
 from stream.detector.events import DAY_MS, UsageEvent
 from stream.wire.times import iso
 
@@ -61,6 +61,21 @@ def message(event: UsageEvent) -> bytes:
     return orjson.dumps(record)
 
 
+def messages(event: UsageEvent) -> Iterator[bytes]:
+    """Write an event, and before a customer's first one who that is."""
+    if event.message_id == first_message_id(event.customer_id):
+        yield orjson.dumps(
+            {
+                "type": "identify",
+                "messageId": f"{event.message_id}/identify",
+                "userId": event.customer_id,
+                "timestamp": iso(event.occurred_at),
+                "traits": traits(event),
+            }
+        )
+    yield message(event)
+
+
 async def feed(
     producer: AIOKafkaProducer,
     topic: str,
@@ -82,8 +97,7 @@ async def feed(
     for due_seconds, events in steps:
         await asyncio.sleep(max(0.0, started + due_seconds - loop.time()))
         await may_go_on()
-        await _send(producer, topic, events)
-        sent += len(events)
+        sent += await _send(producer, topic, [one for event in events for one in messages(event)])
         on_sent(pace.at(due_seconds), sent)
     on_sent(simulation.ends_at, sent)
     await producer.flush()
@@ -106,11 +120,10 @@ def _steps(
         yield at * _STEP_SECONDS, list(group)
 
 
-async def _send(producer: AIOKafkaProducer, topic: str, events: list[UsageEvent]) -> None:
-    """Send the events in their order: batches built by hand cost a tenth of single sends."""
+async def _send(producer: AIOKafkaProducer, topic: str, values: list[bytes]) -> int:
+    """Send values in their order, and count: batches built by hand cost a tenth of single sends."""
     batch = producer.create_batch()
-    for event in events:
-        value = message(event)
+    for value in values:
         if batch.append(key=None, value=value, timestamp=None) is None:
             batch.close()
             await producer.send_batch(batch, topic, partition=_RAW_PARTITION)
@@ -118,3 +131,4 @@ async def _send(producer: AIOKafkaProducer, topic: str, events: list[UsageEvent]
             batch.append(key=None, value=value, timestamp=None)
     batch.close()
     await producer.send_batch(batch, topic, partition=_RAW_PARTITION)
+    return len(values)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from enum import Enum, auto
 from random import Random
+from zlib import crc32
 
 import msgspec
 
@@ -281,6 +282,22 @@ def _frequent_share() -> float:
     return often * (1 - _NEWCOMERS)
 
 
+def traits(event: UsageEvent) -> dict[str, str | int]:
+    """Say what the customer of an event is on, and what it pays a month."""
+    if event.account_id:
+        return {"plan": "team", "mrr": 30 * (1 + crc32(event.account_id.encode()) % 5)}
+    return {"plan": "solo", "mrr": 9}
+
+
+def first_message_id(customer_id: str) -> str:
+    """Give the message id of a customer's first event."""
+    return _message_id(customer_id, 0)
+
+
+def _message_id(customer_id: str, number: int) -> str:
+    return f"{customer_id}/{number}"
+
+
 class _Life:
     """One customer from the first visit to the last."""
 
@@ -340,7 +357,7 @@ class _Life:
                 name=name,
                 occurred_at=now,
                 received_at=now,
-                message_id=f"{self.customer_id}/{len(self.events)}",
+                message_id=_message_id(self.customer_id, len(self.events)),
                 volume=volume,
                 account_id=self.account_id,
             )

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from msgspec import structs
 
-from stream.demo.feed import message
+from stream.demo.feed import messages
 from stream.demo.simulate import Simulation, simulate
 from stream.detector.events import DAY_MS, SECOND_MS, UsageEvent
 
@@ -65,7 +65,8 @@ async def send(
         sent = 0
         for event in events:
             await asyncio.sleep(max(0.0, (event.occurred_at - _now_ms()) / SECOND_MS))
-            await producer.send(topic, message(event), key=event.customer_id.encode())
+            for value in messages(event):
+                await producer.send(topic, value, key=event.customer_id.encode())
             sent += 1
     finally:
         await producer.stop()

@@ -1,16 +1,19 @@
 """The product's side: what is sent, and when."""
 
 import asyncio
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from stream.demo.feed import WARM_UP_DAYS, Pace, feed, message
+from stream.demo.feed import WARM_UP_DAYS, Pace, feed, message, messages
 from stream.demo.simulate import COUNTED, simulate
-from stream.detector.events import DAY_MS
+from stream.detector.events import DAY_MS, UsageEvent
 from stream.wire.events import Decoder
+from stream.wire.policy_file import load
 
 
 def test_a_message_is_read_as_the_event_it_was_made_of() -> None:
@@ -21,6 +24,25 @@ def test_a_message_is_read_as_the_event_it_was_made_of() -> None:
     assert any(event.name in COUNTED for event in events)
     for event in events:
         assert decoder.decode(message(event), event.received_at) == event
+
+
+def test_customers_say_who_they_are_before_anything_else() -> None:
+    """The policy ranks them by what they pay, and gives the teams to somebody."""
+    product = load(Path(str(files("stream.demo") / "policy.toml")))
+    decoder = Decoder(product.mappings, product.policy.traits)
+    came: dict[str, list[UsageEvent]] = {}
+    for event in simulate(40, 60, 1):
+        for value in messages(event):
+            found = decoder.decode(value, event.received_at)
+            assert isinstance(found, UsageEvent)
+            came.setdefault(event.customer_id, []).append(found)
+    assert len(came) == 40
+    for events in came.values():
+        first, *others = events
+        assert (first.name, all(event.traits is None for event in others)) == ("identify", True)
+        assert first.traits is not None
+        assert first.traits["plan"] == ("team" if others[0].account_id else "solo")
+        assert first.traits["mrr"]
 
 
 def test_the_calendar_never_goes_back_and_ends_in_time() -> None:
@@ -92,9 +114,10 @@ async def test_every_event_is_sent_once_and_in_order(seconds: float) -> None:
         may_go_on=go_on,
     )
 
-    ids = [orjson.loads(value)["messageId"] for value in producer.sent]
+    sent = [orjson.loads(value) for value in producer.sent]
+    ids = [one["messageId"] for one in sent if one["type"] == "track"]
     assert ids == [event.message_id for event in simulation]
-    assert heard[-1] == (simulation.ends_at, len(ids))
+    assert heard[-1] == (simulation.ends_at, len(sent))
     assert asyncio.get_running_loop().time() - started < seconds + 2
 
 
@@ -115,4 +138,4 @@ async def test_the_feed_waits_for_a_worker_that_is_behind() -> None:
     caught_up.set()
     await feeding
 
-    assert len(producer.sent) == len(simulation.events)
+    assert len(producer.sent) == len(simulation.events) + len(simulation.truths)
