@@ -30,7 +30,8 @@ _SUMMARIES = {
     Kind.RECOVERED: "A customer who was slipping away, or had lapsed, is back.",
     Kind.LAPSED: "A customer counts as lapsed: silent for a horizon, or left in so many words.",
     Kind.RETRACTED: "An earlier alert was wrong: an event that came late disproves it, or the"
-    " customer goes on under another id, or is of a segment now of which nobody is alerted on.",
+    " customer goes on under another id, has paused or is watched no longer, or is of a segment now"
+    " of which nobody is alerted on.",
     Kind.SUSPENDED: "Use has collapsed for everybody: silence and decline alert on nobody.",
     Kind.RESUMED: "Use is back after a collapse: alerts go on.",
 }

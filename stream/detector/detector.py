@@ -31,7 +31,7 @@ from stream.detector.customer import (
 from stream.detector.decisions import Decisions
 from stream.detector.decliners import Decliners, declines
 from stream.detector.duplicates import is_new, marks_of
-from stream.detector.episodes import Sign
+from stream.detector.episodes import Sign, is_open
 from stream.detector.erasures import Erasures
 from stream.detector.errors import BadEvent
 from stream.detector.events import UsageEvent
@@ -411,7 +411,7 @@ class Detector:
             pending = customer.waiting or customer.signals or customer.landmarks
             if not (pending or self._stalls or customer.identity):
                 return first
-        elif customer.visits and watched:
+        elif watched:
             first = self._next_of_silence(customer)
         if self._stalls and watched:
             stall = self._lifecycle.stalls_at(customer)
@@ -431,10 +431,12 @@ class Detector:
     def _next_of_silence(self, customer: Customer) -> int:
         """Give the first thing due, as `_next` does, if the silence goes on."""
         first, since, horizon = NEVER, customer.last_at, self._horizons.of(customer)
-        landmark = horizon.ladder.at(since, customer.rung)
+        landmark = horizon.ladder.at(since, customer.rung) if customer.visits else None
         if landmark is not None:
             first = landmark * KINDS + LANDMARK
         if not customer.counted:
+            if is_open(customer.episode):
+                first = min(first, self._given_up_at(customer) * KINDS + LAPSE)
             return first
         if self._has_ceilings and not customer.episode:
             ceiling = self._voice.adviser.segment(customer).silent_max_ms
@@ -443,6 +445,13 @@ class Detector:
         # It may be over already for who has come to a segment with a shorter horizon.
         lapse = max(since + horizon.ms + customer.paused_ms, customer.frontier)
         return min(first, lapse * KINDS + LAPSE)
+
+    def _given_up_at(self, customer: Customer) -> int:
+        """Give when who was alerted on, but is too new to be counted, counts as lapsed (ms)."""
+        assert customer.episode is not None
+        since = max(customer.last_at, customer.episode.changed_at)
+        horizon_ms = self._horizons.of(customer).ms
+        return max(since + horizon_ms + customer.paused_ms, customer.frontier)
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""
@@ -548,7 +557,7 @@ class Detector:
         self._telling.tell(customer_id, customer, Tidings.VISIT, at)
         self.progress.day.count_visit(watched=customer.counted)
         self.judge.hear_return(customer_id, customer, at)
-        if customer.visits:
+        if customer.visits or customer.episode:
             self._lifecycle.welcome_back(customer_id, customer, at)
         self.turnover.begin_visit(customer, visit)
         if not customer.counted:

@@ -34,7 +34,7 @@ class Sign(Enum):
     ENDED = auto()
     """The policy's ending event."""
     EXEMPT = auto()
-    """Is of a kind from now on of which nobody is alerted on."""
+    """Is of a kind from now on of which nobody is alerted on, or watched no longer."""
     DISPROVED = auto()
     """A late event shows that the episode's silence never was."""
 
@@ -74,6 +74,11 @@ TRIGGERS = {
 def stage(customer: Customer) -> Stage:
     """Say where the customer stands."""
     return customer.episode.stage if customer.episode else Stage.STEADY
+
+
+def is_open(episode: Episode | None) -> bool:
+    """Tell whether an episode is neither over nor counts as a loss."""
+    return episode is not None and episode.stage in _OPEN
 
 
 def opens(customer: Customer, sign: Sign) -> bool:

@@ -23,7 +23,7 @@ from stream.detector.life import TICKETS_MAX, Life, open_tickets
 from stream.detector.members import Tidings
 from stream.detector.policy import EventClass, Policy
 from stream.detector.progress import Progress
-from stream.detector.reasons import exempt
+from stream.detector.reasons import exempt, unwatched
 from stream.detector.segments import OF_ACCOUNT, merge_traits
 from stream.detector.stages import Trigger
 from stream.detector.stays import Close
@@ -114,10 +114,10 @@ class Lifecycle:
             case EventClass.ENDING:
                 self._hear_ending(customer_id, customer, signal)
             case EventClass.UNOBSERVED:
-                self._lose(customer_id, customer, at)
+                self._lose(customer_id, customer, at, paused=False)
             case EventClass.PAUSED:
-                self._lose(customer_id, customer, at)
                 _life(customer).paused = True
+                self._lose(customer_id, customer, at, paused=True)
             case EventClass.RESUMED:
                 self._resume(customer, at)
             case EventClass.ACTIVATION:
@@ -188,11 +188,15 @@ class Lifecycle:
                 customer, customer_id, at, self._models, self._horizons, until=at
             )
 
-    def _lose(self, customer_id: str, customer: Customer, at: int) -> None:
-        """Watch a customer no longer: nobody knows whether it still is one."""
+    def _lose(self, customer_id: str, customer: Customer, at: int, *, paused: bool) -> None:
+        """Watch a customer no longer: nobody knows whether it still is one.
+
+        What is open is taken back: nobody is to write to it, and nothing will come of it.
+        """
         self._turnover.close(customer, at, Close.UNOBSERVED)
         self.stop_watching(customer_id, customer, at)
         customer.observed = False
+        self._voice.move(customer_id, customer, Sign.EXEMPT, at, reason=unwatched(paused=paused))
 
     def settle_in(self, customer_id: str, customer: Customer, at: int) -> None:
         """Let what another id of the customer's brought at a moment (ms) count."""

@@ -70,6 +70,12 @@ def exempt(segment: str) -> Reason:
     return Reason("not_eligible", f"Is in “{segment}” now, of which nobody is alerted on.")
 
 
+def unwatched(*, paused: bool) -> Reason:
+    """Say that a customer's silence means nothing any longer."""
+    why = "Has paused" if paused else "Is not watched any longer"
+    return Reason("not_watched", f"{why}: silence says nothing now.")
+
+
 def explain(
     kind: Kind,
     trigger: Trigger,
@@ -214,7 +220,7 @@ GROUPS = (
 CODES = (
     *("silence", "comes_less", "fewer_kinds", "warning_event", "not_activated", "open_ticket"),
     *("ending_event", "lapsed", "back", "worn_off", "activated", "late_event", "same_customer"),
-    "not_eligible",
+    *("not_eligible", "not_watched"),
     *(group.code for group in GROUPS),
 )
 """Every code a customer's alert may have."""

@@ -189,6 +189,29 @@ def test_a_warning_speaks_at_once_and_wears_off() -> None:
     assert (closed.kind, closed.trigger) == (Kind.RECOVERED, Trigger.WARNING)
 
 
+@pytest.mark.parametrize(
+    ("story", "warned", "lapses"),
+    [
+        (Story().does("cancel_page", 1), 1, 31),  # a first look, and the last
+        (Story().does("cancel_page", 1, volume=0.0), 1, 31),  # a mail bounced; it never came
+        (Story().comes(0, 1).does("cancel_page", 70, volume=0.0), 70, 100),  # gone long before
+        (Story().comes(0, 2, 4, 6).does("cancel_page", 8), 8, 38),  # known, and counted
+    ],
+)
+def test_whoever_was_warned_of_and_never_comes_has_lapsed(
+    story: Story, warned: float, lapses: float
+) -> None:
+    """Nobody counts the new ones, and yet they were told of: they are not slipping for ever."""
+    said = [
+        (alert.kind, (alert.time - START) / DAY_MS)
+        for alert in story.until(300)
+        if alert.time >= START + warned * DAY_MS and alert.kind is not Kind.ESCALATED
+    ]
+    assert said == [(Kind.OPENED, warned), (Kind.LAPSED, pytest.approx(lapses, abs=0.001))]
+    assert story.said[-1].silent_for_seconds <= 100 * 86_400
+    assert story.comes(310).until(310.1)[-1].kind is Kind.RECOVERED
+
+
 def test_an_ending_lapses_and_nothing_follows() -> None:
     """Who left gets thanks, not a countdown."""
     alerts = Story().comes(0, 2, 4, 6).does("cancelled", 7).until(90)
@@ -257,6 +280,19 @@ def test_an_alerts_chance_to_be_false_is_settled_or_taken_back(
 def test_silence_after_the_end_of_observation_means_nothing() -> None:
     """A course that is over is not left."""
     assert Story().comes(0, 2, 4, 6).does("watch_ended", 6.5).until(90) == []
+
+
+def test_what_is_open_is_taken_back_where_observation_ends() -> None:
+    """Nothing will come of it, so nobody is to write; who comes back slips away anew."""
+    story = Story().comes(0, 2, 4, 6, 8)
+    assert kinds(story.until(25)) == [Kind.OPENED]
+    *_, last = story.does("watch_ended", 25).until(90)
+    assert (last.kind, last.reason_1) == (Kind.RETRACTED, "not_watched")
+    assert last.reason_1_text == "Is not watched any longer: silence says nothing now."
+    assert kinds(story.comes(100, 102).until(120))[2:] == [Kind.OPENED]
+    assert len({alert.episode_id for alert in story.said}) == 2
+    gone = Story().comes(0, 2, 4, 6, 8).until(60)
+    assert kinds(gone)[-1] is Kind.LAPSED
 
 
 def test_a_decline_opens_while_the_customer_still_comes() -> None:

@@ -326,6 +326,25 @@ def test_a_pause_is_no_silence() -> None:
     assert not story.detector.customers["ann"].landmarks
 
 
+def test_who_pauses_is_not_slipping_any_more() -> None:
+    """It said so itself: what is open is taken back."""
+    story = Story().comes(*DAILY)
+    day = day_of(story.until(60)[0])
+    story = Story().comes(*DAILY)
+    assert len(story.until(day + 0.1)) == 1
+    *_, last = story.does("paused", day + 0.2).until(90)
+    assert (last.kind, last.reason_1, last.phase) == (Kind.RETRACTED, "not_watched", Phase.PAUSED)
+    assert last.reason_1_text == "Has paused: silence says nothing now."
+
+
+def test_a_trial_that_stalls_and_is_never_seen_again_has_lapsed() -> None:
+    """One visit makes nobody known, and yet it was told of: it is not slipping for ever."""
+    opened, lapsed = Story(plan="trial").comes(0).until(90)
+    assert (opened.trigger, day_of(opened)) == (Trigger.ONBOARDING, 7.0)
+    assert lapsed.kind is Kind.LAPSED
+    assert day_of(lapsed) > 7
+
+
 def test_a_silence_after_a_pause_begins_with_its_end() -> None:
     """Who resumes and does not come is slipping away."""
     common = day_of(Story().comes(*DAILY).until(60)[0]) - 7
