@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_the_demo_shows_alerts_and_judges_them(broker: LocalBroker) -> None:
     assert "kafka-topics.sh" in done.stderr
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Let what is started hear Ctrl-C: whoever is started in a shell's background does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_ends_all_that_was_started(broker: LocalBroker) -> None:
     """Nothing of a showing may outlive it: the next one would share its machine."""
     command = [sys.executable, "-m", "stream", "demo", "--seconds", "60", "--customers", "20"]
