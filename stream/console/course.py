@@ -36,6 +36,8 @@ class Step(NamedTuple):
     """The visit's last event (ms)."""
     nats: tuple[float, ...]
     """Of each of `falls.CAUSES`."""
+    visits: int
+    """Of the customer, by then."""
 
 
 def course(
@@ -53,8 +55,7 @@ def course(
         return []
     detector = Detector(policy, models, announces=False)
     steps = list(_steps(events, stands.at, detector, policy))
-    customer = detector.customers.look(events[0].customer_id)
-    if not steps or customer.visits != stands.customer.visits:
+    if not steps or steps[-1].visits != stands.customer.visits:
         return []
     saved = (level.nats for level in stands.levels)
     return steps if all(map(isclose, steps[-1].nats, saved)) else []
@@ -73,10 +74,12 @@ def _steps(
         decided = until if following is None else min(following, until)
         detector.on_tick(decided + policy.allowed_lateness_ms)
         begin = end
-        falling = detector.customers.look(event.customer_id).falling
-        if falling is not None:
-            levels = tuple(falls.level(falling, cause) for cause in falls.CAUSES)
-            yield Step(event.occurred_at, levels)
+        if event.customer_id not in detector.customers.entries:
+            continue  # no use yet
+        customer = detector.customers.look(event.customer_id)
+        if customer.falling is not None:
+            levels = tuple(falls.level(customer.falling, cause) for cause in falls.CAUSES)
+            yield Step(event.occurred_at, levels, customer.visits)
 
 
 def draw(steps: Sequence[Step], stands: Standing) -> Markup:

@@ -127,6 +127,12 @@ def test_a_course_that_leads_elsewhere_is_not_drawn() -> None:
     assert course.course(life.events, found, judges, POLICY)
     assert course.course(life.events[5:], found, judges, POLICY) == []
     assert course.course([], found, judges, POLICY) == []
+    ticket = Life().does([69], "ticket", volume=0.0).events
+    assert course.course(ticket, found, judges, POLICY) == []
+    stranger = Life("bob").does([69], "open").events
+    assert course.course(stranger, found, judges, POLICY) == []
+    unknown = [msgspec.structs.replace(ticket[0], name="")]
+    assert course.course(unknown, found, judges, POLICY) == []
     many = found._replace(customer=msgspec.structs.replace(found.customer, visits=2_000))
     assert course.course(life.events, many, judges, POLICY) == []
     cut = past._replace(usage=past.usage._replace(whole=False))
