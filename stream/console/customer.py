@@ -96,7 +96,7 @@ class Historian:
     def __init__(self, product: PolicyFile) -> None:
         """Read by the mappings of a policy, and by what it says events mean."""
         self._policy = product.policy
-        self._decoder = Decoder(product.mappings)
+        self._decoder = Decoder(product.mappings, product.policy.traits)
 
     def events(self, values: Iterable[bytes]) -> list[UsageEvent]:
         """Read events, in order of time; what cannot be used is in the dead letters, not here."""
