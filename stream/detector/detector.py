@@ -447,11 +447,15 @@ class Detector:
         return min(first, lapse * KINDS + LAPSE)
 
     def _given_up_at(self, customer: Customer) -> int:
-        """Give when who was alerted on, but is too new to be counted, counts as lapsed (ms)."""
+        """Give when who was alerted on, but is too new to be counted, counts as lapsed (ms).
+
+        Of the time that does not count, none from before the alert puts it off.
+        """
         assert customer.episode is not None
         since = max(customer.last_at, customer.episode.changed_at)
-        horizon_ms = self._horizons.of(customer).ms
-        return max(since + horizon_ms + customer.paused_ms, customer.frontier)
+        before = self._suspension.within(customer.last_at, since) if customer.paused_ms else 0
+        paused_ms = max(0, customer.paused_ms - before)
+        return max(since + self._horizons.of(customer).ms + paused_ms, customer.frontier)
 
     def _decide(self, watermark: int) -> None:
         """Do everything due before the watermark, in order of (time, customer)."""

@@ -6,7 +6,7 @@ and in a young log they would be all.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -36,6 +36,7 @@ class _Course(msgspec.Struct, gc=False):
     retracted: int | None = None
 
 
+_NOT_WATCHED: Final = "not_watched"  # the reason of an alert taken back though it was right
 _MOMENTS = {
     Kind.OPENED: "opened",
     Kind.RECOVERED: "recovered",
@@ -65,7 +66,7 @@ class Episodes:
             return False
         self._until = max(self._until, alert.time)
         moment = _MOMENTS.get(alert.kind)
-        if moment is None:
+        if moment is None or alert.reason_1 == _NOT_WATCHED:  # a pause may be what the alert led to
             return False
         course = self._courses.get(alert.episode_id)
         if course is None:
@@ -98,6 +99,7 @@ class Episodes:
         `horizon_of` gives that of a segment (ms), by its name.
         Episodes of customers who said that they leave are left out, for there is nobody to be won
         back by an alert; so are those that a late event retracted.
+        Who paused, or was watched no longer, did not come back: that, too, alerts may bring about.
         """
         judged = [
             (one.opened, name, one)

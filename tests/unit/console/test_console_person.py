@@ -138,10 +138,7 @@ def test_a_course_that_leads_elsewhere_is_not_drawn() -> None:
     cut = past._replace(usage=past.usage._replace(whole=False))
     assert page(past, life).course
     assert not page(cut, life).course
-    loose = msgspec.structs.replace(found.customer.falling, slow=0.5, sharp=0.5)
-    other = msgspec.structs.replace(found.customer, falling=loose)
-    levels = [level._replace(nats=0.5) for level in found.levels]
-    changed = found._replace(customer=other, levels=levels)
+    changed = found._replace(levels=[level._replace(nats=0.5) for level in found.levels])
     assert course.course(life.events, changed, judges, POLICY) == []
 
 

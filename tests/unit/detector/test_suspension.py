@@ -257,6 +257,19 @@ def closed(*spans: tuple[int, int], policy: Policy = CALM) -> Policy:
     return msgspec.structs.replace(policy, calendar=Calendar(holidays=days))
 
 
+def test_holidays_before_an_alert_do_not_put_its_end_off() -> None:
+    """Of somebody who never came, nor in an old silence, does what lies before say anything."""
+    policy = msgspec.structs.replace(closed((-400, -300), (20, 23)), warning=("bounced",))
+    model = OnlineModel(cold(policy.horizon_ms / DAY_MS, 1))
+    detector = Detector(policy, Timeline(model))
+    at = day(10)
+    said = list(detector.on_events([UsageEvent("ann", "bounced", at, at, volume=0.0)]).alerts)
+    said += detector.on_tick(day(300)).alerts
+    holidays = detector._suspension.within(at, said[-1].time)
+    assert [alert.kind for alert in said] == [Kind.OPENED, Kind.LAPSED]
+    assert said[-1].time == at + policy.horizon_ms + holidays
+
+
 @pytest.mark.parametrize(
     ("since", "until", "days"),
     [(1, 9, 1), (1, 11, 2), (1, 12, 3), (4, 9, 0), (9.5, 14, 3), (1, 24, 7), (19, 23, 3)],

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import msgspec
 import said
 
 from stream.detector.alerts import Alert, Kind, Trigger
@@ -73,3 +74,10 @@ def test_a_return_on_the_last_day_counts_and_after_it_does_not() -> None:
     late += [alert("b1", 20, Kind.LAPSED), alert("b1", H + 0.001, Kind.RECOVERED)]
     assert [episode.recovered for episode in judged([*late, alert("f1", 40)])] == [True, False]
     assert judged([]) == []
+
+
+def test_who_paused_did_not_come_back() -> None:
+    """A call may lead to a pause: who left those out would count only what went well."""
+    paused = msgspec.structs.replace(alert("c1", 6, Kind.RETRACTED), reason_1="not_watched")
+    (found,) = judged([alert("c1", 5), paused, alert("f1", 60)])
+    assert (found.customer_id, found.recovered) == ("c", False)
