@@ -186,12 +186,25 @@ class Identities:
         """Send an event on, if its customer goes by another id now; tell whether that is so."""
         identity = self._known(customer, event.occurred_at, marks=bool(event.message_id))
         if identity is None or not identity.moved_to:
+            self._forget_ids(customer, event)
             return False
         _use(identity, event.occurred_at)
         self._steps.queue(event.customer_id, customer)
         # A message that comes twice was told here: there is no need to remember it there.
         self._send(msgspec.structs.replace(event, customer_id=identity.moved_to, message_id=""))
         return True
+
+    def _forget_ids(self, customer: Customer, event: UsageEvent) -> None:
+        """Remember no message ids from before an address that will have expired by an event.
+
+        As `_known` does of one that is there: this one is made once the watermark has come to it.
+        """
+        moves = [signal.at for signal in customer.signals if signal.sign == MOVES]
+        if not moves or not event.message_id:
+            return
+        until = self._forgotten_at(self._used_until(customer, moves[0]))
+        if event.occurred_at > until and all(begin <= until for begin, _ in _waiting(customer)):
+            customer.recent_ids = customer.recent_ids[-MARK_BYTES:]
 
     def _await(self, customer_id: str, previous_id: str, at: int) -> None:
         """Stop a customer's time line at an alias until the other id's state is here."""
@@ -280,6 +293,8 @@ class Identities:
         self._steps.turnover.count(customer, -1)
         self._steps.stop_watching(customer_id, customer, now)
         self._voice.move(customer_id, customer, Sign.DISPROVED, now, cause=to)
+        until = self._used_until(customer, at)
+        rest = _cut(customer, self._forgotten_at(until))
         later = [signal for signal in customer.signals if signal.sign == MOVES]
         state = copy(customer)
         state.signals = [signal for signal in customer.signals if signal.sign != MOVES]
@@ -290,16 +305,27 @@ class Identities:
         for name in Customer.__struct_fields__:
             if name not in ("touched", "recent_ids", "frontier"):
                 setattr(customer, name, getattr(fresh, name))
-        ends = (visit.end for visit in state.waiting)
-        customer.identity = Identity(
-            moved_to=to, used_at=_day(max(identity.used_at, state.last_at, *ends))
-        )
+        customer.identity = address = Identity(moved_to=to, used_at=until)
         self._send(Handover(previous_id=customer_id, customer_id=to, at=at, state=state))
         for signal in later:
             self._answer(customer_id, signal.name, signal.at, "kept")
         for wait in identity.waits:
             if wait.state is not None:
-                self._send_on(_handed(wait, customer_id), customer.identity)
+                self._send_on(_handed(wait, customer_id), address)
+        if rest:
+            customer.identity, customer.frontier = rest.identity, 0
+            customer.waiting, customer.signals = rest.waiting, rest.signals
+
+    def _used_until(self, customer: Customer, at: int) -> int:
+        """Give the last day (ms) on which the address of an id that moves at `at` is of use."""
+        identity = customer.identity
+        assert identity is not None
+        used = _day(max(at, customer.last_at))
+        for begin, end in _waiting(customer):
+            if begin > self._forgotten_at(used):
+                return used
+            used = max(used, _day(end))
+        return max(used, identity.used_at)
 
     def _join(self, customer_id: str, customer: Customer, wait: Wait) -> None:
         """Make one customer of two ids, at the moment of their alias."""
@@ -335,7 +361,11 @@ class Identities:
 
     def _expires_at(self, identity: Identity) -> int:
         """Give when nothing is remembered any more of an id of which only aliases spoke (ms)."""
-        return identity.used_at + DAY_MS + self._horizons.own.ms
+        return self._forgotten_at(identity.used_at)
+
+    def _forgotten_at(self, used_at: int) -> int:
+        """Give until when what was last used on a day (both ms) is remembered."""
+        return used_at + DAY_MS + self._horizons.own.ms
 
     def _known(self, customer: Customer, at: int, *, marks: int = 0) -> Identity | None:
         """Give what aliases said of an id, unless that has expired by `at` (ms).
@@ -425,6 +455,43 @@ def fault(handover: Handover) -> BadEvent | None:
             why = "its state cannot be read; all workers must run the same release"
     code = Code(handover.refused)
     return BadEvent(code, f"{of} is refused, and both ids stay as they are: {why}")
+
+
+class _Rest(NamedTuple):
+    """What waits of whoever has an id next."""
+
+    waiting: tuple[Visit, ...]
+    signals: list[Signal]
+    identity: Identity | None
+
+
+def _waiting(customer: Customer) -> list[tuple[int, int]]:
+    """Give begin and end of everything that waits for the watermark, in order."""
+    assert customer.identity is not None
+    signals = ((signal.at, signal.at) for signal in customer.signals)
+    waits = ((wait.at, wait.at) for wait in customer.identity.waits)
+    visits = ((visit.begin, visit.end) for visit in customer.waiting)
+    return sorted([*signals, *waits, *visits])
+
+
+def _cut(customer: Customer, until: int) -> _Rest | None:
+    """Take what lies behind the expiry (ms) of an id's address out; None: nothing does.
+
+    It is of whoever has the id then: so it would be, had the batch been cut before it.
+    """
+    identity = customer.identity
+    assert identity is not None
+    waiting = tuple(visit for visit in customer.waiting if visit.begin > until)
+    signals = [signal for signal in customer.signals if signal.at > until]
+    waits = [wait for wait in identity.waits if wait.at > until]
+    if not (waiting or signals or waits):
+        return None
+    customer.waiting = tuple(visit for visit in customer.waiting if visit.begin <= until)
+    customer.signals = [signal for signal in customer.signals if signal.at <= until]
+    identity.waits = [wait for wait in identity.waits if wait.at <= until]
+    aliases = [*(s.at for s in signals if s.sign == MOVES), *(wait.at for wait in waits)]
+    anew = Identity(waits=waits, used_at=_day(max(aliases))) if aliases else None
+    return _Rest(waiting, signals, anew)
 
 
 def _is_blank(customer: Customer) -> bool:
