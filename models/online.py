@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models import inputs
 from models.baseline import logit, sigmoid, sigmoids
 from models.each import Column, each
-from models.protocol import Assessment, Facts
+from models.protocol import Assessment, Facts, Precedent
 from models.snapshots import BACK_SHARE, Snapshot, Weights, cold
 from models.working import TARGETS, Odds, Target, Term, Working
 
@@ -97,6 +97,11 @@ class OnlineModel:
         """Say from which level of evidence on a fall is told of; None: never."""
         found = self.snapshot.falls.get(fall)
         return None if found is None else found.level
+
+    def precedent(self, warning: str) -> Precedent | None:
+        """Say what came of earlier warnings by an event of this name; None: nothing yet."""
+        found = self.snapshot.warned.get(warning)
+        return None if found is None else Precedent(found.resolved, found.left, found.adds)
 
     def assess(self, facts: Facts) -> Assessment:
         """Judge one customer."""

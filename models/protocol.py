@@ -81,6 +81,17 @@ CONTROL_RUNG = -1
 """In place of a place in `FALL_GRID`: a customer who had not fallen."""
 
 
+class Precedent(NamedTuple):
+    """What came of earlier warnings of one name; faded counts."""
+
+    resolved: float
+    """Those whose outcome is known."""
+    left: float
+    """Share of them whose customers left: said so within a horizon, or did not come in it."""
+    adds: float
+    """P(leaves) of who would not for silence."""
+
+
 class Guarded(msgspec.Struct, frozen=True, kw_only=True):
     """What the guard takes to be the case; times in ms since 1970 UTC."""
 
@@ -136,6 +147,10 @@ class RiskModel(Protocol):
         """Say from which level of `FALL_GRID` on a fall is told of; None: never."""
         ...
 
+    def precedent(self, warning: str) -> Precedent | None:
+        """Say what came of earlier warnings by an event of this name; None: nothing yet."""
+        ...
+
     def assess(self, facts: Facts) -> Assessment:
         """Judge one customer."""
         ...
@@ -176,7 +191,8 @@ class Example(msgspec.Struct, frozen=True, tag="example", array_like=True):
     """A landmark whose outcome has become known, all labels of a target at one age."""
 
     target: str
-    """"back" is released early, with one label; "lapse" at the horizon, with "gap"'s beside it."""
+    """"back" is released early, with one label; "lapse" at the horizon, with "gap"'s beside it;
+    "warned", of a warning in place of a landmark, at the horizon with one, whether it left."""
     at: int
     """Event time of the release (ms)."""
     customer: int | str

@@ -11,6 +11,7 @@ import msgspec
 from models.baseline import Prior, unfitted
 from models.falls import FallsFound
 from models.protocol import Guarded
+from models.warned import WarningFound
 
 BACK_SHARE = 12
 """Of the horizon, the age of the early label; at least a day."""
@@ -90,6 +91,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     horizons: dict[int, "Snapshot"] | msgspec.UnsetType = msgspec.UNSET
     """By horizon (ms), of those that segments have of their own: what answers for their customers.
     Unset where there are none, as in snapshots of earlier releases."""
+    warnings: dict[str, WarningFound] | msgspec.UnsetType = msgspec.UNSET
+    """By the event's name: what came of earlier ones.  Unset where there were none, as in snapshots
+    of earlier releases."""
+
+    @property
+    def warned(self) -> dict[str, WarningFound]:
+        """Give `warnings`; empty where there were none."""
+        return {} if self.warnings is msgspec.UNSET else self.warnings
 
     @property
     def of_segments(self) -> "dict[int, Snapshot]":

@@ -25,6 +25,7 @@ from models.newton import OnlineNewton
 from models.protocol import FORGOTTEN, Example, Hour, Lesson, Sighting, Tally
 from models.snapshots import ALL_CUSTOMERS, BACK_SHARE, SegmentDial, Snapshot, Weights, name
 from models.standardise import Standardise
+from models.warned import WARNED, Warnings
 from models.zone import UTC, Zone
 
 DAY_MS = 86_400_000
@@ -94,6 +95,8 @@ class TrainerState(msgspec.Struct):
     segment_dials: dict[str, Dial] = msgspec.field(default_factory=dict)
     answering: list[str] | None = None
     """Targets whose weights answer; None: nobody had noted it yet."""
+    warnings: Warnings | None = None
+    """What came of warnings; None: as by a release that did not learn of any."""
     horizons: dict[int, "TrainerState"] | msgspec.UnsetType = msgspec.UNSET
     """By horizon (ms), of those that segments have of their own: the trainers of their customers.
     Unset where there are none."""
@@ -143,6 +146,7 @@ class Trainer:
         self.calibration = Calibration()
         self._watches = {target: Watch() for target in WATCHED}
         self._returns = Returns()
+        self._warnings = Warnings(dial.horizon_days)
         self._drifted: list[str] = []
         self._answering: list[str] = []
         self.renewed = False
@@ -173,6 +177,7 @@ class Trainer:
         self._learn_late([e for e in examples if e.target == "lapse"])
         self._learn_target("back", [e for e in examples if e.target == "back"], label=0)
         self._turn_falls(tallies)
+        self._warnings.turn([e for e in examples if e.target == WARNED])
         self._note_who_answers()
         self._dials.turn(tallies, self.silence_part, renewed=self.renewed)
         if 2 * self._zone.holidays_ms(day_end - DAY_MS, day_end) < DAY_MS:
@@ -367,6 +372,7 @@ class Trainer:
                 },
                 false_alarms_measured=self._dials.own.measured,
                 reliability=self.calibration.told(),
+                warnings=self._warnings.found or msgspec.UNSET,
             )
         )
 
@@ -401,6 +407,7 @@ class Trainer:
             returns=self._returns.state,
             segment_dials=self._dials.segments,
             answering=self._answering,
+            warnings=self._warnings,
         )
 
     @classmethod
@@ -441,6 +448,7 @@ class Trainer:
         trainer.race = Race(state.horizon_days, state.race, with_forest=with_forest)
         trainer.calibration = state.calibration
         trainer._returns = Returns(state.returns)
+        trainer._warnings = state.warnings or trainer._warnings
         trainer._watches |= {target: Watch(saved) for target, saved in state.watches.items()}
         trainer._targets |= {
             target: _load(target, saved) for target, saved in state.targets.items()

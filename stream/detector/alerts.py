@@ -49,7 +49,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     trigger: Trigger
     risk: float
-    """P(no visit within the horizon from now), 0 to 1."""
+    """P(no visit within the horizon from now), 0 to 1; of who has just given a warning, P(leaves in
+    that time), by what came of earlier ones."""
     silent_for_seconds: int
     usual_gap_seconds: int | None
     """Mean gap between the customer's own visits; None before the second visit."""
@@ -63,6 +64,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     reason_2_text: str
     reason_3: str
     reason_3_text: str
+    event: str = ""
+    """Name of the event behind it: a warning, an ending or an activation; empty: there is none."""
     segment: str = ""
     """Kind of customer, by the policy; empty: in none of its segments."""
     phase: Phase = Phase.ACTIVE
@@ -141,13 +144,20 @@ def compose(
     kind, episode = change
     seen_at = at - round(facts.silence * DAY_MS)
     judged = model.assess(facts)
-    risk = 1.0 if kind is Kind.LAPSED and episode.trigger is Trigger.ENDING else judged.p_lapse
+    warns = episode.trigger is Trigger.WARNING and kind in (Kind.OPENED, Kind.ESCALATED)
+    precedent = model.precedent(cause) if warns else None
+    risk = judged.p_lapse
+    if kind is Kind.LAPSED and episode.trigger is Trigger.ENDING:
+        risk = 1.0
+    elif precedent is not None:
+        risk = 1 - (1 - risk) * (1 - precedent.adds)
     why = explain(
         kind,
         episode.trigger,
         facts,
         cause=cause,
         fall=fall,
+        precedent=precedent,
         holidays=local.holidays_in(seen_at, at),
         horizon_days=horizon_days,
         contributions=model.contributions(judged.inputs),
@@ -180,6 +190,7 @@ def compose(
         reason_2_text=why[1].text,
         reason_3=why[2].code,
         reason_3_text=why[2].text,
+        event="" if kind is Kind.RETRACTED else cause,
         **advice._asdict(),
         holdout=held_out(customer_id, policy.holdout),
         backfill=True,

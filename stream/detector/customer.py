@@ -23,6 +23,7 @@ from stream.detector.policy import Decline
 from stream.detector.stages import Stage, Trigger
 from stream.detector.stays import Tenure
 from stream.detector.visits import Visit
+from stream.detector.warned import Warned
 
 TRAITS = "TRAITS"
 """The sign of a signal that tells a customer's traits."""
@@ -168,6 +169,8 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """Only where it left and came back, said that it left, or changed its segment."""
     dial: str = ""
     """The segment whose dial it counts for; empty: the policy's."""
+    warned: list[Warned] = msgspec.field(default_factory=list)
+    """Only where it gave a warning: those of which it is not known yet what came of them."""
 
     @property
     def span_days(self) -> float:

@@ -409,7 +409,7 @@ class Detector:
         if customer.visit_open:
             first = (customer.last_at + self._visit_gap) * KINDS + VISIT_ENDS
             pending = customer.waiting or customer.signals or customer.landmarks
-            if not (pending or self._stalls or customer.identity):
+            if not (pending or customer.warned or self._stalls or customer.identity):
                 return first
         elif watched:
             first = self._next_of_silence(customer)

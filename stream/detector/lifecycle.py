@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from models.protocol import Lesson, RiskModels
-from stream.detector import cadence, outcomes
+from stream.detector import cadence, outcomes, warned
 from stream.detector.batch import Traits
+from stream.detector.calendar import local_time
 from stream.detector.customer import ACCOUNT_TRAITS, TRAITS, Customer, Signal
 from stream.detector.decliners import Decliners
 from stream.detector.episodes import Sign
 from stream.detector.events import UsageEvent
+from stream.detector.features import facts
 from stream.detector.horizons import Horizons
 from stream.detector.judgement import Judge
 from stream.detector.life import TICKETS_MAX, Life, open_tickets
@@ -66,6 +68,7 @@ class Lifecycle:
         self._lessons = lessons
         self._telling = telling
         self._turnover = turnover
+        self._local = local_time(policy.calendar)
         self._asked = {name: name for name in policy.traits_of_customers}
         self._asked_of_accounts = {OF_ACCOUNT + name: name for name in policy.traits_of_accounts}
 
@@ -166,6 +169,7 @@ class Lifecycle:
         if not customer.visit_open:
             customer.rung = horizon.ladder.first_after(customer.last_at, at)
         customer.best_value = None
+        customer.warned.clear()
         if self._decliners:
             self._decliners.hear_move(customer)
 
@@ -183,6 +187,7 @@ class Lifecycle:
             self.lose_sight(customer_id, customer, at)
         customer.landmarks.clear()
         customer.back_released = 0
+        customer.warned.clear()
         if customer.visits:
             self._lessons += outcomes.sight(
                 customer, customer_id, at, self._models, self._horizons, until=at
@@ -211,6 +216,7 @@ class Lifecycle:
 
     def welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
         """Close what the visit at `at` answers."""
+        warned.hear_visit(customer.warned, at, self._horizons.of(customer).ms)
         episode = customer.episode
         if episode is None:
             return
@@ -266,12 +272,23 @@ class Lifecycle:
             customer.episode.visits_since = 0
         self._judge.void(customer)
         if self._voice.adviser.segment(customer).eligible:
+            self._wait_for_outcome(customer, signal)
             self._voice.move(customer_id, customer, Sign.WARNED, signal.at, cause=signal.name)
+
+    def _wait_for_outcome(self, customer: Customer, warning: Signal) -> None:
+        """Note that it will be known a horizon later what came of a warning."""
+        if not customer.visits or not customer.observed or customer.ended:
+            return
+        at = warning.at
+        known = facts(customer, at, self._local)
+        judged = self._models.at(at, self._horizons.of(customer).key).assess(known)
+        warned.hear(customer.warned, warning.name, at, judged.p_lapse)
 
     def _hear_ending(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         self.leave(customer, signal.at)
         self._turnover.close(customer, signal.at, Close.ENDED)
         self._telling.tell(customer_id, customer, Tidings.LEFT, signal.at)
+        warned.hear_ending(customer.warned, signal.at, self._horizons.of(customer).ms)
         self._judge.hear_loss(customer_id, customer, signal.at)
         if self._decliners:
             self._decliners.hear_loss(customer)

@@ -7,11 +7,14 @@ that age; the two late ones ("lapse": none within the horizon from the landmark;
 They leave in the order of their landmarks.  Where a customer has come to a segment with
 a shorter horizon, a label may be due before an older one: it waits for it, as that
 of every customer who moves, whatever came of it.
+
+What came of a warning is released at the horizon, too (`warned`).
 """
 
 from collections.abc import Iterator
 
 from models.protocol import Example, RiskModels, Sighting
+from stream.detector import warned
 from stream.detector.customer import Customer, customer_hash
 from stream.detector.events import DAY_MS
 from stream.detector.horizons import Horizon, Horizons
@@ -34,14 +37,16 @@ def next_release(customer: Customer, horizons: Horizons) -> int | None:
     the trainer turns whole days, and one timer a day serves all of a day's labels.
     """
     pending = customer.landmarks
-    if not pending:
+    if not pending and not customer.warned:
         return None
-    oldest = pending[0]
-    first = oldest.at + horizons.of_landmark(oldest).ms
+    due = [one.at + horizons.of(customer).ms for one in customer.warned]
+    if pending:
+        oldest = pending[0]
+        due.append(oldest.at + horizons.of_landmark(oldest).ms)
     if customer.back_released < len(pending):
         newer = pending[customer.back_released]
-        first = min(first, newer.at + horizons.of_landmark(newer).back_ms)
-    return (first // DAY_MS + 1) * DAY_MS - 1
+        due.append(newer.at + horizons.of_landmark(newer).back_ms)
+    return (min(due) // DAY_MS + 1) * DAY_MS - 1
 
 
 def release(customer: Customer, customer_id: str, at: int, horizons: Horizons) -> Iterator[Example]:
@@ -72,6 +77,9 @@ def release(customer: Customer, customer_id: str, at: int, horizons: Horizons) -
         gap = 1 - _returned(landmark, landmark.last_at + horizon.ms)
         seen, share = (number, landmark.at, landmark.inputs), horizon.ladder.share(landmark.rung)
         yield Example(LAPSE, max(due, today), *seen, (lapsed, gap), share, horizon.key)
+    if customer.warned:
+        horizon = horizons.of(customer)
+        yield from warned.release(customer.warned, number, at, horizon.ms, horizon.key)
 
 
 def sight(

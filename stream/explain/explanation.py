@@ -96,6 +96,19 @@ class Fall(msgspec.Struct, frozen=True, kw_only=True):
     """The level from which on it is told of; None: never, by what came of earlier falls."""
 
 
+class EarlierWarnings(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of earlier warnings like the one that the alert is about; faded counts."""
+
+    event: str
+    """Its name."""
+    resolved: float
+    """Those whose outcome is known."""
+    left: float
+    """Share of them whose customers left within a horizon."""
+    adds: float
+    """P(leaves) of who would not for silence."""
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One condition of an alert on the silence."""
 
@@ -136,8 +149,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     past: Past
     silence: Silence
     risk: float
-    """P(no visit within the horizon from now): as in an alert, and made as `working` says; 1 where
-    the customer said that it left."""
+    """As in an alert: P(no visit within the horizon from now), made as `working` says; of a
+    warning 1 - (1 - that) * (1 - adds); 1 where the customer said that it left."""
     left: bool
     """The customer said so."""
     working: Working
@@ -153,3 +166,5 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """The next landmark, if the silence goes on: silences are judged there and nowhere else."""
     held_out: bool
     """By the policy: its alerts are recorded and not delivered."""
+    warning: EarlierWarnings | None = None
+    """Only of an alert on a warning, where anything is known of others by its name."""

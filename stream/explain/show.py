@@ -102,7 +102,16 @@ def _risk(console: Console, found: Explanation) -> None:
     console.print(f"  intercept                   {target.intercept:+14.8f}")
     console.print(f"  inputs, added up            {target.pushed:+14.8f}")
     console.print(f"  sum                         {target.logit:+14.8f}")
-    console.print(f"  risk = 1 / (1 + e^-sum)     {target.probability:14.6f}", style="bold")
+    heading = "P(lapse) by the silence   " if found.warning else "risk = 1 / (1 + e^-sum)   "
+    console.print(f"  {heading}  {target.probability:14.6f}", style="bold")
+    if found.warning:
+        adds, event = found.warning.adds, escape(shown(found.warning.event))
+        console.print(
+            f"  of {found.warning.resolved:.1f} earlier “{event}” {found.warning.left:.0%} left:"
+            f" adds {adds:.6f}"
+        )
+        says = f"1 - (1 - {target.probability:.6f}) * (1 - {adds:.6f})"
+        console.print(f"  risk = {says} = {found.risk:.6f}", style="bold")
     if found.left:
         console.print("  it said that it left: the risk is 1, whatever the sum")
 

@@ -22,7 +22,16 @@ from stream.detector.ranking import as_if_left
 from stream.detector.stages import Kind, Stage, Trigger
 from stream.detector.suspension import Suspension
 from stream.explain.checks import Checks, Silent
-from stream.explain.explanation import Check, Explanation, Fall, Past, Said, Silence, Worth
+from stream.explain.explanation import (
+    Check,
+    EarlierWarnings,
+    Explanation,
+    Fall,
+    Past,
+    Said,
+    Silence,
+    Worth,
+)
 from stream.wire.times import iso
 
 
@@ -68,6 +77,9 @@ class Weighing:
         rung = horizon.ladder.first_after(customer.last_at, at)
         landmark = None if customer.ended else horizon.ladder.at(customer.last_at, rung)
         segment = self._adviser.segment(customer)
+        warning = None if alert is None else _warning(alert, model)
+        by_silence = working.lapse.probability
+        risk = 1 - (1 - by_silence) * (1 - warning.adds) if warning else by_silence
         return Explanation(
             customer_id=customer_id,
             at=iso(at),
@@ -79,7 +91,7 @@ class Weighing:
             traits=customer.life.traits if customer.life else {},
             past=_past(customer),
             silence=self._silence(customer, at, silent, horizon.days),
-            risk=1.0 if left else working.lapse.probability,
+            risk=1.0 if left else risk,
             left=left,
             working=working,
             worth=self._worth(silent, model),
@@ -88,6 +100,7 @@ class Weighing:
             verdict=self._verdict(silent, checks, alert),
             next_look=None if landmark is None else iso(landmark),
             held_out=held_out(customer_id, policy.holdout),
+            warning=warning,
         )
 
     def _model(self, at: int, horizon: Horizon) -> OnlineModel:
@@ -166,6 +179,14 @@ class Weighing:
         if risk >= severe:
             return f"P(lapse) is {risk:.4f}, and an open episode escalates from {severe:g} on"
         return "beside what had been told of, the silence has come to be worth an alert by itself"
+
+
+def _warning(alert: Alert, model: OnlineModel) -> EarlierWarnings | None:
+    """Give what the model knows of warnings like an alert's; None: it is not about one."""
+    if alert.trigger is not Trigger.WARNING or alert.kind not in (Kind.OPENED, Kind.ESCALATED):
+        return None
+    known = model.precedent(alert.event)
+    return None if known is None else EarlierWarnings(event=alert.event, **known._asdict())
 
 
 def _before(customer: Customer, alert: Alert) -> Customer:

@@ -50,6 +50,7 @@ _SINCE_FIRST = {
     "identity": None,
     "tenure": None,
     "dial": "",
+    "warned": [],
 }
 
 

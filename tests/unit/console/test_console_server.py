@@ -11,6 +11,7 @@ from lived import PRODUCT, Life
 from said import alert
 from watched import a_look
 
+from models.warned import WarningFound
 from stream.console import server as module
 from stream.console.book import Book
 from stream.console.chronicle import Chronicle
@@ -243,6 +244,17 @@ async def test_the_model_has_a_page() -> None:
         assert "900 silences" in text
         assert "<polyline" in text
         assert "-2.00" in text
+
+
+async def test_the_model_says_what_came_of_warnings() -> None:
+    """With the name as the product's events have it, whatever is in it."""
+    book = Book()
+    found = WarningFound(resolved=40.2, left=0.75, by_silence=0.1, adds=0.7)
+    book.snapshot(b"", snapshots.encode(a_model(1, warnings={"cancel <b>page</b>": found})))
+    async with serving(book) as (_, address, session), session.get(f"{address}/model") as answer:
+        text = await answer.text()
+        assert "cancel &lt;b&gt;page&lt;/b&gt;" in text
+        assert "75% of 40" in text.replace("\N{NO-BREAK SPACE}", "").replace(" %", "%")
 
 
 def test_every_template_escapes() -> None:

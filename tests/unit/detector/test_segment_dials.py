@@ -169,8 +169,9 @@ def test_a_changed_policy_counts_everybody_where_they_belong_by_it() -> None:
 
 
 def test_a_row_from_before_there_were_such_dials_counts_for_the_policys() -> None:
-    """Its last field was not there yet."""
+    """Its last fields were not there yet."""
+    fields = Customer.__struct_fields__.index("dial")
     known: Customer = both(Story()).detector.customers.look("t")
     row = msgspec.msgpack.decode(msgspec.msgpack.encode(known))
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(row[:-1]), type=Customer).dial == ""
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(row[:fields]), type=Customer).dial == ""
     assert known.dial == "trials"

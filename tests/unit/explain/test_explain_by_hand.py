@@ -102,8 +102,13 @@ def test_the_figures_of_every_alert_add_up_to_its_risk(simulated: Simulated) -> 
     assert len(alerts) > 40
     by_warm = Counter(bool(found["working"]["lapse"]["terms"]) for _, found in alerts)
     assert min(by_warm[True], by_warm[False]) > 5
+    assert any(found["warning"] for _, found in alerts)
     for alert, found in alerts:
-        risk = 1.0 if found["left"] else chance(found["working"]["lapse"])
+        risk = chance(found["working"]["lapse"])
+        if warned := found["warning"]:
+            assert (alert.event, alert.reason_1) == (warned["event"], "warning_event")
+            risk = 1 - (1 - risk) * (1 - warned["adds"])
+        risk = 1.0 if found["left"] else risk
         assert risk == pytest.approx(alert.risk, rel=1e-13), alert.alert_id
         assert found["risk"] == alert.risk
         assert found["model_version"] == alert.model_version
