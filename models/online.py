@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from models import inputs
 from models.baseline import logit, sigmoid, sigmoids
 from models.each import Column, each
-from models.protocol import Assessment, Facts, Precedent
+from models.protocol import Assessment, Facts, WarningAssessment
 from models.snapshots import BACK_SHARE, Snapshot, Weights, cold
+from models.warned import freeze
 from models.working import TARGETS, Odds, Target, Term, Working
 
 DAY_MS = 86_400_000
@@ -98,11 +99,6 @@ class OnlineModel:
         found = self.snapshot.falls.get(fall)
         return None if found is None else found.level
 
-    def precedent(self, warning: str) -> Precedent | None:
-        """Say what came of earlier warnings by an event of this name; None: nothing yet."""
-        found = self.snapshot.warned.get(warning)
-        return None if found is None else Precedent(found.resolved, found.left, found.adds)
-
     def assess(self, facts: Facts) -> Assessment:
         """Judge one customer."""
         regressors, offsets = inputs.regress(facts, self._setting)
@@ -122,6 +118,14 @@ class OnlineModel:
             value=_value(p_lapse, p_gap, hazard, snapshot.horizon_days - facts.silence),
             inputs=inputs.freeze(regressors, offsets),
         )
+
+    def assess_warning(self, event: str, facts: Facts) -> WarningAssessment:
+        """Judge a customer who has just given a warning, by an event of this name."""
+        p_lapse = self.assess(facts).p_lapse
+        inputs, found = freeze(event, p_lapse), self.snapshot.warned.get(event)
+        if found is None:
+            return WarningAssessment(p_lapse, 0.0, 0.0, inputs)
+        return WarningAssessment(found.p_leaves(p_lapse), found.resolved, found.left, inputs)
 
     def assess_many(self, facts: Sequence[Facts]) -> list[Assessment]:
         """Judge many customers, each to the last bit as alone."""

@@ -81,15 +81,17 @@ CONTROL_RUNG = -1
 """In place of a place in `FALL_GRID`: a customer who had not fallen."""
 
 
-class Precedent(NamedTuple):
-    """What came of earlier warnings of one name; faded counts."""
+class WarningAssessment(NamedTuple):
+    """A model's answer to a warning."""
 
+    p_leaves: float
+    """P(says that it leaves, or does not come, within the horizon from now)."""
     resolved: float
-    """Those whose outcome is known."""
+    """Earlier warnings of the same name, faded, whose outcome is known."""
     left: float
-    """Share of them whose customers left: said so within a horizon, or did not come in it."""
-    adds: float
-    """P(leaves) of who would not for silence."""
+    """Share of them whose customers left; 0 where none is known."""
+    inputs: bytes
+    """What the same model learns from later."""
 
 
 class Guarded(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,12 +149,12 @@ class RiskModel(Protocol):
         """Say from which level of `FALL_GRID` on a fall is told of; None: never."""
         ...
 
-    def precedent(self, warning: str) -> Precedent | None:
-        """Say what came of earlier warnings by an event of this name; None: nothing yet."""
-        ...
-
     def assess(self, facts: Facts) -> Assessment:
         """Judge one customer."""
+        ...
+
+    def assess_warning(self, event: str, facts: Facts) -> WarningAssessment:
+        """Judge a customer who has just given a warning, by an event of this name."""
         ...
 
     def assess_many(self, facts: Sequence[Facts]) -> Sequence[Assessment]:

@@ -55,6 +55,10 @@ class WarningFound(msgspec.Struct, frozen=True, kw_only=True):
     """P(leaves) of who would not for silence: what a warning adds, 0 to 1; careful while few are
     known."""
 
+    def p_leaves(self, p_lapse: float) -> float:
+        """Give P(leaves) of one of whom silence says P(lapse)."""
+        return 1 - (1 - p_lapse) * (1 - self.adds)
+
 
 class WarningRecord(msgspec.Struct):
     """Of one name, faded: counts, and the chances by silence added up."""

@@ -145,19 +145,19 @@ def compose(
     seen_at = at - round(facts.silence * DAY_MS)
     judged = model.assess(facts)
     warns = episode.trigger is Trigger.WARNING and kind in (Kind.OPENED, Kind.ESCALATED)
-    precedent = model.precedent(cause) if warns else None
+    warned = model.assess_warning(cause, facts) if warns else None
     risk = judged.p_lapse
     if kind is Kind.LAPSED and episode.trigger is Trigger.ENDING:
         risk = 1.0
-    elif precedent is not None:
-        risk = 1 - (1 - risk) * (1 - precedent.adds)
+    elif warned is not None:
+        risk = warned.p_leaves
     why = explain(
         kind,
         episode.trigger,
         facts,
         cause=cause,
         fall=fall,
-        precedent=precedent,
+        warned=warned,
         holidays=local.holidays_in(seen_at, at),
         horizon_days=horizon_days,
         contributions=model.contributions(judged.inputs),

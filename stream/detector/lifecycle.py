@@ -281,8 +281,9 @@ class Lifecycle:
             return
         at = warning.at
         known = facts(customer, at, self._local)
-        judged = self._models.at(at, self._horizons.of(customer).key).assess(known)
-        warned.hear(customer.warned, warning.name, at, judged.p_lapse)
+        model = self._models.at(at, self._horizons.of(customer).key)
+        inputs = model.assess_warning(warning.name, known).inputs
+        warned.hear(customer.warned, warning.name, at, inputs)
 
     def _hear_ending(self, customer_id: str, customer: Customer, signal: Signal) -> None:
         self.leave(customer, signal.at)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import expm1
 from typing import NamedTuple
 
-from models.protocol import Facts, Precedent
+from models.protocol import Facts, WarningAssessment
 from stream.detector.events import DAY_MS
 from stream.detector.stages import Kind, Trigger
 
@@ -21,7 +21,7 @@ LEAST_DIFFERENCE = 0.5
 TELL_SMALLER_UNIT_BELOW = 2
 """Hours below two days, minutes below two hours."""
 DECIMALS_UP_TO_DAYS = 10
-PRECEDENTS_MIN = 10
+WARNINGS_MIN = 10
 """Of fewer earlier warnings, what came of them is not worth a sentence."""
 HOLIDAYS_TOLD = 3
 """Names of holidays in a sentence."""
@@ -85,7 +85,7 @@ def explain(
     *,
     cause: str,
     fall: Fall | None = None,
-    precedent: Precedent | None = None,
+    warned: WarningAssessment | None = None,
     holidays: Iterable[str] = (),
     horizon_days: float,
     contributions: Sequence[tuple[str, float]],
@@ -93,15 +93,15 @@ def explain(
     """Give up to three reasons, the fact first.
 
     `cause` is the event name behind a warning, an ending or an activation, or the id that goes on
-    in this one's place; `fall` is what shows a decline; `precedent` what came of earlier warnings
-    like it; `holidays` are those in the silence; contributions are logits of P(lapse) by
+    in this one's place; `fall` is what shows a decline; `warned` what the model
+    says of a warning; `holidays` are those in the silence; contributions are logits of P(lapse) by
     input name.
     """
     fact = _fact(kind, trigger, facts, cause=cause, horizon_days=horizon_days)
     if fact.code in ("silence", "lapsed"):
         fact = _less_holidays(fact, list(holidays))
-    if precedent is not None and precedent.resolved >= PRECEDENTS_MIN:
-        of_others = f"{precedent.left:.0%} left within {duration(horizon_days)}"
+    if warned is not None and warned.resolved >= WARNINGS_MIN:
+        of_others = f"{warned.left:.0%} left within {duration(horizon_days)}"
         fact = fact._replace(text=f"{fact.text} Of those who did before, {of_others}.")
     reasons = [fall.reason if fall else fact]
     if kind not in (Kind.OPENED, Kind.ESCALATED):

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import msgspec
 
 from models.protocol import Example
-from models.warned import WARNED, freeze
 from stream.detector.events import DAY_MS
 
+WARNED = "warned"
 PENDING_MAX = 4
 """Names of which one customer has a warning waiting; of more nothing is learned."""
 
@@ -22,24 +22,18 @@ class Warned(msgspec.Struct, array_like=True, gc=False):
 
     event: str
     at: int
-    p_lapse: float
-    """By the silence alone, at its time."""
-    seen_at: int
-    """When the customer did it last."""
+    inputs: bytes
+    """As the model froze them."""
     left: bool = False
     """It has said that it leaves, within the horizon."""
     returned: bool = False
     """A visit has begun within the horizon."""
 
 
-def hear(warned: list[Warned], event: str, at: int, p_lapse: float) -> None:
+def hear(warned: list[Warned], event: str, at: int, inputs: bytes) -> None:
     """Begin to wait for what comes of a warning, where none of its name waits already."""
-    for one in warned:
-        if one.event == event:
-            one.seen_at = max(one.seen_at, at)
-            return
-    if len(warned) < PENDING_MAX:
-        warned.append(Warned(event, at, p_lapse, at))
+    if len(warned) < PENDING_MAX and all(one.event != event for one in warned):
+        warned.append(Warned(event, at, inputs))
 
 
 def hear_visit(warned: list[Warned], at: int, horizon_ms: int) -> None:
@@ -65,6 +59,6 @@ def release(
     warned[:] = [one for one in warned if one.at + horizon_ms > at]
     today = at // DAY_MS * DAY_MS
     for one in known:
-        seen = (customer, one.at, freeze(one.event, one.p_lapse))
+        seen = (customer, one.at, one.inputs)
         labels = (int(one.left or not one.returned),)
         yield Example(WARNED, max(one.at + horizon_ms, today), *seen, labels, horizon_ms=key)

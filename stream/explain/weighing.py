@@ -185,8 +185,12 @@ def _warning(alert: Alert, model: OnlineModel) -> EarlierWarnings | None:
     """Give what the model knows of warnings like an alert's; None: it is not about one."""
     if alert.trigger is not Trigger.WARNING or alert.kind not in (Kind.OPENED, Kind.ESCALATED):
         return None
-    known = model.precedent(alert.event)
-    return None if known is None else EarlierWarnings(event=alert.event, **known._asdict())
+    found = model.snapshot.warned.get(alert.event)
+    if found is None:
+        return None
+    return EarlierWarnings(
+        event=alert.event, resolved=found.resolved, left=found.left, adds=found.adds
+    )
 
 
 def _before(customer: Customer, alert: Alert) -> Customer:

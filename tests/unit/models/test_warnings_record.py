@@ -5,13 +5,16 @@ import pytest
 
 from models.dial import Dial
 from models.online import OnlineModel
-from models.protocol import Example
+from models.protocol import Example, Facts, WarningAssessment
 from models.trainer import Trainer, TrainerState
 from models.trainers import Trainers, Wanted
 from models.warned import CREDIT, FADE_HORIZONS, NAMES_MAX, WARNED, Warnings, freeze, thaw
 
 DAY = 86_400_000
 HORIZON = 20.0
+FACTS = Facts(
+    0.02, 9, 20.0, 4.0, 2.0, 0.7, 0.2, 0.2, 0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 3.0, 0, 0
+)
 
 
 def outcome(
@@ -21,6 +24,11 @@ def outcome(
     at = day * DAY - 1
     frozen = freeze(event, p_lapse)
     return Example(WARNED, at, 7, at - 20 * DAY, frozen, (left,), horizon_ms=horizon_ms)
+
+
+def answers(model: OnlineModel) -> tuple[WarningAssessment, WarningAssessment]:
+    """Return what a model says of the page that was learned of, and of another one."""
+    return model.assess_warning("cancel_page", FACTS), model.assess_warning("another page", FACTS)
 
 
 def many(left: int, stayed: int, **fields: object) -> list[Example]:
@@ -100,10 +108,13 @@ def test_the_trainer_tells_it_in_its_snapshots_and_after_a_restart() -> None:
     snapshot = trainer.turn(21 * DAY)
     assert snapshot.warned["cancel_page"].resolved == 16
     assert again.turn(21 * DAY) == snapshot
-    precedent = OnlineModel(snapshot).precedent("cancel_page")
-    assert precedent is not None
-    assert precedent.adds == snapshot.warned["cancel_page"].adds
-    assert OnlineModel(snapshot).precedent("another page") is None
+    model = OnlineModel(snapshot)
+    by_silence, (here, other) = model.assess(FACTS).p_lapse, answers(model)
+    adds = snapshot.warned["cancel_page"].adds
+    assert here.p_leaves == 1 - (1 - by_silence) * (1 - adds) > 0.5
+    assert (here.resolved, here.left) == (16, 0.75)
+    assert thaw(here.inputs) == ("cancel_page", by_silence)
+    assert other == (by_silence, 0.0, 0.0, freeze("another page", by_silence))
 
 
 def test_where_nobody_warned_a_snapshot_is_what_it_was() -> None:
@@ -119,7 +130,4 @@ def test_a_horizon_of_its_own_has_warnings_of_its_own() -> None:
     for example in (*many(1, 15), *many(15, 1, horizon_ms=week)):
         trainers.learn(example)
     model = OnlineModel(trainers.turn(21 * DAY))
-    of_all, of_trials = (one.precedent("cancel_page") for one in (model, model.of(week)))
-    assert of_all is not None
-    assert of_trials is not None
-    assert (of_all.left, of_trials.left) == (1 / 16, 15 / 16)
+    assert [answers(one)[0].left for one in (model, model.of(week))] == [1 / 16, 15 / 16]
