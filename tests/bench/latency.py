@@ -12,7 +12,9 @@ is due when that wait is over.  And once with nothing but silence: then the wall
 clock alone carries the time.
 
 A worker's first seconds are kept apart: twenty thousand customers are new to it in
-the first of them, whom a worker of yesterday knows.
+the first of them, whom a worker of yesterday knows.  A broker's are, too: it is a
+Java machine, which compiles in its first minute what it will need, on the same two
+cores.  So the load with the lateness that has to be taken off comes first.
 """
 
 import asyncio
@@ -72,8 +74,8 @@ def measure(size: Size, bootstrap: str) -> Iterator[Figure]:
         watched.read, bootstrap=bootstrap, topic=topic, events=events, run_id=unique("rate")
     )
     half = round(whole["events_per_s"] / 2)
-    runs = [(0, half), (0, 0), (Policy().allowed_lateness_ms, half)]
-    for lateness_ms, rate in runs[:1] if size in (Size.TINY, Size.QUICK) else runs:
+    runs = [(Policy().allowed_lateness_ms, half), (0, 0), (0, half)]
+    for lateness_ms, rate in runs[-1:] if size in (Size.TINY, Size.QUICK) else runs:
         took = call(
             listen,
             bootstrap=bootstrap,
