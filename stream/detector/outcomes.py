@@ -23,6 +23,7 @@ from stream.detector.policy import Policy
 
 BACK = "back"
 LAPSE = "lapse"
+_NEVER = 1 << 62
 
 
 def back_age_ms(policy: Policy) -> int:
@@ -39,14 +40,15 @@ def next_release(customer: Customer, horizons: Horizons) -> int | None:
     pending = customer.landmarks
     if not pending and not customer.warned:
         return None
-    due = [one.at + horizons.of(customer).ms for one in customer.warned]
+    first = _NEVER
     if pending:
-        oldest = pending[0]
-        due.append(oldest.at + horizons.of_landmark(oldest).ms)
+        first = pending[0].at + horizons.of_landmark(pending[0]).ms
+    for one in customer.warned:
+        first = min(first, one.at + horizons.of(customer).ms)
     if customer.back_released < len(pending):
         newer = pending[customer.back_released]
-        due.append(newer.at + horizons.of_landmark(newer).back_ms)
-    return (min(due) // DAY_MS + 1) * DAY_MS - 1
+        first = min(first, newer.at + horizons.of_landmark(newer).back_ms)
+    return (first // DAY_MS + 1) * DAY_MS - 1
 
 
 def release(customer: Customer, customer_id: str, at: int, horizons: Horizons) -> Iterator[Example]:
