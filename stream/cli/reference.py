@@ -20,6 +20,7 @@ from stream.cli.errors import EXIT_CODES
 from stream.contract.alert_schema import words_of
 from stream.explain.explanation import (
     Check,
+    EarlierWarnings,
     Explanation,
     Fall,
     Past,
@@ -237,7 +238,8 @@ def _explanation() -> Iterator[str]:
     yield "# An explanation\n"
     yield f"{_WRITTEN}\n"
     yield _EXPLANATION
-    for part in (Explanation, Said, Past, Silence, Working, Odds, Target, Term, Worth, Fall, Check):
+    parts = (Explanation, Said, Past, Silence, Working, Odds, Target, Term, Worth, Fall, Check)
+    for part in (*parts, EarlierWarnings):
         yield f"\n## {part.__name__}\n"
         yield f"{' '.join((part.__doc__ or '').split())}\n"
         yield "| field | is | |"
