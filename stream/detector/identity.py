@@ -199,8 +199,10 @@ class Identities:
 
         As `_known` does of one that is there: this one is made once the watermark has come to it.
         """
+        if not event.message_id or not customer.signals:
+            return
         moves = [signal.at for signal in customer.signals if signal.sign == MOVES]
-        if not moves or not event.message_id:
+        if not moves:
             return
         until = self._forgotten_at(self._used_until(customer, moves[0]))
         if event.occurred_at > until and all(begin <= until for begin, _ in _waiting(customer)):

@@ -216,7 +216,8 @@ class Lifecycle:
 
     def welcome_back(self, customer_id: str, customer: Customer, at: int) -> None:
         """Close what the visit at `at` answers."""
-        warned.hear_visit(customer.warned, at, self._horizons.of(customer).ms)
+        if customer.warned:
+            warned.hear_visit(customer.warned, at, self._horizons.of(customer).ms)
         episode = customer.episode
         if episode is None:
             return

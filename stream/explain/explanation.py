@@ -166,5 +166,5 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """The next landmark, if the silence goes on: silences are judged there and nowhere else."""
     held_out: bool
     """By the policy: its alerts are recorded and not delivered."""
-    warning: EarlierWarnings | None = None
+    warning: EarlierWarnings | None
     """Only of an alert on a warning, where anything is known of others by its name."""

@@ -9,6 +9,7 @@ from math import isfinite, log, sqrt
 
 from models.online import OnlineModel
 from models.protocol import FALLS, RiskModels
+from models.warned import WarningFound
 from stream.detector import cadence, falls
 from stream.detector.advice import Adviser
 from stream.detector.alerts import OVERDUE_CHANCE, Alert
@@ -77,9 +78,10 @@ class Weighing:
         rung = horizon.ladder.first_after(customer.last_at, at)
         landmark = None if customer.ended else horizon.ladder.at(customer.last_at, rung)
         segment = self._adviser.segment(customer)
-        warning = None if alert is None else _warning(alert, model)
-        by_silence = working.lapse.probability
-        risk = 1 - (1 - by_silence) * (1 - warning.adds) if warning else by_silence
+        earlier = None if alert is None else _earlier(alert, model)
+        risk = working.lapse.probability
+        if earlier is not None:
+            risk = earlier.p_leaves(risk)
         return Explanation(
             customer_id=customer_id,
             at=iso(at),
@@ -100,7 +102,7 @@ class Weighing:
             verdict=self._verdict(silent, checks, alert),
             next_look=None if landmark is None else iso(landmark),
             held_out=held_out(customer_id, policy.holdout),
-            warning=warning,
+            warning=None if alert is None or earlier is None else _shown(alert, earlier),
         )
 
     def _model(self, at: int, horizon: Horizon) -> OnlineModel:
@@ -181,15 +183,16 @@ class Weighing:
         return "beside what had been told of, the silence has come to be worth an alert by itself"
 
 
-def _warning(alert: Alert, model: OnlineModel) -> EarlierWarnings | None:
-    """Give what the model knows of warnings like an alert's; None: it is not about one."""
+def _earlier(alert: Alert, model: OnlineModel) -> WarningFound | None:
+    """Give what the model knows of warnings like an alert's; None: nothing, or it is of none."""
     if alert.trigger is not Trigger.WARNING or alert.kind not in (Kind.OPENED, Kind.ESCALATED):
         return None
-    found = model.snapshot.warned.get(alert.event)
-    if found is None:
-        return None
+    return model.snapshot.warned.get(alert.event)
+
+
+def _shown(alert: Alert, earlier: WarningFound) -> EarlierWarnings:
     return EarlierWarnings(
-        event=alert.event, resolved=found.resolved, left=found.left, adds=found.adds
+        event=alert.event, resolved=earlier.resolved, left=earlier.left, adds=earlier.adds
     )
 
 
